@@ -1,0 +1,180 @@
+//! `miniascape apply`
+
+use std::collections::BTreeSet;
+
+use clap::{Args, ValueEnum};
+
+use super::confirm::confirm;
+use super::output::{Failure, problems_to_stderr, result, say};
+use super::plan::{Targets, diff};
+use super::run::{self, Telling};
+use super::session::Session;
+use super::{Common, Exit};
+use crate::address::Address;
+use crate::plan::{self, Disruption, Plan};
+use crate::state::store::Access;
+use crate::view::{self, Color};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Show the XML that changes, too
+    #[arg(long)]
+    diff: bool,
+    /// Print what happens as JSON, an event in a line
+    #[arg(long, requires = "yes")]
+    json: bool,
+    #[command(flatten)]
+    targets: Targets,
+    /// How many resources are worked on at once
+    #[arg(long, value_name = "N", value_parser = super::run::parallel)]
+    parallel: Option<usize>,
+    /// Refuse a plan that is felt more than this
+    #[arg(long, value_name = "CLASS")]
+    max_disruption: Option<MaxDisruption>,
+    /// Let this volume lose its data; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    allow_data_loss: Vec<Address>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MaxDisruption {
+    /// No one notices
+    Live,
+    /// A network restarts: seconds of packet loss
+    Relink,
+    /// Guests stop and start
+    Restart,
+    /// Objects are deleted and made anew
+    Recreate,
+}
+
+impl From<MaxDisruption> for Disruption {
+    fn from(class: MaxDisruption) -> Self {
+        match class {
+            MaxDisruption::Live => Disruption::Live,
+            MaxDisruption::Relink => Disruption::Relink,
+            MaxDisruption::Restart => Disruption::Restart,
+            MaxDisruption::Recreate => Disruption::Recreate,
+        }
+    }
+}
+
+pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
+    let (session, mut live) = Session::open_live(common, Access::Write, color)?;
+    let options = arguments.targets.options();
+    let (observed, desired, plan) = session.look_and_plan(&mut live, &options)?;
+    let view = view::plan::Options {
+        color,
+        diff: diff(arguments.diff),
+    };
+    let telling = if arguments.json {
+        Telling::Json
+    } else {
+        Telling::People
+    };
+    if telling == Telling::People {
+        result(&view::plan::text(&plan, &view));
+    }
+    problems_to_stderr(&plan.problems, &session.sources, color);
+    if plan.problems.has_errors() {
+        say("\nNothing was changed.");
+        return Err(Failure::Said);
+    }
+    refuse_disruption(&plan, arguments)?;
+    refuse_data_loss(&plan, arguments)?;
+    let work = !plan.is_empty();
+    if work && !arguments.yes && !confirm("\nApply this plan?")? {
+        say("Nothing was changed.");
+        return Ok(Exit::Failure);
+    }
+
+    let parallel = arguments.parallel.or(session.settings.parallel);
+    let facts = observed.facts.clone();
+    let (mut live, ended) = run::run(common, live, &facts, &plan, parallel, telling)?;
+    if ended.exit == Exit::Success && !work {
+        live.remember(plan::seen(&desired, &observed, &live.state, &plan));
+    }
+    if ended.exit != Exit::Success || !work {
+        return Ok(ended.exit);
+    }
+    let done = run::summary(&plan);
+    let touched = plan.touched();
+    drop(plan);
+    let (observed, desired) = session.look_after(&mut live, (observed, desired), &touched)?;
+    let again = session.plan(&desired, &observed, &live.state, &options)?;
+    if !again.is_empty() {
+        say("error: all steps were done, and this still differs:\n");
+        say(view::plan::text(&again, &view).trim_end());
+        say(
+            "\nlibvirt did not keep it, or someone changed it meanwhile. If a second apply does not help, take what\nlibvirt will not keep out of the definition.",
+        );
+        return Ok(Exit::Failure);
+    }
+    live.remember(plan::seen(&desired, &observed, &live.state, &again));
+    if telling == Telling::People {
+        result(&format!("\nApplied in {:.1} s: {done}.\n", ended.seconds));
+    }
+    Ok(Exit::Success)
+}
+
+fn refuse_disruption(plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
+    let Some(limit) = arguments.max_disruption.map(Disruption::from) else {
+        return Ok(());
+    };
+    let over: Vec<String> = plan
+        .changes
+        .values()
+        .filter_map(|change| {
+            let class = change.disruption.filter(|class| *class > limit)?;
+            Some(format!("{} ({class})", change.address))
+        })
+        .collect();
+    if over.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        format!(
+            "the plan costs more than `{limit}`, and nothing was changed: {}",
+            over.join(", ")
+        ),
+        "allow more with `--max-disruption`, or leave these out with `--target`",
+    ))
+}
+
+fn refuse_data_loss(plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
+    let mut named = arguments.allow_data_loss.iter();
+    // A run that was broken off may have deleted it: the same command goes on. A typo allows nothing, and so is seen.
+    if let Some(gone) = named.find(|address| !plan.changes.contains_key(address)) {
+        say(&format!("note: there is no {gone} that could lose data"));
+    }
+    let allowed: BTreeSet<&Address> = arguments.allow_data_loss.iter().collect();
+    let lost: Vec<&plan::Change> = plan
+        .changes
+        .values()
+        .filter(|change| change.data_loss.is_some() && !allowed.contains(&change.address))
+        .collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = lost
+        .iter()
+        .map(|change| change.address.to_string())
+        .collect();
+    let flags: Vec<String> = names
+        .iter()
+        .map(|name| format!("--allow-data-loss {name}"))
+        .collect();
+    Err(Failure::new(
+        format!(
+            "data would be lost, and nothing was changed: {}",
+            names.join(", ")
+        ),
+        format!(
+            "if that is right, add {}; to keep a volume, give its disk `keep: true`",
+            flags.join(" ")
+        ),
+    ))
+}

@@ -1,0 +1,133 @@
+//! `miniascape destroy`
+
+use clap::Args;
+
+use super::confirm::confirm;
+use super::output::{Failure, problems_to_stderr, result, say};
+use super::plan::Targets;
+use super::run::{self, Telling};
+use super::session::{Session, check_known, connect, observe, settings};
+use super::{Common, Exit};
+use crate::address::Name;
+use crate::desired;
+use crate::diagnostic::SourceMap;
+use crate::libvirt::Others;
+use crate::plan::{self, Plan};
+use crate::state::seen::Seen;
+use crate::state::store::Access;
+use crate::view::plan::Diff;
+use crate::view::{self, Color};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    targets: Targets,
+    /// How many resources are worked on at once
+    #[arg(long, value_name = "N", value_parser = super::run::parallel)]
+    parallel: Option<usize>,
+    /// The lab's name, where its definition is gone or broken
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    lab: Option<Name>,
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    Name::new(text).map_err(|error| error.to_string())
+}
+
+pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
+    // The state alone says what is to go; of the definition only the lab's name is needed.
+    let (lab, settings) = match &arguments.lab {
+        Some(lab) => (lab.clone(), settings(common)?),
+        None => {
+            let session = Session::open(common, color).inspect_err(|_| {
+                say("note: `destroy --lab NAME` works without a definition\n");
+            })?;
+            (session.lab.name, session.settings)
+        }
+    };
+    let mut live = connect(common, &settings, &lab, Access::Write)?;
+    let options = arguments.targets.options();
+    check_known(live.state.resources.keys(), &options.targets, "destroy")?;
+    let mut scope = desired::scope(None, &live.state);
+    if !scope.volumes.is_empty() {
+        scope.others = Others::Read;
+    }
+    let observed = observe(&live, &scope)?;
+    let plan = plan::destroy(&lab, &observed, &live.state, &options);
+    let kept = kept(&plan);
+    if plan.is_empty() {
+        result(&format!(
+            "Nothing to do: lab {lab} has nothing here{kept}.\n"
+        ));
+        return Ok(Exit::Success);
+    }
+    result(&view::plan::text(
+        &plan,
+        &view::plan::Options {
+            color,
+            diff: Diff::Hidden,
+        },
+    ));
+    problems_to_stderr(&plan.problems, &SourceMap::default(), color);
+    if plan.problems.has_errors() {
+        say("\nNothing was changed.");
+        return Err(Failure::Said);
+    }
+    if !arguments.yes && !confirm("\nDestroy all this?")? {
+        say("Nothing was changed.");
+        return Ok(Exit::Failure);
+    }
+
+    let parallel = arguments.parallel.or(settings.parallel);
+    // Before anything goes: if this run dies, the last of those that follow has nothing to do.
+    live.remember(Seen::default());
+    let (live, ended) = run::run(
+        common,
+        live,
+        &observed.facts,
+        &plan,
+        parallel,
+        Telling::People,
+    )?;
+    if ended.exit != Exit::Success {
+        return Ok(ended.exit);
+    }
+    let observed = observe(&live, &desired::scope(None, &live.state))?;
+    let again = plan::destroy(&lab, &observed, &live.state, &options);
+    if !again.is_empty() {
+        say("error: all steps were done, and this is still there:\n");
+        say(view::plan::text(
+            &again,
+            &view::plan::Options {
+                color,
+                diff: Diff::Hidden,
+            },
+        )
+        .trim_end());
+        return Ok(Exit::Failure);
+    }
+    result(&format!(
+        "\nDestroyed in {:.1} s: {}{kept}.\n",
+        ended.seconds,
+        run::summary(&plan)
+    ));
+    Ok(Exit::Success)
+}
+
+/// What stays of the lab, for the closing line.
+fn kept(plan: &Plan) -> String {
+    let kept: Vec<String> = plan
+        .changes
+        .values()
+        .filter(|change| !change.is_shown())
+        .map(|change| change.address.to_string())
+        .collect();
+    if kept.is_empty() {
+        String::new()
+    } else {
+        format!("; kept: {}", kept.join(", "))
+    }
+}

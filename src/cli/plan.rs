@@ -1,0 +1,112 @@
+//! `miniascape plan`
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+
+use super::output::{Failure, problems_to_stderr, result};
+use super::session::{Live, Session, check_known, observe};
+use super::{Common, Exit};
+use crate::address::Address;
+use crate::desired;
+use crate::plan::drift::drift;
+use crate::plan::{Options, PendingRestarts};
+use crate::state::store::Access;
+use crate::view::plan::Diff;
+use crate::view::{self, Color};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Show the XML that changes, too
+    #[arg(long)]
+    diff: bool,
+    /// Print the plan as JSON
+    #[arg(long)]
+    json: bool,
+    /// Exit with 2 where there are changes, 0 where there are none
+    #[arg(long)]
+    detailed_exitcode: bool,
+    /// Show only what others changed since the last apply, whatever the definition says now
+    #[arg(long, conflicts_with_all = ["diff", "replace"])]
+    refresh_only: bool,
+    #[command(flatten)]
+    targets: Targets,
+}
+
+/// What a plan is limited to.
+#[derive(Debug, Args)]
+pub(super) struct Targets {
+    /// Only this resource and what it depends on, such as guest.web1; may be repeated
+    #[arg(long = "target", value_name = "ADDRESS")]
+    targets: Vec<Address>,
+    /// Make this anew, changed or not: a guest with `install` is installed once more; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    replace: Vec<Address>,
+    /// Restart the guests that do not run with all of their definition yet
+    #[arg(long)]
+    restart_pending: bool,
+}
+
+impl Targets {
+    pub(super) fn options(&self) -> Options {
+        Options {
+            targets: self.targets.iter().cloned().collect::<BTreeSet<_>>(),
+            replace: self.replace.iter().cloned().collect::<BTreeSet<_>>(),
+            pending: match self.restart_pending {
+                true => PendingRestarts::Make,
+                false => PendingRestarts::Wait,
+            },
+        }
+    }
+}
+
+/// Whether XML is shown, from the flag.
+pub(super) fn diff(wanted: bool) -> Diff {
+    if wanted { Diff::Shown } else { Diff::Hidden }
+}
+
+pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
+    let (session, mut live) = Session::open_live(common, Access::Read, color)?;
+    if arguments.refresh_only {
+        return refresh(arguments, &live, color);
+    }
+    let (_observed, _desired, plan) =
+        session.look_and_plan(&mut live, &arguments.targets.options())?;
+    if arguments.json {
+        result(&format!("{:#}\n", view::json::plan(&plan)));
+        problems_to_stderr(&plan.problems, &session.sources, color);
+    } else {
+        result(&view::plan::text(
+            &plan,
+            &view::plan::Options {
+                color,
+                diff: diff(arguments.diff),
+            },
+        ));
+        problems_to_stderr(&plan.problems, &session.sources, color);
+    }
+    if plan.problems.has_errors() {
+        return Err(Failure::Said);
+    }
+    Ok(if arguments.detailed_exitcode && !plan.is_empty() {
+        Exit::Changes
+    } else {
+        Exit::Success
+    })
+}
+
+/// Shows what others changed. The definition gives no more than the lab's name.
+fn refresh(arguments: &Arguments, live: &Live, color: Color) -> Result<Exit, Failure> {
+    let targets = arguments.targets.options().targets;
+    check_known(live.state.resources.keys(), &targets, "aim at")?;
+    let observed = observe(live, &desired::scope(None, &live.state))?;
+    let drift = drift(&observed, &live.state, &targets);
+    result(&match arguments.json {
+        true => format!("{:#}\n", view::json::drift(&drift)),
+        false => view::drift::text(&drift, color),
+    });
+    Ok(match arguments.detailed_exitcode && !drift.is_empty() {
+        true => Exit::Changes,
+        false => Exit::Success,
+    })
+}

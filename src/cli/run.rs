@@ -1,0 +1,216 @@
+//! Runs a plan for `apply` and `destroy`, and says how it ended.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::output::{Failure, result, say};
+use super::session::{Live, hypervisor_id};
+use super::{Common, Exit};
+use crate::execute::{self, Event, ExecuteError, Report};
+use crate::libvirt::observed::Facts;
+use crate::plan::{Action, Plan};
+use crate::view::json;
+use crate::view::progress::{Kind, Progress};
+
+/// How many resources are worked on at once where nothing is said: measured, see docs/performance.md.
+const PARALLEL: usize = 10;
+
+/// Reads the number of `--parallel`.
+pub(super) fn parallel(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if (1..=64).contains(&number) => Ok(number),
+        _ => Err("a whole number from 1 to 64".to_owned()),
+    }
+}
+
+/// How a run is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// Progress for people.
+    People,
+    /// An event in a line.
+    Json,
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// How the command ends.
+    pub exit: Exit,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+/// Executes a plan and leaves the state whole, whatever happens.
+pub(super) fn run(
+    common: &Common,
+    mut live: Live,
+    facts: &Facts,
+    plan: &Plan,
+    parallel: Option<usize>,
+    telling: Telling,
+) -> Result<(Live, Ended), Failure> {
+    let work = plan
+        .changes
+        .values()
+        .filter(|change| change.is_shown())
+        .count();
+    let progress = Arc::new(Progress::new(kind(common, telling, work), work));
+    let interrupted = on_signals(&progress)?;
+    let started = Instant::now();
+    live.store.begin(&hypervisor_id(facts))?;
+
+    let options = execute::Options {
+        parallel: parallel.unwrap_or(PARALLEL).max(1),
+    };
+    let shown = |event: &Event| -> bool {
+        plan.changes
+            .get(address_of(event))
+            .is_some_and(crate::plan::Change::is_shown)
+    };
+    let outcome = execute::run(
+        plan,
+        &*live.connection,
+        &mut live.store,
+        &options,
+        &interrupted,
+        &|event: Event| match telling {
+            Telling::People if shown(&event) => progress.event(&event),
+            Telling::People => {}
+            Telling::Json => result(&format!("{}\n", json::event(&event))),
+        },
+    );
+    progress.finish();
+    let finished = live.store.finish();
+    let (report, state) = match outcome {
+        Ok(report) => (report, finished),
+        Err(ExecuteError::Store { source, report }) => (*report, Err(source)),
+        Err(cycle @ ExecuteError::Cycle(_)) => return Err(cycle.into()),
+    };
+
+    let exit = if interrupted.load(Ordering::SeqCst) {
+        Exit::Interrupted
+    } else if report.failed.is_empty() && report.skipped.is_empty() && report.not_started.is_empty()
+    {
+        Exit::Success
+    } else {
+        Exit::Failure
+    };
+    if exit != Exit::Success {
+        tell_failures(plan, &report, exit);
+    }
+    live.state = state?;
+    let ended = Ended {
+        exit,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    Ok((live, ended))
+}
+
+fn kind(common: &Common, telling: Telling, work: usize) -> Kind {
+    if common.quiet || telling == Telling::Json || work == 0 {
+        Kind::Silent
+    } else if std::io::stderr().is_terminal() {
+        Kind::Terminal
+    } else {
+        Kind::Lines
+    }
+}
+
+fn address_of(event: &Event) -> &crate::address::Address {
+    match event {
+        Event::Started { address }
+        | Event::Step { address, .. }
+        | Event::Progress { address, .. }
+        | Event::Says { address, .. }
+        | Event::Note { address, .. }
+        | Event::Finished { address, .. }
+        | Event::Failed { address, .. }
+        | Event::Skipped { address, .. } => address,
+    }
+}
+
+/// The first SIGINT or SIGTERM lets what is under way finish, and says so; the second ends the process at once. The thread
+/// that waits for them ends with the process.
+fn on_signals(progress: &Arc<Progress>) -> Result<Arc<AtomicBool>, Failure> {
+    let cannot = |error: std::io::Error| {
+        Failure::Message(format!("signals cannot be caught: {error}"), None)
+    };
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let (flag, progress) = (Arc::clone(&interrupted), Arc::clone(progress));
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if flag.swap(true, Ordering::SeqCst) {
+                    // Without what a normal end does: whatever holds a lock may be what does not end.
+                    signal_hook::low_level::exit(130);
+                }
+                progress.say("finishing what is under way; once more to stop at once");
+            }
+        })
+        .map_err(cannot)?;
+    Ok(interrupted)
+}
+
+/// What was done, what failed and why, what remains.
+fn tell_failures(plan: &Plan, report: &Report, exit: Exit) {
+    let done = report
+        .done
+        .iter()
+        .filter(|address| plan.changes.get(address).is_some_and(|c| c.is_shown()));
+    say(&format!("\n{} done.", done.count()));
+    for failure in &report.failed {
+        say(&format!(
+            "\nerror: {} failed to {}",
+            failure.address,
+            failure.error.message.replace('\n', "\n  ")
+        ));
+        if let Some(hint) = &failure.error.hint {
+            say(&format!("  hint: {hint}"));
+        }
+    }
+    let skipped = report.skipped.iter().map(|(address, _)| address);
+    let remaining: Vec<String> = skipped
+        .chain(&report.not_started)
+        .filter(|address| plan.changes.get(address).is_some_and(|c| c.is_shown()))
+        .map(ToString::to_string)
+        .collect();
+    if !remaining.is_empty() {
+        say(&format!("\nremains:\n  {}", remaining.join("\n  ")));
+    }
+    say(match exit {
+        Exit::Interrupted => "\nInterrupted. The same command goes on from here.",
+        Exit::Success | Exit::Failure | Exit::Changes => {
+            "\nMend the cause and run the same command again: it goes on from here."
+        }
+    });
+}
+
+/// `2 created, 1 changed`: what a plan did, for the closing line.
+pub(super) fn summary(plan: &Plan) -> String {
+    let count = |action: Action| {
+        plan.changes
+            .values()
+            .filter(|change| change.action == action)
+            .count()
+    };
+    [
+        (count(Action::Create), "created"),
+        (count(Action::Update), "changed"),
+        (count(Action::Replace), "replaced"),
+        (count(Action::Delete), "deleted"),
+        (count(Action::Forget), "forgotten"),
+    ]
+    .iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{count} {what}"))
+    .collect::<Vec<_>>()
+    .join(", ")
+}

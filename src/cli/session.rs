@@ -1,0 +1,404 @@
+//! The way that commands have in common: settings, definition, state, hypervisor, plan.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Common;
+use super::output::{Failure, problems_to_stderr, say};
+use crate::address::{Address, Kind};
+use crate::desired::{self, Desired};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, did_you_mean};
+use crate::lab;
+use crate::lab::model::{Guest, Lab};
+use crate::libvirt::ahead::{Ahead, Look};
+use crate::libvirt::connection::Connection;
+use crate::libvirt::observed::{Facts, Observed};
+use crate::libvirt::{Others, Scope};
+use crate::plan::{self, Plan};
+use crate::settings::Settings;
+use crate::state::seen::Seen;
+use crate::state::store::{Access, Store};
+use crate::state::{HypervisorId, State};
+use crate::template::Templates;
+use crate::view::Color;
+
+/// Where definitions are looked for when the lab's directory has none.
+const SYSTEM_DEFINITIONS: &str = "/etc/miniascape/config";
+/// Where the state of such a lab is kept.
+const SYSTEM_STATE: &str = "/var/lib/miniascape";
+
+/// A lab's definition with its settings.
+#[derive(Debug)]
+pub struct Session {
+    /// The definition, without errors.
+    pub lab: Lab,
+    /// The texts that it came from.
+    pub sources: SourceMap,
+    /// The settings.
+    pub settings: Settings,
+    /// The templates.
+    pub templates: Templates,
+    color: Color,
+}
+
+/// A hypervisor and the lab's state.
+pub struct Live {
+    /// The hypervisor.
+    pub connection: Arc<Connection>,
+    /// A look that has begun already.
+    look: Option<Look>,
+    /// The state's files.
+    pub store: Store,
+    /// The state as it is now.
+    pub state: State,
+}
+
+impl Live {
+    /// Keeps what was seen when there was nothing to do, so that the next look is a short one.
+    pub fn remember(&mut self, seen: Seen) {
+        if self.state.seen.is_other(&seen) {
+            self.store.remember(seen);
+        }
+    }
+}
+
+impl Session {
+    /// Reads settings and definition. All problems come at once.
+    pub fn open(common: &Common, color: Color) -> Result<Self, Failure> {
+        Self::read(common, settings(common)?, color)
+    }
+
+    /// The same for a lab on a hypervisor, which is looked at meanwhile.
+    pub fn open_live(
+        common: &Common,
+        access: Access,
+        color: Color,
+    ) -> Result<(Self, Live), Failure> {
+        let settings = settings(common)?;
+        let ahead = Ahead::begin(uri(common, &settings));
+        let session = Self::read(common, settings, color)?;
+        let (connection, look) = ahead.connection()?;
+        let live = open_state(
+            common,
+            &session.settings,
+            &session.lab.name,
+            access,
+            connection,
+        )?;
+        Ok((
+            session,
+            Live {
+                look: Some(look),
+                ..live
+            },
+        ))
+    }
+
+    fn read(common: &Common, settings: Settings, color: Color) -> Result<Self, Failure> {
+        let source = lab::Source {
+            dir: common.chdir.clone(),
+            config: common.config.clone(),
+            vars: variables(common, &settings)?,
+            system_dir: PathBuf::from(SYSTEM_DEFINITIONS),
+        };
+        let definition = lab::read(&source);
+        let Some(lab) = definition.lab else {
+            return Err(Failure::Problems(
+                definition.diagnostics,
+                Box::new(definition.sources),
+            ));
+        };
+        problems_to_stderr(&definition.diagnostics, &definition.sources, color);
+        Ok(Self {
+            templates: templates(common, &settings),
+            lab,
+            sources: definition.sources,
+            settings,
+            color,
+        })
+    }
+
+    /// What the hypervisor should hold; problems are printed, errors end the command.
+    pub fn desired(&self, observed: &Observed, state: &State) -> Result<Desired, Failure> {
+        let lab = desired::kept(&self.lab, Some(observed), state);
+        let (desired, problems) = desired::build(&lab, observed, &self.templates);
+        self.check(&problems)?;
+        Ok(desired)
+    }
+
+    /// Plans from what was looked at. The plan's problems are not checked yet.
+    pub fn plan(
+        &self,
+        desired: &Desired,
+        observed: &Observed,
+        state: &State,
+        options: &plan::Options,
+    ) -> Result<Plan, Failure> {
+        make(desired, observed, state, options)
+    }
+
+    /// Looks at the hypervisor, and puts the lab through its templates meanwhile.
+    pub fn look(&self, live: &mut Live) -> Result<(Observed, Desired), Failure> {
+        let scope = desired::scope(Some(&self.lab), &live.state);
+        let seen = &live.state.seen;
+        let look = live.look.take();
+        let look = look.unwrap_or_else(|| live.connection.begin_to_look());
+        let mut observed = live.connection.first_look(&look, &scope, seen)?;
+        check_host(&live.state, &observed)?;
+        let all_first = self.goes_by_guests(&live.state);
+        if all_first {
+            live.connection.second_look(&look, &mut observed, seen)?;
+        }
+        let lab = desired::kept(&self.lab, Some(&observed), &live.state);
+        let (desired, problems) = desired::build_with(&lab, &observed, &self.templates, seen);
+        if !all_first {
+            live.connection.second_look(&look, &mut observed, seen)?;
+        }
+        self.check(&problems)?;
+        Ok((observed, desired))
+    }
+
+    /// Whether what the lab is called depends on guests and networks that are there ([`desired::kept`]): what moved may be known
+    /// by their marks alone, and guests that were not made at their address keep what they have.
+    fn goes_by_guests(&self, state: &State) -> bool {
+        let made_here = |guest: &Guest| {
+            let entry = state.resources.get(&Address::guest(&guest.key));
+            entry.and_then(|entry| entry.uuid) == Some(guest.uuid)
+        };
+        !self.lab.moves.is_empty() || !self.lab.guests.values().all(made_here)
+    }
+
+    /// Looks again after a run: at all of it, or where a few networks and guests were touched, only at those.
+    pub fn look_after(
+        &self,
+        live: &mut Live,
+        before: (Observed, Desired),
+        touched: &BTreeSet<Address>,
+    ) -> Result<(Observed, Desired), Failure> {
+        let (mut observed, desired) = before;
+        // What pools and volumes there are can change what the templates give; and what came, went, or has another name is
+        // found by looking at all.
+        let names: Option<BTreeSet<String>> = touched
+            .iter()
+            .filter(|address| address.kind != Kind::Network)
+            .map(|address| {
+                let name = &desired.resources.get(address)?.name;
+                let stays = address.kind == Kind::Guest && observed.guests.contains_key(name);
+                stays.then(|| name.clone())
+            })
+            .collect();
+        let Some(names) = names.filter(|names| names.len() * 4 <= observed.guests.len()) else {
+            // Of a large lab these are megabytes.
+            drop((observed, desired));
+            return self.look(live);
+        };
+        live.connection
+            .look_again(&mut observed, &names, &live.state.seen)?;
+        Ok((observed, desired))
+    }
+
+    /// Looks at the hypervisor and plans. A plan that deletes a volume is made again after a second look that takes in all
+    /// volumes there: one that is not the lab's may be based on it.
+    pub fn look_and_plan(
+        &self,
+        live: &mut Live,
+        options: &plan::Options,
+    ) -> Result<(Observed, Desired, Plan), Failure> {
+        let (observed, desired) = self.look(live)?;
+        let plan = make(&desired, &observed, &live.state, options)?;
+        if !plan.deletes_volumes() {
+            return Ok((observed, desired, plan));
+        }
+        let scope = Scope {
+            others: Others::Read,
+            ..desired::scope(Some(&self.lab), &live.state)
+        };
+        let observed = observe(live, &scope)?;
+        let plan = make(&desired, &observed, &live.state, options)?;
+        Ok((observed, desired, plan))
+    }
+
+    /// Prints problems; errors end the command.
+    pub fn check(&self, problems: &Diagnostics) -> Result<(), Failure> {
+        if problems.has_errors() {
+            return Err(Failure::Problems(
+                problems.clone(),
+                Box::new(self.sources.clone()),
+            ));
+        }
+        problems_to_stderr(problems, &self.sources, self.color);
+        Ok(())
+    }
+}
+
+fn make(
+    desired: &Desired,
+    observed: &Observed,
+    state: &State,
+    options: &plan::Options,
+) -> Result<Plan, Failure> {
+    let known = desired.resources.keys().chain(state.resources.keys());
+    check_known(known, &options.targets, "aim at")?;
+    Ok(plan::make(desired, observed, state, options))
+}
+
+/// Reads `miniascape.toml`.
+pub fn settings(common: &Common) -> Result<Settings, Failure> {
+    let mut sources = SourceMap::default();
+    if !common.chdir.is_dir() {
+        return Err(Failure::new(
+            format!("there is no directory {}", common.chdir.display()),
+            "`--chdir` names the directory of a lab",
+        ));
+    }
+    Settings::read(&common.chdir, &mut sources).map_err(|problem| one(problem, sources))
+}
+
+/// Connects, and opens the state of a lab.
+pub fn connect(
+    common: &Common,
+    settings: &Settings,
+    lab: &crate::address::Name,
+    access: Access,
+) -> Result<Live, Failure> {
+    let connection = Arc::new(Connection::open(uri(common, settings).as_deref())?);
+    open_state(common, settings, lab, access, connection)
+}
+
+fn uri(common: &Common, settings: &Settings) -> Option<String> {
+    common.connect.clone().or_else(|| settings.connect.clone())
+}
+
+fn open_state(
+    common: &Common,
+    settings: &Settings,
+    lab: &crate::address::Name,
+    access: Access,
+    connection: Arc<Connection>,
+) -> Result<Live, Failure> {
+    let (store, state) = if connection.uri()?.starts_with("test:") {
+        if !common.quiet {
+            say("note: nothing on test:// outlives this process, so no state is kept");
+        }
+        Store::in_memory(lab)
+    } else {
+        Store::open(&state_directory(common, settings), lab, access)?
+    };
+    Ok(Live {
+        connection,
+        look: None,
+        store,
+        state,
+    })
+}
+
+/// Looks at the hypervisor; one that the state does not speak of ends the command.
+pub fn observe(live: &Live, scope: &Scope) -> Result<Observed, Failure> {
+    let observed = live.connection.look(scope, &live.state.seen)?;
+    check_host(&live.state, &observed)?;
+    Ok(observed)
+}
+
+fn check_host(state: &State, observed: &Observed) -> Result<(), Failure> {
+    if let Some(known) = &state.hypervisor
+        && known.host_uuid != observed.facts.host_uuid
+    {
+        return Err(Failure::new(
+            format!(
+                "the state of lab {} is of {} ({}), which is another host than {} ({})",
+                state.lab,
+                known.uri,
+                host(known.host_uuid),
+                observed.facts.uri,
+                host(observed.facts.host_uuid),
+            ),
+            "connect to that one with `-c`, or keep the state of this one elsewhere with `--state`; if it is the same machine, libvirt makes up a UUID at each start: set `host_uuid` in /etc/libvirt/libvirtd.conf to the first one",
+        ));
+    }
+    Ok(())
+}
+
+fn host(uuid: Option<uuid::Uuid>) -> String {
+    uuid.map_or_else(
+        || "host without UUID".to_owned(),
+        |uuid| format!("host {uuid}"),
+    )
+}
+
+/// What the state records of a hypervisor.
+pub fn hypervisor_id(facts: &Facts) -> HypervisorId {
+    HypervisorId {
+        uri: facts.uri.clone(),
+        host_uuid: facts.host_uuid,
+    }
+}
+
+/// Addresses that an option names have to be of the lab: a typo must not look like nothing to do.
+pub fn check_known<'a>(
+    known: impl Iterator<Item = &'a Address>,
+    named: impl IntoIterator<Item = &'a Address>,
+    purpose: &str,
+) -> Result<(), Failure> {
+    let known: BTreeSet<String> = known.map(ToString::to_string).collect();
+    let mut named = named.into_iter().map(ToString::to_string);
+    match named.find(|name| !known.contains(name)) {
+        None => Ok(()),
+        Some(unknown) => Err(Failure::Message(
+            format!("there is no {unknown} to {purpose}"),
+            did_you_mean(&unknown, known.iter().map(String::as_str)),
+        )),
+    }
+}
+
+/// The variables of definitions that are templates: settings, then files, then the command line.
+fn variables(
+    common: &Common,
+    settings: &Settings,
+) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+    let mut vars = settings.vars.clone();
+    for path in &common.var_file {
+        let read =
+            lab::load::read_var_file(path).map_err(|problem| one(problem, SourceMap::default()))?;
+        vars.extend(read);
+    }
+    for (name, value) in &common.var {
+        vars.insert(name.clone(), value.clone().into());
+    }
+    Ok(vars)
+}
+
+fn one(problem: Diagnostic, sources: SourceMap) -> Failure {
+    let mut problems = Diagnostics::default();
+    problems.push(problem);
+    Failure::Problems(problems, Box::new(sources))
+}
+
+/// The templates of a lab's directory and of the machine.
+pub fn templates(common: &Common, settings: &Settings) -> Templates {
+    let mut directories = common.templates.clone();
+    directories.extend(settings.templates.path.clone());
+    directories.push(common.chdir.join("templates"));
+    directories.push(PathBuf::from("/etc/miniascape/templates"));
+    directories.push(PathBuf::from("/usr/share/miniascape/templates"));
+    Templates::new(directories).undefined(settings.templates.undefined)
+}
+
+fn state_directory(common: &Common, settings: &Settings) -> PathBuf {
+    let named = common.state.clone().or_else(|| settings.state.clone());
+    named.unwrap_or_else(|| {
+        let own = common.config.is_empty()
+            && !["lab.yaml", "lab.yaml.j2", "lab.d"]
+                .iter()
+                .any(|name| common.chdir.join(name).exists());
+        if own && Path::new(SYSTEM_DEFINITIONS).is_dir() {
+            PathBuf::from(SYSTEM_STATE)
+        } else {
+            // Without `./` in front, as one would write it.
+            let directory = common.chdir.join("state");
+            directory
+                .strip_prefix(".")
+                .map_or(directory.clone(), Path::to_owned)
+        }
+    })
+}

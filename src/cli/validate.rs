@@ -1,0 +1,29 @@
+//! `miniascape validate`
+
+use super::output::{Failure, result};
+use super::session::Session;
+use super::{Common, Exit};
+use crate::desired;
+use crate::state::State;
+use crate::view::Color;
+
+pub(super) fn run(common: &Common, color: Color) -> Result<Exit, Failure> {
+    let session = Session::open(common, color)?;
+    let nothing = State::new(session.lab.name.clone());
+    session.desired(&desired::assumed(), &nothing)?;
+    let lab = &session.lab;
+    let count = |number: usize, noun: &str| {
+        let plural = if number == 1 { "" } else { "s" };
+        format!("{number} {noun}{plural}")
+    };
+    result(&format!(
+        "Lab {} is valid: {}, {}, {}, {}, {}.\n",
+        lab.name,
+        count(lab.networks.len(), "network"),
+        count(lab.pools.len(), "pool"),
+        count(lab.images.len(), "image"),
+        count(lab.volumes().count(), "volume"),
+        count(lab.guests.len(), "guest"),
+    ));
+    Ok(Exit::Success)
+}

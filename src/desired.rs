@@ -1,0 +1,209 @@
+//! What libvirt should hold: a lab put through its templates, one resource for each object.
+
+mod build;
+mod context;
+mod install;
+mod kept;
+pub mod moved;
+mod ownership;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+pub use build::{build, build_with};
+pub use kept::kept;
+
+use crate::address::{Address, Name};
+use crate::diagnostic::Span;
+use crate::lab::model::{DiskSource, DomainType, Lab, Lifecycle, OnChange};
+use crate::libvirt::Scope;
+use crate::libvirt::observed::{Facts, Observed};
+use crate::moves::Moves;
+use crate::plan::step::{Content, Stage};
+use crate::state::State;
+use crate::xml::document::Document;
+use crate::xml::tree::Element;
+
+/// What libvirt should hold. External resources are not in it.
+#[derive(Debug)]
+pub struct Desired {
+    /// The lab.
+    pub lab: Name,
+    /// The resources by address.
+    pub resources: BTreeMap<Address, Resource>,
+    /// External networks and pools that are referenced: kind and name in libvirt, with the place of the definition.
+    pub external: BTreeMap<Address, External>,
+    /// Which resources stood at another address before.
+    pub moves: Moves,
+}
+
+/// Something the lab refers to and does not own.
+#[derive(Debug, Clone)]
+pub struct External {
+    /// Name in libvirt.
+    pub name: String,
+    /// Where it is defined.
+    pub span: Option<Span>,
+}
+
+/// One object as libvirt should hold it.
+#[derive(Debug)]
+pub struct Resource {
+    /// Its address.
+    pub address: Address,
+    /// Its name in libvirt.
+    pub name: String,
+    /// Its definition, with name, and for networks, pools and guests UUID and (not for pools) ownership metadata.
+    pub xml: Document,
+    /// What has to be there before it: resources of the lab that are not external.
+    pub depends_on: BTreeSet<Address>,
+    /// What keeps it from being deleted.
+    pub lifecycle: Lifecycle,
+    /// Where it is defined.
+    pub span: Option<Span>,
+    /// What differs by kind.
+    pub detail: Detail,
+}
+
+impl Resource {
+    /// The pool that an image or volume is in, by its name in libvirt.
+    pub fn pool(&self) -> Option<&str> {
+        match &self.detail {
+            Detail::Image { pool, .. } | Detail::Volume { pool, .. } => Some(pool),
+            Detail::Network { .. } | Detail::Pool { .. } | Detail::Guest { .. } => None,
+        }
+    }
+}
+
+/// What differs by kind of resource.
+#[derive(Debug, Clone)]
+pub enum Detail {
+    /// A network; it is to be active.
+    Network {
+        /// UUID in libvirt.
+        uuid: Uuid,
+        /// Started with the host.
+        autostart: bool,
+    },
+    /// A pool; it is to be active.
+    Pool {
+        /// UUID in libvirt.
+        uuid: Uuid,
+        /// Started with the host.
+        autostart: bool,
+    },
+    /// A volume that is filled: an image, or a seed for cloud-init.
+    Image {
+        /// The pool's name in libvirt.
+        pool: String,
+        /// What it is filled with.
+        content: Content,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// A volume made empty or as an overlay.
+    Volume {
+        /// The pool's name in libvirt.
+        pool: String,
+        /// Never deleted by us.
+        keep: bool,
+        /// The image it is an overlay of.
+        image: Option<Address>,
+    },
+    /// A guest.
+    Guest {
+        /// UUID in libvirt.
+        uuid: Uuid,
+        /// Started with the host.
+        autostart: bool,
+        /// Whether it is to run.
+        running: bool,
+        /// Seconds a shutdown may take.
+        shutdown_timeout: u64,
+        /// Whether what only a restart brings about restarts it, or waits for one.
+        on_change: OnChange,
+        /// What was chosen, not written: an existing guest keeps its own.
+        chosen: Chosen,
+        /// One line for the plan: `2 vcpus, 2 GiB, front 192.168.155.12`.
+        summary: String,
+        /// How its system is installed, if it is.
+        install: Option<Box<Installation>>,
+    },
+}
+
+/// How a guest's system is installed, in full.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    /// The guest's definition while it is installed: it boots the installer, and is off when that ends.
+    pub xml: Element,
+    /// What the installer is booted from.
+    pub stage: Stage,
+    /// What the installer prints when all is done.
+    pub done: Option<String>,
+    /// Seconds that it may take.
+    pub timeout: u64,
+    /// A hash of the answers: when it changes, the guest is not what the definition would install.
+    pub answers: String,
+}
+
+/// Which parts of a guest's definition were chosen by miniascape and not by the user.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Chosen {
+    /// The `type` of `<domain>`.
+    pub domain_type: bool,
+    /// The `arch` and `machine` of `<os><type>`.
+    pub machine: bool,
+    /// The mode of `<cpu>`.
+    pub cpu: bool,
+    /// The device names of these disks, which are given by their alias.
+    pub disks: BTreeSet<String>,
+}
+
+/// The volumes to look at: those of the definition, where there is one, and those of the state.
+pub fn scope(lab: Option<&Lab>, state: &State) -> Scope {
+    let mut volumes = BTreeSet::new();
+    if let Some(lab) = lab {
+        let lab = kept(lab, None, state);
+        volumes.extend(kept::former_volumes(&lab));
+        let pool_name = |key: &Name| lab.pools.get(key).map(|pool| pool.name.clone());
+        let images = lab.images.values().map(|image| (&image.pool, &image.name));
+        let own = lab
+            .volumes()
+            .map(|(_, volume)| (&volume.pool, &volume.name));
+        let disks = lab.guests.values().flat_map(|guest| &guest.disks);
+        let existing = disks.filter_map(|disk| match &disk.source {
+            DiskSource::Existing { pool, volume, .. } | DiskSource::Seed { pool, volume, .. } => {
+                Some((pool, volume))
+            }
+            DiskSource::Volume(_) | DiskSource::Path { .. } | DiskSource::Empty => None,
+        });
+        for (pool, name) in images.chain(own).chain(existing) {
+            volumes.extend(pool_name(pool).map(|pool| (pool, name.clone())));
+        }
+    }
+    for entry in state.resources.values() {
+        if let Some(pool) = &entry.pool {
+            volumes.insert((pool.clone(), entry.name.clone()));
+        }
+    }
+    Scope {
+        volumes,
+        ..Scope::default()
+    }
+}
+
+/// What is assumed of a hypervisor where none is asked: an empty one with KVM.
+pub fn assumed() -> Observed {
+    Observed {
+        facts: Facts {
+            uri: "qemu:///system".to_owned(),
+            driver: "QEMU".to_owned(),
+            arch: "x86_64".to_owned(),
+            domain_type: Some(DomainType::Kvm),
+            local: true,
+            ..Facts::default()
+        },
+        ..Observed::default()
+    }
+}

@@ -1,0 +1,654 @@
+//! Puts a lab through its templates.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::context::{
+    Backing, DiskContext, GuestContext, HostContext, IpContext, NetworkContext, PoolContext,
+    VolumeContext, VolumeView,
+};
+use super::ownership::Owner;
+use super::{Chosen, Desired, Detail, External, Resource};
+use crate::address::{Address, Name};
+use crate::context::Contexts;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::lab::model::install::Location;
+use crate::lab::model::{
+    DhcpHost, Disk, DiskDevice, DiskSource, DomainType, Firmware, Guest, Image, InterfaceSource,
+    Lab, Lifecycle, Network, Overlay, Pool, Volume,
+};
+use crate::libvirt::observed::{Observed, ObservedPool};
+use crate::plan::step::Content;
+use crate::size::size;
+use crate::state::seen::Seen;
+use crate::template::Templates;
+use crate::xml::document::{Document, print};
+use crate::xml::merge;
+use crate::xml::tree::Element;
+
+/// Puts a lab through its templates. What a template, an overlay or the hypervisor makes impossible comes back as
+/// problems, all at once; the resources concerned are then left out.
+pub fn build(lab: &Lab, observed: &Observed, templates: &Templates) -> (Desired, Diagnostics) {
+    build_with(lab, observed, templates, &Seen::default())
+}
+
+/// The same; definitions that were seen before become trees when they are looked into.
+pub fn build_with(
+    lab: &Lab,
+    observed: &Observed,
+    templates: &Templates,
+    seen: &Seen,
+) -> (Desired, Diagnostics) {
+    let mut builder = Builder {
+        lab,
+        observed,
+        templates,
+        seen,
+        resources: BTreeMap::new(),
+        problems: Diagnostics::default(),
+        contexts: OnceCell::new(),
+    };
+    for network in lab.networks.values().filter(|network| !network.external) {
+        builder.network(network);
+    }
+    for pool in lab.pools.values().filter(|pool| !pool.external) {
+        builder.pool(pool);
+    }
+    for image in lab.images.values() {
+        builder.image(image);
+    }
+    for (_, volume) in lab.volumes() {
+        builder.volume(volume);
+    }
+    for guest in lab.guests.values() {
+        builder.guest(guest);
+    }
+    let desired = Desired {
+        lab: lab.name.clone(),
+        resources: builder.resources,
+        external: externals(lab),
+        moves: lab.moves.clone(),
+    };
+    (desired, builder.problems)
+}
+
+fn externals(lab: &Lab) -> BTreeMap<Address, External> {
+    let networks = lab.networks.values().filter(|network| network.external);
+    let pools = lab.pools.values().filter(|pool| pool.external);
+    networks
+        .map(|network| (Address::network(&network.key), &network.name))
+        .chain(pools.map(|pool| (Address::pool(&pool.key), &pool.name)))
+        .map(|(address, name)| {
+            let external = External {
+                name: name.clone(),
+                span: lab.places.get(&address).copied(),
+            };
+            (address, external)
+        })
+        .collect()
+}
+
+pub(super) struct Builder<'a> {
+    pub(super) lab: &'a Lab,
+    observed: &'a Observed,
+    pub(super) templates: &'a Templates,
+    seen: &'a Seen,
+    resources: BTreeMap<Address, Resource>,
+    problems: Diagnostics,
+    /// What templates of answers see; most labs have none.
+    contexts: OnceCell<Contexts<'a>>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn contexts(&self) -> &Contexts<'a> {
+        self.contexts.get_or_init(|| Contexts::new(self.lab))
+    }
+
+    fn network(&mut self, network: &Network) {
+        let families = |ip: IpAddr| if ip.is_ipv4() { "ipv4" } else { "ipv6" };
+        let ips = network.addresses.iter().map(|address| {
+            let family = families(address.addr());
+            IpContext {
+                family,
+                address: address.addr(),
+                prefix: address.prefix_len(),
+                ranges: network
+                    .dhcp
+                    .iter()
+                    .filter(|range| address.contains(&range.start))
+                    .collect(),
+                hosts: reservations(
+                    network
+                        .dhcp_hosts
+                        .iter()
+                        .filter(|host| address.contains(&host.ip)),
+                ),
+            }
+        });
+        let context = NetworkContext {
+            lab: &self.lab.name,
+            network,
+            ips: ips.collect(),
+        };
+        let address = Address::network(&network.key);
+        let xml = self.render(&address, "network", &context, network.xml.as_ref());
+        let detail = Detail::Network {
+            uuid: network.uuid,
+            autostart: network.autostart,
+        };
+        self.add(
+            address,
+            &network.name,
+            xml,
+            BTreeSet::new(),
+            network.lifecycle,
+            detail,
+        );
+    }
+
+    fn pool(&mut self, pool: &Pool) {
+        let context = PoolContext {
+            lab: &self.lab.name,
+            pool,
+        };
+        let address = Address::pool(&pool.key);
+        let xml = self.render(&address, "pool", &context, pool.xml.as_ref());
+        let detail = Detail::Pool {
+            uuid: pool.uuid,
+            autostart: pool.autostart,
+        };
+        self.add(
+            address,
+            &pool.name,
+            xml,
+            BTreeSet::new(),
+            pool.lifecycle,
+            detail,
+        );
+    }
+
+    fn image(&mut self, image: &Image) {
+        let context = VolumeContext {
+            lab: &self.lab.name,
+            volume: VolumeView {
+                name: &image.name,
+                capacity: image.capacity,
+                format: image.format,
+                backing: None,
+            },
+        };
+        let address = Address::image(&image.key);
+        let xml = self.render(&address, "volume", &context, None);
+        let detail = Detail::Image {
+            pool: self.pool_name(&image.pool).to_owned(),
+            content: Content::File {
+                path: image.source.clone(),
+                sha256: image.sha256.clone(),
+            },
+            size: image.file_size,
+        };
+        let depends = self.owned_pool(&image.pool);
+        self.add(address, &image.name, xml, depends, image.lifecycle, detail);
+    }
+
+    fn volume(&mut self, volume: &Volume) {
+        let image = volume
+            .image
+            .as_ref()
+            .and_then(|key| self.lab.images.get(key));
+        let backing = image.map(|image| Backing {
+            path: self.path_of(&image.pool, &image.name).unwrap_or_default(),
+            format: image.format,
+        });
+        if backing
+            .as_ref()
+            .is_some_and(|backing| backing.path.is_empty())
+        {
+            let problem = Diagnostic::error(format!(
+                "{} cannot be an overlay: where the image is in its pool is not known",
+                volume.address
+            ));
+            self.problem(
+                &volume.address,
+                problem.hint(
+                    "overlays need an image in a pool of type dir, fs, netfs or logical; of an external one give the \
+                     `path` where no hypervisor is asked",
+                ),
+            );
+            return;
+        }
+        let context = VolumeContext {
+            lab: &self.lab.name,
+            volume: VolumeView {
+                name: &volume.name,
+                capacity: volume.capacity,
+                format: volume.format,
+                backing,
+            },
+        };
+        let xml = self.render(&volume.address, "volume", &context, volume.xml.as_ref());
+        let image = image.map(|image| Address::image(&image.key));
+        let mut depends = self.owned_pool(&volume.pool);
+        depends.extend(image.clone());
+        let detail = Detail::Volume {
+            pool: self.pool_name(&volume.pool).to_owned(),
+            keep: volume.keep,
+            image,
+        };
+        self.add(
+            volume.address.clone(),
+            &volume.name,
+            xml,
+            depends,
+            volume.lifecycle,
+            detail,
+        );
+    }
+
+    fn guest(&mut self, guest: &Guest) {
+        let facts = &self.observed.facts;
+        let is_test = facts.driver.eq_ignore_ascii_case("test");
+        let kind = guest.domain_type.or(facts.domain_type);
+        let kind_name = match kind {
+            _ if is_test => "test",
+            Some(DomainType::Kvm) => "kvm",
+            Some(DomainType::Qemu) | None => "qemu",
+        };
+        // The test driver knows one architecture, and no machines.
+        let arch = match &guest.arch {
+            _ if is_test => "i686",
+            Some(arch) => arch,
+            None => &facts.arch,
+        };
+        let machine = match &guest.machine {
+            _ if is_test => None,
+            Some(machine) => Some(machine.as_str()),
+            None => default_machine(arch),
+        };
+        // TCG's default processor is too old for current distributions; with KVM the host's own is the fastest.
+        let cpu_mode = match (&guest.cpu.mode, kind) {
+            _ if is_test => None,
+            (Some(mode), _) => Some(mode.as_str()),
+            (None, Some(DomainType::Kvm)) => Some("host-passthrough"),
+            (None, Some(DomainType::Qemu) | None) => Some("maximum"),
+        };
+        // Arm's machines have no firmware of their own, and nothing boots from a disk without one.
+        let firmware = match guest.firmware {
+            _ if is_test => None,
+            Some(Firmware::Uefi) => Some("efi"),
+            Some(Firmware::Bios) => None,
+            None if arch == "aarch64" && guest.boot.kernel.is_none() => Some("efi"),
+            None => None,
+        };
+        let context = GuestContext {
+            lab: &self.lab.name,
+            guest,
+            r#type: kind_name,
+            arch,
+            machine,
+            cpu_mode,
+            firmware,
+            spare_ports: has_pcie_ports(guest, machine),
+            disks: guest.disks.iter().map(|disk| self.disk(disk)).collect(),
+            install: None,
+        };
+        let address = Address::guest(&guest.key);
+        let install = match self.installation(guest, arch, &context) {
+            Ok(install) => install,
+            Err(problem) => return self.problem(&address, problem),
+        };
+        if let Err(problem) = self.seed(guest) {
+            return self.problem(&address, problem);
+        }
+        let context = GuestContext {
+            disks: guest.disks.iter().map(|disk| self.disk(disk)).collect(),
+            ..context
+        };
+        let xml = self.render(&address, "domain", &context, guest.xml.as_ref());
+        let detail = Detail::Guest {
+            uuid: guest.uuid,
+            autostart: guest.autostart,
+            running: guest.running,
+            shutdown_timeout: guest.shutdown_timeout,
+            on_change: guest.on_change,
+            chosen: chosen(guest),
+            summary: summary(guest),
+            install: install.map(Box::new),
+        };
+        let depends = self.guest_dependencies(guest);
+        self.add(address, &guest.name, xml, depends, guest.lifecycle, detail);
+    }
+
+    fn disk(&self, disk: &Disk) -> DiskContext {
+        let mut context = DiskContext {
+            key: disk.key.to_string(),
+            device: disk.device,
+            source_type: "file",
+            path: None,
+            pool: None,
+            volume: None,
+            format: disk.format,
+            cache: disk.cache.clone(),
+            discard: disk.device == DiskDevice::Disk && !disk.readonly,
+            dev: disk.dev.clone(),
+            bus: disk.bus.clone(),
+            readonly: disk.readonly,
+            shareable: disk.shareable,
+        };
+        let in_pool = match &disk.source {
+            DiskSource::Volume(volume) => Some((&volume.pool, volume.name.as_str())),
+            DiskSource::Existing { pool, volume, .. } | DiskSource::Seed { pool, volume, .. } => {
+                Some((pool, volume.as_str()))
+            }
+            DiskSource::Path { path } => {
+                if path.starts_with("/dev/") {
+                    context.source_type = "block";
+                }
+                context.path = Some(path.clone());
+                None
+            }
+            DiskSource::Empty => None,
+        };
+        let Some((pool, name)) = in_pool else {
+            return context;
+        };
+        // A path where there is one: AppArmor's helper cannot resolve `type='volume'`, and denies such disks.
+        match self.path_of(pool, name) {
+            Some(path) => {
+                if self.pool_type(pool) == "logical" {
+                    context.source_type = "block";
+                }
+                context.path = Some(path);
+            }
+            None => {
+                context.source_type = "volume";
+                context.pool = Some(self.pool_name(pool).to_owned());
+                context.volume = Some(name.to_owned());
+            }
+        }
+        context
+    }
+
+    fn guest_dependencies(&self, guest: &Guest) -> BTreeSet<Address> {
+        let mut depends: BTreeSet<Address> = guest.depends_on.iter().map(Address::guest).collect();
+        for nic in &guest.interfaces {
+            match &nic.source {
+                InterfaceSource::Network { network, .. } => {
+                    let external = self.lab.networks.get(network).is_none_or(|n| n.external);
+                    if !external {
+                        depends.insert(Address::network(network));
+                    }
+                }
+                InterfaceSource::Bridge { .. } | InterfaceSource::User => {}
+            }
+        }
+        for disk in &guest.disks {
+            match &disk.source {
+                DiskSource::Volume(volume) => {
+                    depends.insert(volume.address.clone());
+                    depends.extend(self.owned_pool(&volume.pool));
+                }
+                DiskSource::Existing { pool, owner, .. } => {
+                    depends.extend(self.owned_pool(pool));
+                    depends.extend(owner.clone());
+                }
+                DiskSource::Seed { pool, address, .. } => {
+                    depends.insert(address.clone());
+                    depends.extend(self.owned_pool(pool));
+                }
+                DiskSource::Path { .. } | DiskSource::Empty => {}
+            }
+        }
+        if let Some(Location::Volume { pool, volume }) = guest.install.as_ref().map(|i| &i.location)
+        {
+            depends.extend(self.owned_pool(pool));
+            let images = self.lab.images.values();
+            let medium = images.filter(|image| image.pool == *pool && image.name == *volume);
+            depends.extend(medium.map(|image| Address::image(&image.key)));
+        }
+        depends
+    }
+
+    /// The pool as a dependency, unless it is external.
+    pub(super) fn owned_pool(&self, key: &Name) -> BTreeSet<Address> {
+        let pool = self.lab.pools.get(key).filter(|pool| !pool.external);
+        pool.map(|pool| Address::pool(&pool.key))
+            .into_iter()
+            .collect()
+    }
+
+    pub(super) fn pool_name<'b>(&'b self, key: &'b Name) -> &'b str {
+        self.lab
+            .pools
+            .get(key)
+            .map_or(key.as_str(), |pool| pool.name.as_str())
+    }
+
+    pub(super) fn pool_type(&self, key: &Name) -> &str {
+        let observed = || self.observed_pool(key)?.xml.attribute("type");
+        match self.lab.pools.get(key) {
+            Some(pool) if !pool.external => &pool.kind,
+            _ => observed().unwrap_or("dir"),
+        }
+    }
+
+    fn observed_pool(&self, key: &Name) -> Option<&ObservedPool> {
+        let pool = self.lab.pools.get(key)?;
+        self.observed.pools.get(&pool.name)
+    }
+
+    /// Where a volume is on the hypervisor: where it was seen, else in its pool's directory.
+    pub(super) fn path_of(&self, pool: &Name, name: &str) -> Option<String> {
+        let definition = self.lab.pools.get(pool)?;
+        let key = (definition.name.clone(), name.to_owned());
+        if let Some(volume) = self.observed.volumes.get(&key) {
+            return Some(volume.path.clone());
+        }
+        let observed = || self.observed_pool(pool)?.directory();
+        let written = definition.path.as_deref();
+        let directory = match definition.external {
+            // What is not ours is where it is seen, whatever was written for when it is not.
+            true => observed().or(written)?,
+            false => written.or_else(observed)?,
+        };
+        Some(format!("{}/{name}", directory.trim_end_matches('/')))
+    }
+
+    /// Renders a template. What it gives is read where that is needed.
+    pub(super) fn render<C: Serialize>(
+        &self,
+        address: &Address,
+        template: &'static str,
+        context: &C,
+        overlay: Option<&Overlay>,
+    ) -> Result<Draft, Diagnostic> {
+        let text = self
+            .templates
+            .render(&file(template), context)
+            .map_err(|error| error.diagnostic(&format!("for {address}")))?;
+        Ok(Draft {
+            template,
+            text,
+            overlay: overlay.map(|overlay| overlay.tree.clone()),
+        })
+    }
+
+    pub(super) fn add(
+        &mut self,
+        address: Address,
+        name: &str,
+        draft: Result<Draft, Diagnostic>,
+        depends_on: BTreeSet<Address>,
+        lifecycle: Lifecycle,
+        detail: Detail,
+    ) {
+        let xml = match draft.and_then(|draft| self.document(&address, name, draft, &detail)) {
+            Ok(xml) => xml,
+            Err(problem) => return self.problem(&address, problem),
+        };
+        let resource = Resource {
+            span: self.lab.places.get(&address).copied(),
+            name: name.to_owned(),
+            xml,
+            depends_on,
+            lifecycle,
+            detail,
+            address: address.clone(),
+        };
+        self.resources.insert(address, resource);
+    }
+
+    /// Makes a draft a definition, with name, UUID and mark.
+    fn document(
+        &self,
+        address: &Address,
+        name: &str,
+        draft: Draft,
+        detail: &Detail,
+    ) -> Result<Document, Diagnostic> {
+        let owner = Owner::new(&self.lab.name, address, name, detail);
+        let print = print(&(&draft, &owner));
+        if self.seen.has(print) {
+            return Ok(Document::later(print, move || {
+                // It was read, so it can be read.
+                let mut xml = draft.read(&owner.address).unwrap_or_default();
+                owner.stamp(&mut xml);
+                xml
+            }));
+        }
+        let mut xml = draft.read(address)?;
+        if let Some(problem) = owner.renamed_by_overlay(&xml) {
+            return Err(problem);
+        }
+        owner.stamp(&mut xml);
+        Ok(Document::read(print, xml))
+    }
+
+    fn problem(&mut self, address: &Address, problem: Diagnostic) {
+        self.problems
+            .push(problem.at(self.lab.places.get(address).copied()));
+    }
+}
+
+/// What a template gave, and what the user lays over it.
+#[derive(Debug, Hash)]
+pub(super) struct Draft {
+    template: &'static str,
+    text: String,
+    overlay: Option<Element>,
+}
+
+impl Draft {
+    /// Reads and overlays.
+    pub(super) fn read(&self, address: &Address) -> Result<Element, Diagnostic> {
+        let Self { template, text, .. } = self;
+        let name = file(template);
+        let mut xml = Element::parse(text).map_err(|error| {
+            let line = text[..error.offset.min(text.len())].matches('\n').count();
+            let shown = text.lines().nth(line).unwrap_or_default().trim();
+            Diagnostic::error(format!(
+                "template {name} gives XML that cannot be read: {error}"
+            ))
+            .label(format!("for {address}"))
+            .hint(format!("line {} of what it gives is `{shown}`", line + 1))
+        })?;
+        if xml.name != *template {
+            return Err(Diagnostic::error(format!(
+                "template {name} gives `<{}>` where `<{template}>` belongs",
+                xml.name
+            ))
+            .label(format!("for {address}"))
+            .hint("the copy of it that is found first in the template path counts"));
+        }
+        if let Some(overlay) = &self.overlay {
+            merge::overlay(&mut xml, overlay);
+        }
+        Ok(xml)
+    }
+}
+
+fn file(template: &str) -> String {
+    format!("libvirt/{template}.xml.j2")
+}
+
+fn reservations<'a>(hosts: impl Iterator<Item = &'a DhcpHost>) -> Vec<HostContext<'a>> {
+    let mut named = BTreeSet::new();
+    hosts
+        .map(|host| HostContext {
+            mac: &host.mac,
+            // DHCPv6 tells hosts apart by name alone.
+            name: (named.insert(&host.name) || host.ip.is_ipv6()).then_some(&host.name),
+            ip: host.ip,
+        })
+        .collect()
+}
+
+/// What neither the definition nor its overlay says is chosen.
+fn chosen(guest: &Guest) -> Chosen {
+    let overlay = guest.xml.as_ref().map(|overlay| &overlay.tree);
+    let says = |path: &str, attribute: &str| {
+        overlay.is_some_and(|tree| tree.attribute_at(path, attribute).is_some())
+    };
+    Chosen {
+        domain_type: guest.domain_type.is_none()
+            && overlay.is_none_or(|tree| tree.attribute("type").is_none()),
+        machine: guest.machine.is_none()
+            && guest.arch.is_none()
+            && !says("os/type", "machine")
+            && !says("os/type", "arch"),
+        cpu: guest.cpu.mode.is_none() && !says("cpu", "mode"),
+        disks: guest
+            .disks
+            .iter()
+            .filter(|disk| !disk.dev_is_given)
+            .map(|disk| format!("ua-{}", disk.key))
+            .collect(),
+    }
+}
+
+fn default_machine(arch: &str) -> Option<&'static str> {
+    match arch {
+        "x86_64" | "i686" => Some("q35"),
+        "aarch64" | "armv7l" | "riscv64" => Some("virt"),
+        _ => None,
+    }
+}
+
+/// Whether a guest's devices are in PCIe ports, going by the name of its machine.
+fn has_pcie_ports(guest: &Guest, machine: Option<&str>) -> bool {
+    let overlay = guest.xml.as_ref().map(|overlay| &overlay.tree);
+    let own = overlay.and_then(|tree| tree.attribute_at("os/type", "machine"));
+    own.or(machine).is_some_and(|machine| {
+        let name = machine.strip_prefix("pc-").unwrap_or(machine);
+        let is = |family: &str| {
+            name.strip_prefix(family)
+                .is_some_and(|version| version.is_empty() || version.starts_with('-'))
+        };
+        is("q35") || is("virt")
+    })
+}
+
+/// `2 vcpus, 2 GiB, front 192.168.155.12`
+fn summary(guest: &Guest) -> String {
+    let plural = if guest.vcpus == 1 { "" } else { "s" };
+    let mut parts = vec![format!("{} vcpu{plural}", guest.vcpus), size(guest.memory)];
+    for nic in &guest.interfaces {
+        let source = match &nic.source {
+            InterfaceSource::Network { network, .. } => network.to_string(),
+            InterfaceSource::Bridge { bridge } => bridge.clone(),
+            InterfaceSource::User => "user".to_owned(),
+        };
+        let ips = nic.ips.iter().map(|ip| format!(" {ip}"));
+        parts.push(format!("{source}{}", ips.collect::<String>()));
+    }
+    parts.extend(
+        guest
+            .install
+            .iter()
+            .map(|install| format!("installs {}", install.os.id)),
+    );
+    parts.join(", ")
+}

@@ -1,0 +1,273 @@
+//! Problems of a definition, with their place in a file: collected all at once, never printed here.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Names a file of a [`SourceMap`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(usize);
+
+/// A place in a file of the definition: byte offsets, `start <= end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// Where it begins.
+    pub start: usize,
+    /// Where it ends; what is at `end` is outside.
+    pub end: usize,
+}
+
+/// One text that places point into. Of a `.j2` file it is the rendered text.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// The path as the user would write it.
+    pub path: PathBuf,
+    /// The whole text.
+    pub text: String,
+    /// Whether the text came out of a template, so that its lines are not the file's.
+    pub rendered: bool,
+}
+
+/// The texts that a definition was read from.
+#[derive(Debug, Clone, Default)]
+pub struct SourceMap {
+    files: Vec<SourceFile>,
+}
+
+impl SourceMap {
+    /// Adds a text and gives its name.
+    pub fn add(&mut self, file: SourceFile) -> FileId {
+        self.files.push(file);
+        FileId(self.files.len() - 1)
+    }
+
+    /// The file of that name.
+    pub fn file(&self, id: FileId) -> &SourceFile {
+        &self.files[id.0]
+    }
+
+    /// The path of the file that a place is in.
+    pub fn path(&self, span: Span) -> &Path {
+        &self.file(span.file).path
+    }
+
+    /// The line and column of a place's beginning, both from 1; columns count characters.
+    pub fn position(&self, span: Span) -> (usize, usize) {
+        let text = &self.file(span.file).text;
+        let mut start = span.start.min(text.len());
+        while !text.is_char_boundary(start) {
+            start -= 1;
+        }
+        let before = &text[..start];
+        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+        (
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        )
+    }
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing can be planned.
+    Error,
+    /// Worth saying; planning goes on.
+    Warning,
+}
+
+/// One problem: what is wrong, where, and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong: one line, lower case, no full stop.
+    pub summary: String,
+    /// Where; `None` where no single place is at fault.
+    pub span: Option<Span>,
+    /// What stands at the caret, if that adds something.
+    pub label: Option<String>,
+    /// Other places that matter, each with what it is.
+    pub related: Vec<(Span, String)>,
+    /// How to mend it.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    /// A problem that stops the plan.
+    pub fn error(summary: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            summary: summary.into(),
+            span: None,
+            label: None,
+            related: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// A problem that is only said.
+    pub fn warning(summary: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(summary)
+        }
+    }
+
+    /// The same, at a place.
+    pub fn at(mut self, span: impl Into<Option<Span>>) -> Self {
+        self.span = span.into();
+        self
+    }
+
+    /// The same, with a text at the caret.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// The same, with another place that matters.
+    pub fn related(mut self, span: Option<Span>, text: impl Into<String>) -> Self {
+        if let Some(span) = span {
+            self.related.push((span, text.into()));
+        }
+        self
+    }
+
+    /// The same, with a way to mend it.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The problems found so far.
+#[derive(Debug, Clone, Default)]
+pub struct Diagnostics {
+    all: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Adds one; one that was said already is not said twice.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        if !self.all.contains(&diagnostic) {
+            self.all.push(diagnostic);
+        }
+    }
+
+    /// Adds those of another stage.
+    pub fn extend(&mut self, others: Diagnostics) {
+        for diagnostic in others.all {
+            self.push(diagnostic);
+        }
+    }
+
+    /// Whether anything stops the plan.
+    pub fn has_errors(&self) -> bool {
+        self.all.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// Whether nothing was found at all.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// All of them, in the order of their places: files as read, then lines; those without a place last.
+    pub fn sorted(&self) -> Vec<&Diagnostic> {
+        let mut all: Vec<&Diagnostic> = self.all.iter().collect();
+        all.sort_by_key(|d| (d.span.is_none(), d.span));
+        all
+    }
+}
+
+/// A hint that names the candidate which is spelled most like `written`, or lists them all where none is near.
+pub fn did_you_mean<'a>(
+    written: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    // A swap or slip of one letter is near even in short words, which the other measure does not see.
+    let slip =
+        |candidate: &str| candidate.len() > 2 && strsim::osa_distance(written, candidate) <= 1;
+    let near = candidates
+        .iter()
+        .map(|c| (strsim::jaro_winkler(written, c), *c))
+        .filter(|(score, c)| *score > 0.75 || slip(c))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match near {
+        Some((_, name)) => Some(format!("did you mean `{name}`?")),
+        None if candidates.is_empty() => None,
+        None => Some(format!("there is {}", List(&candidates))),
+    }
+}
+
+/// The same, but nothing where none is near.
+pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    did_you_mean(written, candidates).filter(|hint| hint.starts_with("did you mean"))
+}
+
+/// Names as `a`, `b` and `c`; a long list is cut.
+pub fn names(names: &[&str]) -> String {
+    List(names).to_string()
+}
+
+/// Writes names as `a`, `b` and `c`; a long list is cut.
+struct List<'a>(&'a [&'a str]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 12;
+        let shown = &self.0[..self.0.len().min(SHOWN)];
+        for (i, name) in shown.iter().enumerate() {
+            match i {
+                0 => {}
+                _ if i + 1 == self.0.len() => write!(f, " and ")?,
+                _ => write!(f, ", ")?,
+            }
+            write!(f, "`{name}`")?;
+        }
+        match self.0.len() - shown.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_name_the_nearest_or_list_all() {
+        assert_eq!(
+            did_you_mean("memroy", ["memory", "vcpus"]).unwrap(),
+            "did you mean `memory`?"
+        );
+        assert_eq!(
+            did_you_mean("zzz", ["a", "b", "c"]).unwrap(),
+            "there is `a`, `b` and `c`"
+        );
+        assert_eq!(
+            did_you_mean("wbe", ["web", "database"]).unwrap(),
+            "did you mean `web`?"
+        );
+        assert_eq!(did_you_mean("zzz", []), None);
+    }
+
+    #[test]
+    fn positions_count_lines_and_characters() {
+        let mut sources = SourceMap::default();
+        let file = sources.add(SourceFile {
+            path: "lab.yaml".into(),
+            text: "a: ü\nbä: 1\n".into(),
+            rendered: false,
+        });
+        let span = Span {
+            file,
+            start: 9,
+            end: 10,
+        };
+        assert_eq!(sources.position(span), (2, 3));
+    }
+}

@@ -1,0 +1,424 @@
+//! The command line of `virt-install` for an unattended install: man virt-install(1).
+//!
+//! What it defines is only what the installer runs on. Afterwards the guest gets its own definition, so that it ends as
+//! `apply` makes it; what the installer sees has to be the same: firmware, disks and their names, NICs with their MACs.
+
+use serde::Serialize;
+
+use super::Request;
+use super::vmbuild::LocalPath;
+use crate::address::Name;
+use crate::desired::{Detail, Resource};
+use crate::install::media::{Arch, SeenAs, usual_places};
+use crate::lab::model::install::{Install, Location};
+use crate::lab::model::{
+    Disk, DiskDevice, DiskSource, Guest, Interface, InterfaceSource, Lab, Link, Serial,
+};
+use crate::plan::step::StagePart;
+use crate::unattended::{Delivery, Unattended};
+use crate::xml::tree::Element;
+
+/// A call of `virt-install`.
+#[derive(Debug, Serialize)]
+pub(super) struct VirtInstall<'a> {
+    /// Operating systems by libosinfo's ids, the best first: the one that is known there is named.
+    osinfo: Vec<String>,
+    /// Options with their values, in order.
+    options: Vec<Vec<String>>,
+    disks: Vec<DiskOption>,
+    location: LocationOption<'a>,
+    /// Answer files for the root of the initrd.
+    inject: Vec<&'static str>,
+    /// The volume that the answers are on while it is installed.
+    seed: Option<SeedVolume<'a>>,
+    cmdline: &'a str,
+    /// Minutes that it may take.
+    minutes: u64,
+}
+
+/// A volume labelled `CIDATA`.
+#[derive(Debug, Serialize)]
+struct SeedVolume<'a> {
+    pool: &'a str,
+    name: String,
+    /// Its size in bytes.
+    size: usize,
+    /// The option that makes it a disk.
+    option: String,
+}
+
+/// A disk. A dry run can come before its volume.
+#[derive(Debug, Serialize)]
+struct DiskOption {
+    /// The option where it is there.
+    there: String,
+    /// The volume it is, as pool and name.
+    volume: Option<(String, String)>,
+    /// The option for a volume that is not there.
+    absent: Option<String>,
+}
+
+/// Where the installer is.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum LocationOption<'a> {
+    /// A URL.
+    Url { url: &'a str, boot: Option<String> },
+    /// An ISO image.
+    Iso {
+        path: LocalPath,
+        boot: Option<String>,
+    },
+    /// A directory, with the places that kernel and initrd can be in.
+    Tree { path: LocalPath, places: Vec<Boot> },
+    /// An ISO image in a volume.
+    Volume {
+        pool: &'a str,
+        volume: &'a str,
+        boot: Option<String>,
+    },
+    /// Kernel and initrd.
+    Kernel {
+        kernel: LocalPath,
+        initrd: LocalPath,
+    },
+}
+
+/// Kernel and initrd on a medium.
+#[derive(Debug, Serialize)]
+struct Boot {
+    kernel: String,
+    /// Both, as part of an option.
+    option: String,
+}
+
+impl Boot {
+    fn new(kernel: String, initrd: &str) -> Self {
+        let option = joined(&[("kernel", &kernel), ("initrd", initrd)]);
+        Self { kernel, option }
+    }
+}
+
+impl<'a> VirtInstall<'a> {
+    /// What installs a guest that is to have this definition.
+    pub fn new(
+        request: &Request<'a>,
+        guest: &'a Guest,
+        install: &'a Install,
+        unattended: &'a Unattended,
+        resource: &'a Resource,
+    ) -> Self {
+        let lab = request.lab;
+        Self {
+            osinfo: install.os.osinfo_candidates(),
+            options: options(guest, &resource.xml),
+            disks: guest
+                .disks
+                .iter()
+                .map(|disk| disk_option(disk, lab))
+                .collect(),
+            location: location(request, install, &resource.xml),
+            inject: match unattended.delivery {
+                Delivery::Initrd => unattended.files.iter().map(|file| file.name).collect(),
+                Delivery::Seed => Vec::new(),
+            },
+            seed: seed(guest, resource),
+            cmdline: &unattended.cmdline,
+            minutes: install.timeout.div_ceil(60),
+        }
+    }
+
+    /// Whether the installer is a file of the lab's.
+    pub fn uses_lab_dir(&self) -> bool {
+        match &self.location {
+            LocationOption::Url { .. } | LocationOption::Volume { .. } => false,
+            LocationOption::Iso { path, .. } | LocationOption::Tree { path, .. } => path.in_lab,
+            LocationOption::Kernel { kernel, initrd } => kernel.in_lab || initrd.in_lab,
+        }
+    }
+}
+
+/// Where the installer is, and where on it kernel and initrd are: `virt-install` itself knows fewer media.
+fn location<'a>(request: &Request<'a>, install: &'a Install, xml: &Element) -> LocationOption<'a> {
+    let arch: Option<Arch> = xml
+        .attribute_at("os/type", "arch")
+        .and_then(|arch| arch.parse().ok());
+    let places = |seen_as| {
+        arch.map(|arch| usual_places(&install.os, arch, seen_as))
+            .unwrap_or_default()
+    };
+    let on_disc = || {
+        let (kernel, initrd) = places(SeenAs::Disc).into_iter().next()?;
+        Some(Boot::new(kernel, &initrd).option)
+    };
+    let local = |path: &str| LocalPath::new(path.as_ref(), request.root);
+    match &install.location {
+        Location::Url { url } => LocationOption::Url {
+            url,
+            boot: below(url, &places(SeenAs::Tree)).map(|boot| boot.option),
+        },
+        Location::Iso { path } => LocationOption::Iso {
+            path: LocalPath::new(path, request.root),
+            boot: on_disc(),
+        },
+        Location::Tree { path } => LocationOption::Tree {
+            path: LocalPath::new(path, request.root),
+            places: places(SeenAs::Tree)
+                .into_iter()
+                .map(|(kernel, initrd)| Boot::new(kernel, &initrd))
+                .collect(),
+        },
+        Location::Volume { pool, volume } => LocationOption::Volume {
+            pool: pool_name(request.lab, pool),
+            volume,
+            boot: on_disc(),
+        },
+        // A URL is in no directory: it is given as it is.
+        Location::Kernel { kernel, initrd } => LocationOption::Kernel {
+            kernel: local(kernel),
+            initrd: local(initrd),
+        },
+    }
+}
+
+/// Kernel and initrd below a URL: in the place that goes on where the URL ends, else in the best one.
+fn below(url: &str, places: &[(String, String)]) -> Option<Boot> {
+    let url: Vec<&str> = url.split('/').filter(|part| !part.is_empty()).collect();
+    let shared = |place: &str| {
+        let parts: Vec<&str> = place.split('/').collect();
+        (0..parts.len())
+            .rev()
+            .find(|count| url.ends_with(&parts[..*count]))
+            .unwrap_or(0)
+    };
+    let rest = |place: &str, count: usize| {
+        let parts: Vec<&str> = place.split('/').skip(count).collect();
+        parts.join("/")
+    };
+    let mut best: Option<(usize, &(String, String))> = None;
+    for place in places {
+        let count = shared(&place.0);
+        if best.is_none_or(|(most, _)| count > most) {
+            best = Some((count, place));
+        }
+    }
+    let (count, (kernel, initrd)) = best?;
+    Some(Boot::new(rest(kernel, count), &rest(initrd, count)))
+}
+
+fn seed<'a>(guest: &Guest, resource: &'a Resource) -> Option<SeedVolume<'a>> {
+    let Detail::Guest { install, .. } = &resource.detail else {
+        return None;
+    };
+    let stage = &install.as_ref()?.stage;
+    let name = StagePart::Seed.volume(&guest.name);
+    let volume = format!("{}/{name}", stage.pool);
+    Some(SeedVolume {
+        pool: &stage.pool,
+        size: stage.seed.as_ref()?.len(),
+        option: joined(&[("vol", &volume), ("bus", "virtio"), ("readonly", "on")]),
+        name,
+    })
+}
+
+/// What does not depend on the state of anything.
+fn options(guest: &Guest, xml: &Element) -> Vec<Vec<String>> {
+    const MIB: u64 = 1 << 20;
+    let mut all: Vec<Vec<String>> = Vec::new();
+    let mut add = |option: &str, value: String| all.push(vec![option.to_owned(), value]);
+    if let Some(kind) = xml.attribute("type") {
+        add("--virt-type", kind.to_owned());
+    }
+    if let Some(arch) = xml.attribute_at("os/type", "arch") {
+        add("--arch", arch.to_owned());
+    }
+    if let Some(machine) = xml.attribute_at("os/type", "machine") {
+        add("--machine", machine.to_owned());
+    }
+    if xml.attribute_at("os", "firmware") == Some("efi") {
+        add("--boot", "firmware=efi".to_owned());
+    }
+    if let Some(mode) = xml.attribute_at("cpu", "mode") {
+        let model = xml.text_at("cpu/model");
+        add(
+            "--cpu",
+            match model {
+                Some(model) => joined(&[("mode", mode), ("model", model)]),
+                None => joined(&[("mode", mode)]),
+            },
+        );
+    }
+    add(
+        "--vcpus",
+        match guest.max_vcpus == guest.vcpus {
+            true => guest.vcpus.to_string(),
+            false => format!("{},maxvcpus={}", guest.vcpus, guest.max_vcpus),
+        },
+    );
+    let memory = guest.memory.div_ceil(MIB);
+    add(
+        "--memory",
+        match guest.max_memory == guest.memory {
+            true => memory.to_string(),
+            false => format!("{memory},maxmemory={}", guest.max_memory.div_ceil(MIB)),
+        },
+    );
+    for nic in &guest.interfaces {
+        add("--network", network(nic));
+    }
+    if guest.interfaces.is_empty() {
+        add("--network", "none".to_owned());
+    }
+    match &guest.graphics {
+        Some(graphics) => {
+            let mut parts = vec![("type", graphics.kind.as_str())];
+            parts.extend(graphics.listen.as_deref().map(|listen| ("listen", listen)));
+            add("--graphics", joined(&parts));
+        }
+        None => add("--graphics", "none".to_owned()),
+    }
+    match &guest.serial {
+        Serial::Pty => add("--serial", "pty".to_owned()),
+        Serial::File { path } => add(
+            "--serial",
+            joined(&[("type", "file"), ("source.path", path)]),
+        ),
+    }
+    all
+}
+
+fn network(nic: &Interface) -> String {
+    let mtu = nic.mtu.map(|mtu| mtu.to_string());
+    let mut parts = match &nic.source {
+        InterfaceSource::Network { name, .. } => vec![("network", name.as_str())],
+        InterfaceSource::Bridge { bridge } => vec![("bridge", bridge.as_str())],
+        InterfaceSource::User => vec![("type", "user")],
+    };
+    parts.extend([("mac", nic.mac.as_str()), ("model", &nic.model)]);
+    parts.extend(mtu.as_deref().map(|mtu| ("mtu.size", mtu)));
+    match nic.link {
+        Some(Link::Down) => parts.push(("link.state", "down")),
+        Some(Link::Up) | None => {}
+    }
+    joined(&parts)
+}
+
+fn disk_option(disk: &Disk, lab: &Lab) -> DiskOption {
+    let mut more = vec![("bus", disk.bus.as_str()), ("target.dev", &disk.dev)];
+    if disk.device == DiskDevice::Cdrom {
+        more.insert(0, ("device", "cdrom"));
+    }
+    more.extend(disk.cache.as_deref().map(|cache| ("driver.cache", cache)));
+    if disk.readonly {
+        more.push(("readonly", "on"));
+    }
+    if disk.shareable {
+        more.push(("shareable", "on"));
+    }
+    let with = |first: &[(&str, &str)]| joined(&[first, &more].concat());
+    let in_pool = |pool: &str, volume: &str, absent: Option<String>| DiskOption {
+        there: with(&[("vol", &format!("{pool}/{volume}"))]),
+        volume: Some((pool.to_owned(), volume.to_owned())),
+        absent,
+    };
+    match &disk.source {
+        DiskSource::Volume(volume) => {
+            const GIB: u64 = 1 << 30;
+            let pool = pool_name(lab, &volume.pool);
+            let size = volume.capacity.div_ceil(GIB).to_string();
+            let format = volume.format.as_str();
+            let new = with(&[("pool", pool), ("size", &size), ("format", format)]);
+            in_pool(pool, &volume.name, Some(new))
+        }
+        DiskSource::Existing { pool, volume, .. } | DiskSource::Seed { pool, volume, .. } => {
+            in_pool(pool_name(lab, pool), volume, None)
+        }
+        DiskSource::Path { path } => DiskOption {
+            there: with(&[("path", path)]),
+            volume: None,
+            absent: None,
+        },
+        DiskSource::Empty => DiskOption {
+            there: with(&[]),
+            volume: None,
+            absent: None,
+        },
+    }
+}
+
+/// A pool's name in libvirt.
+fn pool_name<'a>(lab: &'a Lab, key: &Name) -> &'a str {
+    lab.pools.get(key).map_or("", |pool| pool.name.as_str())
+}
+
+/// `a=1,b=2`, as virt-install reads it: by the rules of a shell, with commas between words.
+fn joined(parts: &[(&str, &str)]) -> String {
+    let part = |(key, value): &(&str, &str)| {
+        if value.contains([',', '"', '\'', '\\']) {
+            let escaped = value.replace('\\', r"\\").replace('"', "\\\"");
+            format!("{key}=\"{escaped}\"")
+        } else {
+            format!("{key}={value}")
+        }
+    };
+    parts.iter().map(part).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{below, joined, usual_places};
+    use crate::install::media::{Arch, SeenAs};
+    use crate::install::os::Os;
+
+    #[test]
+    fn commas_in_values_are_kept_apart_from_those_between() {
+        assert_eq!(
+            joined(&[("vol", "my pool/a,b"), ("bus", "virtio")]),
+            "vol=\"my pool/a,b\",bus=virtio"
+        );
+        assert_eq!(joined(&[("path", r#"a"b\c"#)]), r#"path="a\"b\\c""#);
+    }
+
+    #[test]
+    fn kernels_are_looked_for_from_where_a_url_ends() {
+        let kernel = |os: &str, url: &str| {
+            let places = usual_places(&Os::parse(os).unwrap(), Arch::X86_64, SeenAs::Tree);
+            below(url, &places).unwrap().kernel
+        };
+        let netboot = "current/images/netboot/debian-installer/amd64/linux";
+        let mirror = "http://deb.debian.org/debian";
+        for (url, expected) in [
+            (
+                mirror,
+                format!("dists/bookworm/main/installer-amd64/{netboot}"),
+            ),
+            (
+                "http://deb.debian.org/debian/dists/bookworm",
+                format!("main/installer-amd64/{netboot}"),
+            ),
+            (
+                "http://deb.debian.org/debian/dists/bookworm/main/installer-amd64",
+                netboot.to_owned(),
+            ),
+        ] {
+            assert_eq!(kernel("debian12", url), expected, "{url}");
+        }
+        assert_eq!(
+            kernel("fedora42", "https://example.org/os"),
+            "images/pxeboot/vmlinuz"
+        );
+        assert_eq!(
+            kernel("fedora42", "https://example.org/images/pxeboot"),
+            "vmlinuz"
+        );
+        assert_eq!(
+            kernel("ubuntu24.04", "http://host/ubuntu"),
+            "casper/vmlinuz"
+        );
+        assert_eq!(
+            kernel("ubuntu24.04", "http://host/24.04/netboot"),
+            "amd64/linux"
+        );
+        assert!(below("http://x", &[]).is_none());
+    }
+}

@@ -1,0 +1,603 @@
+//! What a definition means: every default filled in, every name resolved, every derivable value derived.
+//!
+//! `resolve` makes a [`Lab`] out of a `Spec`; templates see these structures as they serialise.
+
+pub mod host;
+pub mod install;
+pub mod system;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::address::{Address, Name};
+use crate::diagnostic::Span;
+use crate::moves::Moves;
+use crate::xml::tree::Element;
+use install::{GuestFile, GuestTemplate, Install, Seed};
+use system::System;
+
+/// A lab, as meant.
+#[derive(Debug, Clone, Serialize)]
+pub struct Lab {
+    /// The name of the lab.
+    pub name: Name,
+    /// Its networks, the external ones too.
+    pub networks: BTreeMap<Name, Network>,
+    /// Its storage pools, the external ones too.
+    pub pools: BTreeMap<Name, Pool>,
+    /// Its images.
+    pub images: BTreeMap<Name, Image>,
+    /// Its guests.
+    pub guests: BTreeMap<Name, Guest>,
+    /// What the host is to have besides.
+    pub host: host::Host,
+    /// Which resources stood at another address before.
+    #[serde(skip)]
+    pub moves: Moves,
+    /// What the user wrote where it could have been derived.
+    #[serde(skip)]
+    pub written: Written,
+    /// Where each resource is defined, for problems found later. A volume's place is its disk's.
+    #[serde(skip)]
+    pub places: BTreeMap<Address, Span>,
+}
+
+/// What the user wrote where it could have been derived: it counts, whatever is there.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    /// Networks and pools with a `name`.
+    pub names: BTreeSet<Address>,
+    /// NICs with a `mac`, by guest and key.
+    pub macs: BTreeSet<(Name, Name)>,
+}
+
+/// What keeps a resource from being deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Default)]
+pub struct Lifecycle {
+    /// Nothing may delete or replace the resource.
+    pub prevent_destroy: bool,
+}
+
+/// How a network reaches the world. <https://libvirt.org/formatnetwork.html#connectivity>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkMode {
+    /// Guests reach out under the host's address.
+    Nat,
+    /// Guests are routed, without address translation.
+    Route,
+    /// Routed, and libvirt adds no firewall rules.
+    Open,
+    /// No way out.
+    Isolated,
+    /// The guests join a bridge that exists on the host.
+    Bridge,
+}
+
+/// A network, with the entries that its guests bring.
+#[derive(Debug, Clone, Serialize)]
+pub struct Network {
+    /// Its name in the lab.
+    pub key: Name,
+    /// Its name in libvirt.
+    pub name: String,
+    /// Referenced only: never created, changed or deleted. All below is then unset.
+    pub external: bool,
+    /// UUID in libvirt.
+    pub uuid: Uuid,
+    /// How it reaches the world.
+    pub mode: NetworkMode,
+    /// The host's device that traffic leaves by (`forward dev`).
+    pub forward_dev: Option<String>,
+    /// The bridge's name: one to make, or with mode `bridge` one that exists. Left to libvirt where unset.
+    pub bridge: Option<String>,
+    /// MTU of the bridge in bytes.
+    pub mtu: Option<u32>,
+    /// The host's own addresses with their prefix lengths.
+    pub addresses: Vec<IpNet>,
+    /// The DNS domain of the guests.
+    pub domain: Option<String>,
+    /// The DHCP ranges, at most one for each address.
+    pub dhcp: Vec<DhcpRange>,
+    /// The reservations, by guest, in the order of the guests' names.
+    pub dhcp_hosts: Vec<DhcpHost>,
+    /// What the network's name server answers.
+    pub dns: Dns,
+    /// Started when the host starts.
+    pub autostart: bool,
+    /// What keeps it from being deleted.
+    pub lifecycle: Lifecycle,
+    /// The user's own XML, merged last.
+    #[serde(skip)]
+    pub xml: Option<Overlay>,
+}
+
+/// A range of addresses to lease, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DhcpRange {
+    /// First address.
+    pub start: IpAddr,
+    /// Last address.
+    pub end: IpAddr,
+}
+
+/// An address that DHCP gives to one guest only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DhcpHost {
+    /// The guest it is for.
+    pub guest: Name,
+    /// The NIC; DHCPv6 knows a host by its name instead.
+    pub mac: String,
+    /// The host name that DHCP hands out.
+    pub name: String,
+    /// The address.
+    pub ip: IpAddr,
+}
+
+/// What the name server of a network answers. <https://libvirt.org/formatnetwork.html#addressing>
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Dns {
+    /// Whether there is a name server at all; `None` leaves it to libvirt, which has one.
+    pub enabled: Option<bool>,
+    /// Names for addresses: the lab's own and those of its guests, sorted by address.
+    pub hosts: Vec<DnsHost>,
+    /// Servers to ask, for one domain or for all.
+    pub forwarders: Vec<DnsForwarder>,
+    /// SRV records (RFC 2782).
+    pub srv: Vec<DnsSrv>,
+    /// TXT records, by name.
+    pub txt: BTreeMap<String, String>,
+}
+
+/// The names of one address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DnsHost {
+    /// The address.
+    pub ip: IpAddr,
+    /// The names, in the order written.
+    pub names: Vec<String>,
+}
+
+/// A name server that questions are forwarded to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DnsForwarder {
+    /// The server; without one, the host's own resolver answers for `domain`.
+    pub address: Option<IpAddr>,
+    /// Only questions for this domain.
+    pub domain: Option<String>,
+}
+
+/// A service record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DnsSrv {
+    /// The service, such as `ldap`.
+    pub service: String,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// The domain it is for; the network's where unset.
+    pub domain: Option<String>,
+    /// The host that serves it.
+    pub target: Option<String>,
+    /// Its port.
+    pub port: Option<u16>,
+    /// Lower is asked first.
+    pub priority: Option<u16>,
+    /// Share among equal priorities.
+    pub weight: Option<u16>,
+}
+
+/// A storage pool. <https://libvirt.org/formatstorage.html#storage-pool-xml>
+#[derive(Debug, Clone, Serialize)]
+pub struct Pool {
+    /// Its name in the lab.
+    pub key: Name,
+    /// Its name in libvirt.
+    pub name: String,
+    /// Referenced only: never created, changed or deleted.
+    pub external: bool,
+    /// UUID in libvirt.
+    pub uuid: Uuid,
+    /// libvirt's type of pool, `dir` unless the user's XML says otherwise.
+    pub kind: String,
+    /// The directory on the hypervisor; unset for external pools and types that have none.
+    pub path: Option<String>,
+    /// Started when the host starts.
+    pub autostart: bool,
+    /// What keeps it from being deleted.
+    pub lifecycle: Lifecycle,
+    /// The user's own XML, merged last.
+    #[serde(skip)]
+    pub xml: Option<Overlay>,
+}
+
+/// How the bytes of a volume are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VolumeFormat {
+    /// QEMU's copy-on-write format.
+    Qcow2,
+    /// Plain bytes.
+    Raw,
+}
+
+impl VolumeFormat {
+    /// libvirt's word for it, which is also the file name's ending.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VolumeFormat::Qcow2 => "qcow2",
+            VolumeFormat::Raw => "raw",
+        }
+    }
+}
+
+/// A volume that is uploaded from a file.
+#[derive(Debug, Clone, Serialize)]
+pub struct Image {
+    /// Its name in the lab.
+    pub key: Name,
+    /// The volume's name in libvirt.
+    pub name: String,
+    /// The pool it is put into.
+    pub pool: Name,
+    /// The local file, as an absolute path.
+    pub source: PathBuf,
+    /// The file's format, read from its first bytes unless given.
+    pub format: VolumeFormat,
+    /// Size of the disk inside, in bytes.
+    pub capacity: u64,
+    /// Size of the file, in bytes.
+    pub file_size: u64,
+    /// SHA-256 of the file, in lower-case hex.
+    pub sha256: Option<String>,
+    /// What keeps it from being deleted.
+    pub lifecycle: Lifecycle,
+}
+
+/// What runs a guest's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DomainType {
+    /// The processor.
+    Kvm,
+    /// QEMU's emulation (TCG).
+    Qemu,
+}
+
+/// What a guest boots from first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    /// SeaBIOS and the like.
+    Bios,
+    /// OVMF and the like, chosen by libvirt.
+    Uefi,
+}
+
+/// A guest.
+#[derive(Debug, Clone, Serialize)]
+pub struct Guest {
+    /// Its name in the lab.
+    pub key: Name,
+    /// Its name in libvirt.
+    pub name: String,
+    /// UUID in libvirt.
+    pub uuid: Uuid,
+    /// Host name: the first label of [`Guest::fqdn`].
+    pub hostname: String,
+    /// Host name with the domain of the guest's first network that has one.
+    pub fqdn: String,
+    /// A short text about it.
+    pub title: Option<String>,
+    /// A longer text about it.
+    pub description: Option<String>,
+    /// The groups it takes settings from, in order.
+    pub groups: Vec<Name>,
+    /// `None`: KVM where it works.
+    pub domain_type: Option<DomainType>,
+    /// Processor architecture; `None`: the host's.
+    pub arch: Option<String>,
+    /// Machine type; `None`: q35 or virt.
+    pub machine: Option<String>,
+    /// The processor as the guest sees it.
+    pub cpu: Cpu,
+    /// Number of virtual processors.
+    pub vcpus: u32,
+    /// Memory in bytes.
+    pub memory: u64,
+    /// Virtual processors that it can be given while it runs; at least [`Guest::vcpus`].
+    pub max_vcpus: u32,
+    /// Memory in bytes that it can be given while it runs; at least [`Guest::memory`].
+    pub max_memory: u64,
+    /// BIOS or UEFI; `None`: the machine's default.
+    pub firmware: Option<Firmware>,
+    /// What it boots.
+    pub boot: Boot,
+    /// Its disks, in the order written.
+    pub disks: Vec<Disk>,
+    /// Its NICs, in the order written.
+    pub interfaces: Vec<Interface>,
+    /// Its screen.
+    pub graphics: Option<Graphics>,
+    /// Its serial console.
+    pub serial: Serial,
+    /// Whether it is to run.
+    pub running: bool,
+    /// Started when the host starts.
+    pub autostart: bool,
+    /// Guests that are started before it and stopped after it.
+    pub depends_on: BTreeSet<Name>,
+    /// Seconds that a shutdown may take before the guest is stopped by force.
+    pub shutdown_timeout: u64,
+    /// What happens while it runs to changes that need a restart.
+    pub on_change: OnChange,
+    /// What keeps it from being deleted.
+    pub lifecycle: Lifecycle,
+    /// How it is set up inside.
+    pub system: System,
+    /// How its system is installed, if it is.
+    pub install: Option<Install>,
+    /// Its seed for cloud-init, if it has one.
+    pub cloud_init: Option<Seed>,
+    /// Files to be put into it.
+    pub files: Vec<GuestFile>,
+    /// Templates for `generate`.
+    pub templates: Vec<GuestTemplate>,
+    /// The user's own values, for templates.
+    pub vars: serde_json::Map<String, serde_json::Value>,
+    /// The user's own XML, merged last.
+    #[serde(skip)]
+    pub xml: Option<Overlay>,
+}
+
+/// What happens to a running guest whose definition changes in what only a restart brings about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnChange {
+    /// It is restarted.
+    #[default]
+    Restart,
+    /// It is defined and comes into force with the next restart, whoever makes it.
+    Defer,
+}
+
+/// The processor. <https://libvirt.org/formatdomain.html#cpu-model-and-topology>
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Cpu {
+    /// `host-passthrough`, `host-model`, `maximum` or `custom`; `None` leaves it to the template.
+    pub mode: Option<String>,
+    /// The model of mode `custom`.
+    pub model: Option<String>,
+}
+
+/// What a guest boots.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Boot {
+    /// A kernel file on the hypervisor, booted directly.
+    pub kernel: Option<String>,
+    /// Its initial RAM disk.
+    pub initrd: Option<String>,
+    /// Its command line.
+    pub cmdline: Option<String>,
+    /// `hd`, `cdrom`, `network`, `fd`, tried in this order.
+    pub order: Vec<String>,
+}
+
+/// A disk of a guest.
+#[derive(Debug, Clone, Serialize)]
+pub struct Disk {
+    /// Its name within the guest; the alias is `ua-` and this.
+    pub key: Name,
+    /// `disk` or `cdrom`.
+    pub device: DiskDevice,
+    /// What it is made of.
+    pub source: DiskSource,
+    /// The device name, `vda` and so on.
+    pub dev: String,
+    /// Whether the device name is written, and not just the first free one.
+    #[serde(skip)]
+    pub dev_is_given: bool,
+    /// `virtio`, `scsi`, `sata`, `ide`, `usb`.
+    pub bus: String,
+    /// QEMU's cache mode.
+    pub cache: Option<String>,
+    /// Format of the source.
+    pub format: VolumeFormat,
+    /// The guest cannot write.
+    pub readonly: bool,
+    /// Several guests may use it at once.
+    pub shareable: bool,
+}
+
+/// What a disk is to the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskDevice {
+    /// A hard disk.
+    Disk,
+    /// A CD drive.
+    Cdrom,
+}
+
+/// What a disk is made of.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum DiskSource {
+    /// A volume that the lab makes.
+    Volume(Volume),
+    /// A volume that is there, or that is another guest's in this lab.
+    Existing {
+        /// The pool, by its name in the lab.
+        pool: Name,
+        /// The volume's name in libvirt.
+        volume: String,
+        /// The lab's own image or volume of that name, if it is one.
+        #[serde(skip)]
+        owner: Option<Address>,
+    },
+    /// A file or block device on the hypervisor.
+    Path {
+        /// Its absolute path.
+        path: String,
+    },
+    /// The seed for cloud-init, a volume that the lab makes.
+    Seed {
+        /// Its address.
+        address: Address,
+        /// The pool, by its name in the lab.
+        pool: Name,
+        /// The volume's name in libvirt.
+        volume: String,
+    },
+    /// Nothing: an empty CD drive.
+    Empty,
+}
+
+/// A volume that the lab makes for a guest's disk.
+#[derive(Debug, Clone, Serialize)]
+pub struct Volume {
+    /// Its address.
+    pub address: Address,
+    /// The pool, by its name in the lab.
+    pub pool: Name,
+    /// The volume's name in libvirt: `GUEST.DISK.FORMAT`.
+    pub name: String,
+    /// Format of the volume.
+    pub format: VolumeFormat,
+    /// Size in bytes.
+    pub capacity: u64,
+    /// The image it is a thin overlay of.
+    pub image: Option<Name>,
+    /// Neither `destroy` nor the disk's removal deletes it.
+    pub keep: bool,
+    /// What keeps it from being deleted.
+    pub lifecycle: Lifecycle,
+    /// The user's own XML for the volume, merged last.
+    #[serde(skip)]
+    pub xml: Option<Overlay>,
+}
+
+/// A NIC of a guest.
+#[derive(Debug, Clone, Serialize)]
+pub struct Interface {
+    /// Its name within the guest; the alias is `ua-` and this.
+    pub key: Name,
+    /// What it is plugged into.
+    pub source: InterfaceSource,
+    /// Model of the card.
+    pub model: String,
+    /// MAC address in lower case.
+    pub mac: String,
+    /// The addresses reserved for it.
+    pub ips: Vec<IpAddr>,
+    /// MTU in bytes.
+    pub mtu: Option<u32>,
+    /// Whether the cable is plugged in; `None` is libvirt's own, plugged in.
+    pub link: Option<Link>,
+    /// How fast it may be; `None` is as fast as it can.
+    pub bandwidth: Option<Bandwidth>,
+}
+
+/// How fast a NIC may be, from the guest's side. <https://libvirt.org/formatnetwork.html#quality-of-service>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Bandwidth {
+    /// What it receives.
+    pub inbound: Option<Rate>,
+    /// What it sends.
+    pub outbound: Option<Rate>,
+}
+
+/// A limit in kilobytes a second, the unit of libvirt, which counts a thousand bytes as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Rate {
+    /// In the long run.
+    pub average: u64,
+    /// At most.
+    pub peak: Option<u64>,
+    /// Kilobytes that may go at peak speed at once.
+    pub burst: Option<u64>,
+}
+
+/// State of a NIC's cable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Link {
+    /// Plugged in.
+    Up,
+    /// Unplugged.
+    Down,
+}
+
+/// What a NIC is plugged into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum InterfaceSource {
+    /// A network of the lab.
+    Network {
+        /// Its name in the lab.
+        network: Name,
+        /// Its name in libvirt.
+        name: String,
+    },
+    /// A bridge of the host.
+    Bridge {
+        /// The bridge's name.
+        bridge: String,
+    },
+    /// QEMU's own user-mode network, which needs no privileges.
+    User,
+}
+
+/// A guest's screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Graphics {
+    /// `vnc` or `spice`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The address to listen on; libvirt's default is loopback.
+    pub listen: Option<String>,
+}
+
+/// Where a guest's serial console goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Serial {
+    /// A terminal: `virsh console`.
+    Pty,
+    /// A file on the hypervisor.
+    File {
+        /// Its absolute path.
+        path: String,
+    },
+}
+
+/// XML of the user's, to be merged into what a template gives.
+#[derive(Debug, Clone)]
+pub struct Overlay {
+    /// The parsed XML.
+    pub tree: Element,
+    /// Where it stands.
+    pub span: Option<Span>,
+}
+
+impl Lab {
+    /// Every volume that the lab makes, with the guest it is for.
+    pub fn volumes(&self) -> impl Iterator<Item = (&Guest, &Volume)> {
+        self.guests.values().flat_map(|guest| {
+            guest
+                .disks
+                .iter()
+                .filter_map(move |disk| match &disk.source {
+                    DiskSource::Volume(volume) => Some((guest, volume)),
+                    DiskSource::Existing { .. }
+                    | DiskSource::Path { .. }
+                    | DiskSource::Seed { .. }
+                    | DiskSource::Empty => None,
+                })
+        })
+    }
+}

@@ -1,0 +1,334 @@
+//! Pools and images, with the look into the images' files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::{Referent, Resolver, is_absolute, lifecycle, value, value_or};
+use crate::address::Address;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::lab::load;
+use crate::lab::model::{Disk, DiskSource, Guest, Image, Pool, VolumeFormat};
+use crate::lab::spec::{ImageSpec, Named, PoolSpec};
+
+/// The first bytes of a qcow2 file. <https://www.qemu.org/docs/master/interop/qcow2.html>
+const QCOW2_MAGIC: [u8; 4] = *b"QFI\xfb";
+
+/// What a file says of the disk that is in it.
+struct Header {
+    format: VolumeFormat,
+    /// Size of the disk in bytes.
+    capacity: u64,
+    /// Size of the file in bytes.
+    file_size: u64,
+    /// It is itself an overlay of another file.
+    backed: bool,
+}
+
+impl Resolver<'_> {
+    /// Resolves the pools.
+    pub(super) fn pools(&mut self, specs: &[Named<PoolSpec>]) {
+        let mut names = Vec::new();
+        let mut paths: BTreeMap<String, Span> = BTreeMap::new();
+        for named in specs {
+            let name = self.libvirt_name(&named.key, &named.spec.name);
+            names.push(name.clone());
+            let pool = self.pool(named, name.value);
+            if let (Some(path), Some(written)) = (&pool.path, &named.spec.path) {
+                match paths.get(path) {
+                    Some(first) => self.problems.push(
+                        Diagnostic::error(format!("two pools have the path {path}"))
+                            .at(written.span)
+                            .related(Some(*first), "the other one")
+                            .hint("give one of them another path, or use one pool for both"),
+                    ),
+                    None => {
+                        paths.insert(path.clone(), written.span);
+                    }
+                }
+            }
+            let address = Address::pool(&named.key.value);
+            self.lab.places.insert(address, named.key.span);
+            self.lab.pools.insert(named.key.value.clone(), pool);
+        }
+        self.check_unique_names("pool", &names);
+    }
+
+    fn pool(&mut self, named: &Named<PoolSpec>, name: String) -> Pool {
+        let spec = &named.spec;
+        let kind = value_or(&spec.kind, "dir");
+        let path = spec.path.as_ref().map(|path| {
+            if !is_absolute(&path.value) {
+                self.report(
+                    Diagnostic::error(format!("`{}` is not an absolute path", path.value))
+                        .at(path.span)
+                        .hint("a pool's directory is on the hypervisor: write it from `/` on"),
+                );
+            }
+            clean(&path.value)
+        });
+        if !spec.external && !named.flawed {
+            if kind == "dir" && path.is_none() {
+                self.report(
+                    Diagnostic::error("a pool of type `dir` needs `path`")
+                        .at(named.key.span)
+                        .hint(format!(
+                            "write `path: /var/lib/libvirt/images/{}`, or `external: true` for one that exists",
+                            named.key.value
+                        )),
+                );
+            }
+            if kind != "dir" && spec.xml.is_none() {
+                self.report(
+                    Diagnostic::error(format!("a pool of type `{kind}` needs `xml`"))
+                        .at(spec.kind.as_ref().map(|kind| kind.span))
+                        .hint(
+                            "describe its source as in libvirt: `<pool><source>…</source></pool>`",
+                        ),
+                );
+            }
+        }
+        Pool {
+            key: named.key.value.clone(),
+            name,
+            external: spec.external,
+            uuid: Address::pool(&named.key.value).uuid(&self.lab.name),
+            kind: kind.to_owned(),
+            path,
+            autostart: value_or(&spec.autostart, true),
+            lifecycle: lifecycle(&spec.prevent_destroy),
+            xml: self.overlay(&spec.xml, "pool"),
+        }
+    }
+
+    /// Resolves the images: those of which something is wrong are left out, and their problems reported.
+    pub(super) fn images(&mut self, specs: &[Named<ImageSpec>]) {
+        for named in specs {
+            let address = Address::image(&named.key.value);
+            self.lab.places.insert(address, named.key.span);
+            if let Some(image) = self.image(named) {
+                self.lab.images.insert(named.key.value.clone(), image);
+            }
+        }
+    }
+
+    fn image(&mut self, named: &Named<ImageSpec>) -> Option<Image> {
+        let spec = &named.spec;
+        let pool = spec.pool.as_ref();
+        let pool_known = pool.map(|pool| self.check_reference(Referent::Pool, pool));
+        let sha256 = spec.sha256.as_ref().map(|sum| {
+            if sum.value.len() != 64 || !sum.value.chars().all(|c| c.is_ascii_hexdigit()) {
+                self.report(
+                    Diagnostic::error("a SHA-256 has 64 hexadecimal digits")
+                        .at(sum.span)
+                        .label(format!("this has {} characters", sum.value.chars().count()))
+                        .hint("`sha256sum FILE` prints it"),
+                );
+            }
+            sum.value.to_ascii_lowercase()
+        });
+        let written = spec.source.as_ref()?;
+        if written.value.contains("://") {
+            self.report(
+                Diagnostic::error("images from a URL are not supported yet")
+                    .at(written.span)
+                    .hint("download it first, and give the file's path"),
+            );
+            return None;
+        }
+        let source = load::absolute(self.sources, written.span, &written.value);
+        let header = match Header::read(&source) {
+            Ok(header) => header,
+            Err(why) => {
+                self.report(
+                    Diagnostic::error(format!("cannot read the image {}: {why}", written.value))
+                        .at(written.span)
+                        .hint(format!("it is looked for at {}", source.display())),
+                );
+                return None;
+            }
+        };
+        self.check_header(spec, &header);
+        pool_known.filter(|known| *known)?;
+        let format = value_or(&spec.format, header.format);
+        Some(Image {
+            key: named.key.value.clone(),
+            name: format!("{}.{}", named.key.value, format.as_str()),
+            pool: value(&spec.pool)?,
+            source,
+            format,
+            capacity: match format {
+                VolumeFormat::Qcow2 => header.capacity,
+                VolumeFormat::Raw => header.file_size,
+            },
+            file_size: header.file_size,
+            sha256,
+            lifecycle: lifecycle(&spec.prevent_destroy),
+        })
+    }
+
+    fn check_header(&mut self, spec: &ImageSpec, header: &Header) {
+        let place = spec.source.as_ref().map(|source| source.span);
+        if let Some(format) = &spec.format
+            && format.value == VolumeFormat::Qcow2
+            && header.format == VolumeFormat::Raw
+        {
+            self.report(
+                Diagnostic::error("the image is not in qcow2 format")
+                    .at(format.span)
+                    .related(place, "this file")
+                    .hint("remove `format`: it is read from the file"),
+            );
+        }
+        if header.capacity == 0 {
+            self.report(
+                Diagnostic::error("the image is empty")
+                    .at(place)
+                    .hint("the disk in it has no bytes; was it downloaded whole?"),
+            );
+        }
+        if header.backed {
+            self.report(
+                Diagnostic::error("the image is an overlay of another file")
+                    .at(place)
+                    .hint("make it whole: `qemu-img convert -O qcow2 FILE WHOLE.qcow2`"),
+            );
+        }
+    }
+
+    /// Volumes of one pool have names of their own, whether images or disks.
+    pub(super) fn volume_names(&mut self) {
+        let lab = &self.lab;
+        let images = lab
+            .images
+            .values()
+            .map(|image| (&image.pool, &image.name, Address::image(&image.key)));
+        let volumes = lab
+            .volumes()
+            .map(|(_, volume)| (&volume.pool, &volume.name, volume.address.clone()));
+        let mut seen: BTreeMap<(&str, &str), Address> = BTreeMap::new();
+        let mut problems = Vec::new();
+        for (pool, name, address) in images.chain(volumes) {
+            let Some(pool) = lab.pools.get(pool) else {
+                continue;
+            };
+            let place = lab.places.get(&address).copied();
+            match seen.get(&(pool.name.as_str(), name.as_str())) {
+                Some(first) => problems.push(
+                    Diagnostic::error(format!(
+                        "{first} and {address} would both be the volume `{name}` of pool `{}`",
+                        pool.name
+                    ))
+                    .at(place)
+                    .related(lab.places.get(first).copied(), "the other one")
+                    .hint("rename one of them, or put one into another pool"),
+                ),
+                None => {
+                    seen.insert((&pool.name, name), address);
+                }
+            }
+        }
+        for problem in problems {
+            self.report(problem);
+        }
+    }
+
+    /// Warns of what several guests write to without saying that they share it: only one of them can run at a time.
+    pub(super) fn shared_disks(&mut self) {
+        let mut users: BTreeMap<_, Vec<(&Guest, &Disk)>> = BTreeMap::new();
+        for guest in self.lab.guests.values() {
+            for disk in guest.disks.iter().filter(|disk| !disk.readonly) {
+                let key = match &disk.source {
+                    DiskSource::Volume(volume) => {
+                        (Some(volume.pool.as_str()), volume.name.as_str())
+                    }
+                    DiskSource::Existing { pool, volume, .. } => {
+                        (Some(pool.as_str()), volume.as_str())
+                    }
+                    DiskSource::Path { path } => (None, path.as_str()),
+                    DiskSource::Seed { .. } | DiskSource::Empty => continue,
+                };
+                users.entry(key).or_default().push((guest, disk));
+            }
+        }
+        let mut problems = Vec::new();
+        for ((_, name), users) in users {
+            let place = |guest: &Guest, disk: &Disk| {
+                self.lab
+                    .places
+                    .get(&Address::volume(&guest.key, &disk.key))
+                    .copied()
+            };
+            let selfish = users.iter().find(|(_, disk)| !disk.shareable);
+            if let (Some((guest, disk)), [_, _, ..]) = (selfish, users.as_slice())
+                && let Some((other, others)) = users
+                    .iter()
+                    .find(|(g, d)| (&g.key, &d.key) != (&guest.key, &disk.key))
+            {
+                problems.push(
+                    Diagnostic::warning(format!(
+                        "`{}` and `{}` both write to {name}, and cannot run at the same time",
+                        guest.key, other.key
+                    ))
+                    .at(place(guest, disk))
+                    .related(place(other, others), "the other disk")
+                    .hint("write `shareable: true` (in raw format) or `readonly: true` at each"),
+                );
+            }
+        }
+        for problem in problems {
+            self.report(problem);
+        }
+    }
+}
+
+impl Header {
+    fn read(path: &Path) -> Result<Self, String> {
+        let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            _ => error.to_string(),
+        })?;
+        if !metadata.is_file() {
+            return Err("it is not a file".into());
+        }
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(32).read_to_end(&mut bytes))
+            .map_err(|error| error.to_string())?;
+        Ok(Self::parse(&bytes, metadata.len()))
+    }
+
+    fn parse(bytes: &[u8], file_size: u64) -> Self {
+        let number = |at: usize| {
+            let bytes = bytes.get(at..at + 8)?.try_into().ok()?;
+            Some(u64::from_be_bytes(bytes))
+        };
+        match (bytes.starts_with(&QCOW2_MAGIC), number(8), number(24)) {
+            (true, Some(backing), Some(capacity)) => Self {
+                format: VolumeFormat::Qcow2,
+                capacity,
+                file_size,
+                backed: backing != 0,
+            },
+            _ => Self {
+                format: VolumeFormat::Raw,
+                capacity: file_size,
+                file_size,
+                backed: false,
+            },
+        }
+    }
+}
+
+/// A path without doubled or trailing slashes and `.`, so that two spellings compare equal; libvirt cleans it alike.
+pub(super) fn clean(path: &str) -> String {
+    let parts: Vec<&str> = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    match is_absolute(path) {
+        true => format!("/{}", parts.join("/")),
+        false => parts.join("/"),
+    }
+}

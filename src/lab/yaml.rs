@@ -1,0 +1,460 @@
+//! YAML as a tree whose every node knows its place, and the merging of such trees.
+//!
+//! Aliases are expanded and `<<` is merged here; what is left is scalars, sequences and mappings.
+
+use std::collections::BTreeMap;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, FileId, Span};
+
+/// Nodes of one file with all its aliases expanded; beyond this it is not a lab but a bomb.
+const MAX_NODES: usize = 100_000;
+
+/// Nesting beyond this is refused: no definition is near it, and recursion must end.
+const MAX_DEPTH: usize = 64;
+
+/// A value and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Where it stands; of a value that is an alias, where its anchor stands.
+    pub span: Span,
+}
+
+/// What a node holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Text as it is meant, and how it was written.
+    Scalar(String, Style),
+    /// A list.
+    Sequence(Vec<Node>),
+    /// Keys and values in the order written; no key comes twice.
+    Mapping(Vec<(Key, Node)>),
+}
+
+/// How a scalar was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Bare: it may be a number, a boolean or null.
+    Plain,
+    /// In quotes, or tagged `!!str`: a text whatever it looks like.
+    Quoted,
+    /// A block after `|` or `>`.
+    Block,
+}
+
+/// A key of a mapping and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The key.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl Node {
+    /// Whether it is null: bare nothing, `~` or `null` (YAML 1.2, core schema).
+    pub fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar(text, Style::Plain)
+            if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// What it is, in the user's words, for "expected …, found …".
+    pub fn describe(&self) -> String {
+        match &self.value {
+            Value::Sequence(_) => "a list".into(),
+            Value::Mapping(_) => "a map".into(),
+            Value::Scalar(..) if self.is_null() => "nothing".into(),
+            Value::Scalar(text, _) => {
+                let line = text.lines().next().unwrap_or_default();
+                match line.char_indices().nth(40) {
+                    Some((cut, _)) => format!("`{}…`", &line[..cut]),
+                    None => format!("`{line}`"),
+                }
+            }
+        }
+    }
+
+    /// The value of a key, if this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Mapping(entries) => entries.iter().find(|(k, _)| k.text == key).map(|(_, v)| v),
+            Value::Scalar(..) | Value::Sequence(_) => None,
+        }
+    }
+
+    /// Puts a later layer over this one: mappings merge deeply, everything else replaces.
+    /// A null replaces too and stays, so that it also removes what a group or `common` gives.
+    pub fn overlay(&mut self, later: Node) {
+        match (&mut self.value, later.value) {
+            (Value::Mapping(base), Value::Mapping(over)) => {
+                for (key, value) in over {
+                    match base.iter_mut().find(|(k, _)| k.text == key.text) {
+                        Some((_, old)) => old.overlay(value),
+                        None => base.push((key, value)),
+                    }
+                }
+            }
+            (value, other) => {
+                *value = other;
+                self.span = later.span;
+            }
+        }
+    }
+}
+
+/// Reads one document. `None` where it cannot be read at all; an empty file is an empty mapping.
+pub fn parse(file: FileId, text: &str, problems: &mut Diagnostics) -> Option<Node> {
+    let builder = Builder {
+        file,
+        text,
+        offsets: text.char_indices().map(|(offset, _)| offset).collect(),
+        open: Vec::new(),
+        anchors: BTreeMap::new(),
+        nodes: 0,
+        root: None,
+        problems,
+    };
+    match builder.read() {
+        Ok(root) => root,
+        Err(problem) => {
+            problems.push(*problem);
+            None
+        }
+    }
+}
+
+/// A mapping or sequence whose end has not come yet.
+struct Open {
+    anchor: usize,
+    start: usize,
+    nodes_before: usize,
+    items: Items,
+}
+
+enum Items {
+    Sequence(Vec<Node>),
+    Mapping {
+        entries: Vec<(Key, Node)>,
+        key: Option<Key>,
+        merges: Vec<(usize, Node)>,
+    },
+}
+
+struct Anchor {
+    node: Node,
+    nodes: usize,
+    depth: usize,
+}
+
+struct Builder<'a> {
+    file: FileId,
+    text: &'a str,
+    /// The byte at which each character begins: the parser counts characters.
+    offsets: Vec<usize>,
+    open: Vec<Open>,
+    anchors: BTreeMap<usize, Anchor>,
+    nodes: usize,
+    root: Option<Node>,
+    problems: &'a mut Diagnostics,
+}
+
+type Outcome<T> = Result<T, Box<Diagnostic>>;
+
+impl Builder<'_> {
+    fn read(mut self) -> Outcome<Option<Node>> {
+        let text = self.text;
+        let mut documents = 0;
+        for event in Parser::new_from_str(text) {
+            let (event, place) =
+                event.map_err(|error| self.syntax(error.marker(), error.info()))?;
+            let (start, end) = (self.byte(&place.start), self.byte(&place.end));
+            match event {
+                Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+                Event::DocumentStart(_) => {
+                    documents += 1;
+                    if documents > 1 {
+                        return Err(Diagnostic::error("there is a second document in this file")
+                            .at(self.span(start, end))
+                            .hint("put it into a file of its own, under lab.d/")
+                            .into());
+                    }
+                }
+                Event::Alias(id) => {
+                    let span = self.span(start, end);
+                    let Some(anchor) = self.anchors.get(&id) else {
+                        return Err(
+                            Diagnostic::error("this alias refers to what it is a part of")
+                                .at(span)
+                                .hint("an anchor can be used after its value has ended")
+                                .into(),
+                        );
+                    };
+                    let (node, nodes, depth) = (anchor.node.clone(), anchor.nodes, anchor.depth);
+                    self.check_depth(self.open.len() + depth, span)?;
+                    self.count(nodes, span)?;
+                    self.place(node);
+                }
+                Event::Scalar(value, style, anchor, tag) => {
+                    let span = self.span(start, end);
+                    self.count(1, span)?;
+                    let style = match style {
+                        ScalarStyle::Plain => Style::Plain,
+                        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+                        ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+                    };
+                    let style = match self.check_tag(tag.as_deref(), span) {
+                        Tagged::Text if style == Style::Plain => Style::Quoted,
+                        Tagged::Text | Tagged::AsWritten => style,
+                    };
+                    let node = Node {
+                        value: Value::Scalar(value.into_owned(), style),
+                        span,
+                    };
+                    self.remember(anchor, &node, 1);
+                    self.place(node);
+                }
+                Event::SequenceStart(anchor, tag) => {
+                    self.check_tag(tag.as_deref(), self.span(start, end));
+                    self.begin(anchor, start, Items::Sequence(Vec::new()))?;
+                }
+                Event::MappingStart(anchor, tag) => {
+                    self.check_tag(tag.as_deref(), self.span(start, end));
+                    let items = Items::Mapping {
+                        entries: Vec::new(),
+                        key: None,
+                        merges: Vec::new(),
+                    };
+                    self.begin(anchor, start, items)?;
+                }
+                Event::SequenceEnd | Event::MappingEnd => self.end(end),
+            }
+        }
+        let end = self.span(0, 0);
+        let root = self.root.filter(|node| !node.is_null());
+        Ok(Some(root.unwrap_or(Node {
+            value: Value::Mapping(Vec::new()),
+            span: end,
+        })))
+    }
+
+    fn begin(&mut self, anchor: usize, start: usize, items: Items) -> Outcome<()> {
+        let span = self.span(start, start);
+        self.check_depth(self.open.len() + 1, span)?;
+        self.open.push(Open {
+            anchor,
+            start,
+            nodes_before: self.nodes,
+            items,
+        });
+        self.count(1, span)
+    }
+
+    fn end(&mut self, end: usize) {
+        let Some(open) = self.open.pop() else { return };
+        let value = match open.items {
+            Items::Sequence(items) => Value::Sequence(items),
+            Items::Mapping {
+                entries, merges, ..
+            } => Value::Mapping(self.merge(entries, merges)),
+        };
+        let node = Node {
+            value,
+            span: self.span(open.start, end),
+        };
+        self.remember(open.anchor, &node, self.nodes - open.nodes_before);
+        self.place(node);
+    }
+
+    /// Puts a finished node where it belongs: as a key, a value, an item or the root.
+    fn place(&mut self, node: Node) {
+        let Some(open) = self.open.last_mut() else {
+            self.root = Some(node);
+            return;
+        };
+        match &mut open.items {
+            Items::Sequence(items) => items.push(node),
+            Items::Mapping {
+                entries,
+                key,
+                merges,
+            } => match key.take() {
+                None => {
+                    let text = match &node.value {
+                        Value::Scalar(text, _) if !text.is_empty() => text.clone(),
+                        Value::Scalar(..) | Value::Sequence(_) | Value::Mapping(_) => {
+                            self.problems.push(
+                                Diagnostic::error(format!(
+                                    "expected a name as key, found {}",
+                                    node.describe()
+                                ))
+                                .at(node.span),
+                            );
+                            String::new()
+                        }
+                    };
+                    let span = node.span;
+                    *key = Some(Key { text, span });
+                }
+                // Its key was reported.
+                Some(written) if written.text.is_empty() => {}
+                Some(written) if written.text == "<<" => merges.push((entries.len(), node)),
+                Some(written) => match entries.iter().find(|(k, _)| k.text == written.text) {
+                    Some((first, _)) => self.problems.push(
+                        Diagnostic::error(format!("`{}` is given twice", written.text))
+                            .at(written.span)
+                            .label("here again")
+                            .related(Some(first.span), "first given here")
+                            .hint("remove one of them, or put both into one map"),
+                    ),
+                    None => {
+                        let mut node = node;
+                        if node.span.start == node.span.end {
+                            node.span = written.span;
+                        }
+                        entries.push((written, node));
+                    }
+                },
+            },
+        }
+    }
+
+    /// Fills in what `<<` brings, at its place: the mapping's own keys win, then the earlier source.
+    fn merge(&mut self, own: Vec<(Key, Node)>, merges: Vec<(usize, Node)>) -> Vec<(Key, Node)> {
+        if merges.is_empty() {
+            return own;
+        }
+        let names: Vec<String> = own.iter().map(|(key, _)| key.text.clone()).collect();
+        let mut entries: Vec<(Key, Node)> = Vec::new();
+        let mut own = own.into_iter();
+        let mut taken = 0;
+        for (at, source) in merges {
+            entries.extend(own.by_ref().take(at - taken));
+            taken = at;
+            let sources = match source.value {
+                Value::Sequence(items) => items,
+                Value::Mapping(_) | Value::Scalar(..) => vec![source],
+            };
+            for source in sources {
+                let found = source.describe();
+                let Value::Mapping(merged) = source.value else {
+                    self.problems.push(
+                        Diagnostic::error(format!("`<<` merges maps, found {found}"))
+                            .at(source.span)
+                            .hint("write `<<: *ANCHOR`"),
+                    );
+                    continue;
+                };
+                for (key, value) in merged {
+                    let there = names.contains(&key.text)
+                        || entries.iter().any(|(k, _)| k.text == key.text);
+                    if !there {
+                        entries.push((key, value));
+                    }
+                }
+            }
+        }
+        entries.extend(own);
+        entries
+    }
+
+    fn remember(&mut self, anchor: usize, node: &Node, nodes: usize) {
+        if anchor != 0 {
+            let anchored = Anchor {
+                node: node.clone(),
+                nodes,
+                depth: depth(node),
+            };
+            self.anchors.insert(anchor, anchored);
+        }
+    }
+
+    fn check_tag(&mut self, tag: Option<&Tag>, span: Span) -> Tagged {
+        match tag {
+            None => Tagged::AsWritten,
+            Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Tagged::Text,
+            Some(tag) => {
+                self.problems.push(
+                    Diagnostic::error(format!("the tag `{tag}` means nothing here"))
+                        .at(span)
+                        .hint("remove it; only `!!str` is known"),
+                );
+                Tagged::AsWritten
+            }
+        }
+    }
+
+    fn check_depth(&self, depth: usize, span: Span) -> Outcome<()> {
+        if depth <= MAX_DEPTH {
+            return Ok(());
+        }
+        Err(
+            Diagnostic::error(format!("nested more than {MAX_DEPTH} levels deep"))
+                .at(span)
+                .hint("a definition needs no more than ten")
+                .into(),
+        )
+    }
+
+    fn count(&mut self, nodes: usize, span: Span) -> Outcome<()> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes <= MAX_NODES {
+            return Ok(());
+        }
+        Err(Diagnostic::error(format!(
+            "with its aliases expanded, this file has more than {MAX_NODES} values"
+        ))
+        .at(span)
+        .hint("use `common` and `groups` for what many guests share")
+        .into())
+    }
+
+    fn syntax(&self, marker: &Marker, info: &str) -> Box<Diagnostic> {
+        let start = self.byte(marker);
+        let width = self.text[start..].chars().next().map_or(0, char::len_utf8);
+        let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text[line_start..].lines().next().unwrap_or_default();
+        let problem = Diagnostic::error("this is not YAML")
+            .at(self.span(start, start + width))
+            .label(info);
+        let indent = &line[..line.len() - line.trim_start().len()];
+        match indent.find('\t') {
+            Some(at) => problem
+                .at(self.span(line_start + at, line_start + at + 1))
+                .hint("indent with spaces: YAML allows no tabs there")
+                .into(),
+            None => problem.into(),
+        }
+    }
+
+    fn byte(&self, marker: &Marker) -> usize {
+        let at = self.offsets.get(marker.index());
+        at.copied().unwrap_or(self.text.len())
+    }
+
+    /// A span without the white space that the parser counts in at the end of plain and block values.
+    fn span(&self, start: usize, end: usize) -> Span {
+        let end = end.max(start);
+        let end = start + self.text[start..end].trim_end().len();
+        Span {
+            file: self.file,
+            start,
+            end,
+        }
+    }
+}
+
+enum Tagged {
+    AsWritten,
+    Text,
+}
+
+fn depth(node: &Node) -> usize {
+    match &node.value {
+        Value::Scalar(..) => 0,
+        Value::Sequence(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Mapping(entries) => 1 + entries.iter().map(|(_, v)| depth(v)).max().unwrap_or(0),
+    }
+}

@@ -1,0 +1,285 @@
+//! The port, on libvirt: opening a connection, and what it is connected to.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use virt::connect::Connect;
+use virt::error::Error;
+
+use super::error::{Trouble, translate};
+use super::kvm::{self, Kvm};
+use super::observed::{Facts, Observed};
+use super::raw::Held;
+use super::{ErrorKind, Hypervisor, HypervisorError, Monitor, Outcome, Scope};
+use crate::lab::model::DomainType;
+use crate::plan::step::Step;
+use crate::state::seen::Seen;
+use crate::xml::tree::Element;
+
+/// A connection to libvirt. It serves any number of threads at once.
+///
+/// libvirt works on five requests of a connection at a time and lets the rest wait, and the start or stop of a guest takes it
+/// long. So where libvirt is on this machine, steps beyond a few go over connections of their own.
+pub struct Connection {
+    pub(super) connect: Held<Connect>,
+    /// Steps under way.
+    busy: AtomicUsize,
+    /// What steps go over when this one is busy.
+    others: Mutex<Vec<Arc<Connection>>>,
+}
+
+/// Steps that a connection takes at once: one request of the five is left for looking at guests that are waited for.
+const STEPS: usize = 4;
+
+/// A step under way.
+struct Busy<'a>(&'a Connection);
+
+impl<'a> Busy<'a> {
+    fn new(connection: &'a Connection) -> Self {
+        connection.busy.fetch_add(1, Ordering::Relaxed);
+        Self(connection)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Connection {
+    /// Opens a connection; without a URI libvirt chooses: `LIBVIRT_DEFAULT_URI`, its configuration, then what it finds.
+    pub fn open(uri: Option<&str>) -> Result<Self, HypervisorError> {
+        // libvirt prints every error to stderr unless told not to; ours carry them.
+        virt::error::clear_error_callback();
+        match Connect::open(uri) {
+            Ok(connect) => Ok(Self {
+                connect: Held::new(connect),
+                busy: AtomicUsize::new(0),
+                others: Mutex::default(),
+            }),
+            Err(error) => {
+                let tried = match uri {
+                    Some(uri) => format!("connect to {uri}"),
+                    None => "connect to libvirt".to_owned(),
+                };
+                let mut error = translate(&tried, &error);
+                if error.kind == ErrorKind::Failed {
+                    error.kind = ErrorKind::Connection;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What the hypervisor is.
+    pub(super) fn facts(&self) -> Result<Facts, Trouble> {
+        let uri = self.connect.uri()?;
+        let driver = self.connect.driver_type()?;
+        let capabilities = Element::parse(&self.connect.capabilities()?)
+            .map_err(|error| Trouble::ours(format!("libvirt's capabilities: {error}")))?;
+        let arch = capabilities
+            .text_at("host/cpu/arch")
+            .unwrap_or(std::env::consts::ARCH)
+            .to_owned();
+        let unprivileged = is_session(&uri);
+        let local = is_local(&uri);
+        let domain_type = match forced_type()? {
+            Some(forced) => Some(forced),
+            None => domain_type(&capabilities, &arch, || match kvm::check() {
+                _ if !local => true,
+                Kvm::Works => true,
+                Kvm::Broken => false,
+                // The system's QEMU runs as another user, who may open it.
+                Kvm::Denied => !unprivileged,
+            }),
+        };
+        Ok(Facts {
+            host_uuid: capabilities
+                .text_at("host/uuid")
+                .and_then(|text| text.parse().ok()),
+            uri,
+            driver,
+            arch,
+            domain_type,
+            unprivileged,
+            local,
+        })
+    }
+
+    /// Reads what is there, and does not look into what was seen before.
+    pub fn look(&self, scope: &Scope, seen: &Seen) -> Result<Observed, HypervisorError> {
+        self.read_all(scope, seen)
+            .map_err(|trouble| trouble.during("read what is there"))
+    }
+
+    fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) >= STEPS
+    }
+
+    /// Another connection to the same libvirt that is not busy. `None` where libvirt is elsewhere, which may ask for a password
+    /// each time, or allows no more connections: then the steps share this one.
+    fn other(&self) -> Option<Arc<Connection>> {
+        let mut others = self
+            .others
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(free) = others.iter().find(|other| !other.is_busy()) {
+            return Some(free.clone());
+        }
+        let uri = self.connect.uri().ok().filter(|uri| is_daemon_here(uri))?;
+        let other = Arc::new(Self::open(Some(&uri)).ok()?);
+        others.push(other.clone());
+        Some(other)
+    }
+
+    /// The URI as libvirt gives it.
+    pub fn uri(&self) -> Result<String, HypervisorError> {
+        self.connect
+            .uri()
+            .map_err(|error| translate("ask for the connection's URI", &error))
+    }
+
+    /// Whether the connection still stands, as far as libvirt knows.
+    pub fn is_alive(&self) -> bool {
+        self.connect.is_alive().unwrap_or(false)
+    }
+}
+
+impl Hypervisor for Connection {
+    fn observe(&self, scope: &Scope) -> Result<Observed, HypervisorError> {
+        self.look(scope, &Seen::default())
+    }
+
+    fn perform(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, HypervisorError> {
+        let other = self.is_busy().then(|| self.other()).flatten();
+        let connection = other.as_deref().unwrap_or(self);
+        let _busy = Busy::new(connection);
+        connection
+            .run(step, monitor)
+            .map_err(|trouble| trouble.during(&step.describe()))
+    }
+}
+
+/// Makes an object that is not there `None`.
+pub(super) fn if_there<T: super::raw::Release>(
+    found: Result<T, Error>,
+) -> Result<Option<Held<T>>, Error> {
+    match found {
+        Ok(handle) => Ok(Some(Held::new(handle))),
+        Err(error) if super::error::is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The type that `MINIASCAPE_DOMAIN_TYPE` asks for, for guests that do not name one.
+pub fn domain_type_asked_for() -> Result<Option<DomainType>, HypervisorError> {
+    forced_type().map_err(|trouble| trouble.during("choose a domain type"))
+}
+
+/// The type that `MINIASCAPE_DOMAIN_TYPE` asks for.
+fn forced_type() -> Result<Option<DomainType>, Trouble> {
+    match std::env::var("MINIASCAPE_DOMAIN_TYPE").as_deref() {
+        Ok("kvm") => Ok(Some(DomainType::Kvm)),
+        Ok("qemu") => Ok(Some(DomainType::Qemu)),
+        Ok("") | Err(std::env::VarError::NotPresent) => Ok(None),
+        Ok(other) => Err(bad_type(other)),
+        Err(std::env::VarError::NotUnicode(_)) => Err(bad_type("(not text)")),
+    }
+}
+
+fn bad_type(value: &str) -> Trouble {
+    Trouble::Ours {
+        kind: ErrorKind::Failed,
+        message: format!("MINIASCAPE_DOMAIN_TYPE is `{value}`, which is no domain type"),
+        hint: Some("set it to `kvm` or `qemu`, or unset it".into()),
+    }
+}
+
+/// The type for guests of the host's architecture.
+fn domain_type(
+    capabilities: &Element,
+    arch: &str,
+    kvm_works: impl FnOnce() -> bool,
+) -> Option<DomainType> {
+    let offers = |wanted: &str| {
+        capabilities
+            .children_named("guest")
+            .filter_map(|guest| guest.child("arch"))
+            .filter(|element| element.attribute("name") == Some(arch))
+            .flat_map(|element| element.children_named("domain"))
+            .any(|domain| domain.attribute("type") == Some(wanted))
+    };
+    if offers("kvm") && kvm_works() {
+        Some(DomainType::Kvm)
+    } else if offers("qemu") {
+        Some(DomainType::Qemu)
+    } else {
+        None
+    }
+}
+
+/// Scheme, host and path of a URI, the query left out.
+fn parts(uri: &str) -> (&str, &str, &str) {
+    let uri = uri.split(['?', '#']).next().unwrap_or(uri);
+    let (scheme, rest) = uri.split_once("://").unwrap_or((uri, ""));
+    let (host, path) = match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    (scheme, host, path)
+}
+
+fn is_session(uri: &str) -> bool {
+    parts(uri).2 == "/session"
+}
+
+fn is_local(uri: &str) -> bool {
+    let (scheme, host, _) = parts(uri);
+    host.is_empty()
+        && scheme
+            .split_once('+')
+            .is_none_or(|(_, transport)| transport == "unix")
+}
+
+/// Whether connections of one URI are to one daemon on this machine: each to the test driver is a world of its own.
+fn is_daemon_here(uri: &str) -> bool {
+    is_local(uri) && !parts(uri).0.starts_with("test")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_tell_where_and_as_whom() {
+        assert!(is_local("qemu:///system") && !is_session("qemu:///system"));
+        assert!(
+            is_local("qemu+unix:///session?socket=/a")
+                && is_session("qemu+unix:///session?socket=/a")
+        );
+        assert!(!is_local("qemu+ssh://root@host/system"));
+        assert!(!is_local("qemu://host/system"));
+        assert!(is_daemon_here("qemu:///system"));
+        assert!(!is_daemon_here("test:///default") && !is_daemon_here("qemu+ssh://host/system"));
+    }
+
+    #[test]
+    fn kvm_is_chosen_only_where_it_works() {
+        let both = Element::parse(
+            "<capabilities><guest><arch name='i686'><domain type='qemu'/></arch></guest>\
+             <guest><arch name='x86_64'><domain type='qemu'/><domain type='kvm'/></arch></guest></capabilities>",
+        )
+        .unwrap();
+        assert_eq!(domain_type(&both, "x86_64", || true), Some(DomainType::Kvm));
+        assert_eq!(
+            domain_type(&both, "x86_64", || false),
+            Some(DomainType::Qemu)
+        );
+        assert_eq!(domain_type(&both, "i686", || true), Some(DomainType::Qemu));
+        assert_eq!(
+            domain_type(&Element::new("capabilities"), "x86_64", || true),
+            None
+        );
+    }
+}

@@ -1,0 +1,521 @@
+//! The port, on a model in memory, for tests.
+//!
+//! It behaves as libvirt does where plans depend on it: a definition comes back with what libvirt fills in, running
+//! objects keep what they started with, and what libvirt refuses is refused.
+
+mod fill;
+mod guest;
+mod hotplug;
+mod network;
+mod storage;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use super::observed::{
+    Facts, Observed, ObservedGuest, ObservedNetwork, ObservedPool, ObservedVolume, Power,
+};
+use super::{ErrorKind, Hypervisor, HypervisorError, Monitor, Others, Outcome, Scope};
+use crate::address::Kind;
+use crate::lab::model::DomainType;
+use crate::plan::step::Step;
+use crate::xml::tree::Element;
+
+/// The host that every fake pretends to be.
+const HOST: Uuid = Uuid::from_u128(0x6661_6b65_0000_4000_8000_0000_0000_0001);
+
+/// A hypervisor that is only a model in memory.
+#[derive(Debug, Default)]
+pub struct Fake {
+    model: Mutex<Model>,
+}
+
+/// What the fake holds.
+#[derive(Debug, Default)]
+struct Model {
+    networks: BTreeMap<String, Object>,
+    pools: BTreeMap<String, Object>,
+    guests: BTreeMap<String, Object>,
+    /// Files by their path, with their definition as a volume. They outlive the pools that show them.
+    files: BTreeMap<String, Element>,
+    directories: BTreeSet<String>,
+    /// Guests whose installer has ended well.
+    installed: BTreeSet<Uuid>,
+    /// Guests that never let go of a device.
+    deaf: BTreeSet<String>,
+    performed: Vec<String>,
+    /// How many calls to perform are still to be done before one fails.
+    fail_after: Option<usize>,
+    /// How many are to be done, the last of which says that it failed.
+    fail_late: Option<usize>,
+}
+
+/// A network, pool or guest.
+#[derive(Debug, Clone)]
+struct Object {
+    uuid: Uuid,
+    /// The inactive definition.
+    xml: Element,
+    /// What it runs with; `None` where it is not active.
+    live: Option<Element>,
+    autostart: bool,
+}
+
+/// Why a step is refused: the kind, and what libvirt would say.
+type Refusal = (ErrorKind, String);
+
+fn refuse<T>(text: impl Into<String>) -> Result<T, Refusal> {
+    Err((ErrorKind::Failed, text.into()))
+}
+
+impl Fake {
+    /// An empty hypervisor. Of all directories only `/var/lib/libvirt/images` is there.
+    pub fn new() -> Self {
+        let fake = Self::default();
+        fake.add_directory("/var/lib/libvirt/images");
+        fake
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a directory, so that pools in it find it there.
+    pub fn add_directory(&self, path: &str) {
+        self.model().directories.insert(path.to_owned());
+    }
+
+    /// Lets the `n`-th step from now fail and do nothing; the first is 1.
+    pub fn fail_at(&self, n: usize) {
+        self.model().fail_after = n.checked_sub(1);
+    }
+
+    /// Lets a guest not answer when it is asked for a device.
+    pub fn deafen(&self, guest: &str) {
+        self.model().deaf.insert(guest.to_owned());
+    }
+
+    /// Lets the `n`-th step from now be done and be told as failed: its end is not recorded, as if the process had died.
+    pub fn fail_after(&self, n: usize) {
+        self.model().fail_late = Some(n);
+    }
+
+    /// The steps that were done, in order, as they describe themselves.
+    pub fn performed(&self) -> Vec<String> {
+        self.model().performed.clone()
+    }
+
+    /// Changes an object's inactive definition behind the tool's back; one that is not there is left alone.
+    /// A volume's name is `POOL/VOLUME`.
+    pub fn edit(&self, kind: Kind, name: &str, change: impl FnOnce(&mut Element)) {
+        let mut model = self.model();
+        let xml = match kind {
+            Kind::Network => model.networks.get_mut(name).map(|object| &mut object.xml),
+            Kind::Pool => model.pools.get_mut(name).map(|object| &mut object.xml),
+            Kind::Guest => model.guests.get_mut(name).map(|object| &mut object.xml),
+            Kind::Image | Kind::Volume => model
+                .file_named(name)
+                .and_then(|path| model.files.get_mut(&path)),
+        };
+        if let Some(xml) = xml {
+            change(xml);
+        }
+    }
+
+    /// Changes what a guest runs with behind the tool's back, and not its definition; one that is off is left alone.
+    pub fn edit_running(&self, guest: &str, change: impl FnOnce(&mut Element)) {
+        let mut model = self.model();
+        if let Some(live) = model
+            .guests
+            .get_mut(guest)
+            .and_then(|guest| guest.live.as_mut())
+        {
+            change(live);
+        }
+    }
+
+    /// Removes an object behind the tool's back, running or not. A volume's name is `POOL/VOLUME`.
+    pub fn remove(&self, kind: Kind, name: &str) {
+        let mut model = self.model();
+        match kind {
+            Kind::Network => drop(model.networks.remove(name)),
+            Kind::Pool => drop(model.pools.remove(name)),
+            Kind::Guest => drop(model.guests.remove(name)),
+            Kind::Image | Kind::Volume => {
+                if let Some(path) = model.file_named(name) {
+                    model.files.remove(&path);
+                }
+            }
+        }
+    }
+
+    /// Puts in an object of someone else, without any check; a volume is put at its `target/path`.
+    pub fn insert(&self, kind: Kind, xml: Element, activity: Activity) {
+        let mut model = self.model();
+        let name = xml.text_at("name").unwrap_or_default().to_owned();
+        let object = |xml: Element, live: fn(&Element) -> Element| Object {
+            uuid: uuid_of(&xml),
+            live: (activity == Activity::Active).then(|| live(&xml)),
+            xml,
+            autostart: false,
+        };
+        match kind {
+            Kind::Network => {
+                let xml = fill::network(&xml, &model.bridges());
+                model.networks.insert(name, object(xml, Element::clone));
+            }
+            Kind::Pool => {
+                if let Some(path) = xml.text_at("target/path") {
+                    model.directories.insert(path.to_owned());
+                }
+                let object = object(fill::pool(&xml), Element::clone);
+                model.pools.insert(name, object);
+            }
+            Kind::Guest => {
+                let object = object(fill::guest(&xml), fill::running);
+                model.guests.insert(name, object);
+            }
+            Kind::Image | Kind::Volume => {
+                let path = xml.text_at("target/path").unwrap_or(&name).to_owned();
+                let xml = fill::volume(&xml, &path);
+                model.files.insert(path, xml);
+            }
+        }
+    }
+
+    /// Stops or starts an object behind the tool's back. Volumes are neither.
+    pub fn switch(&self, kind: Kind, name: &str, activity: Activity) {
+        let mut model = self.model();
+        let (object, live): (_, fn(&Element) -> Element) = match kind {
+            Kind::Network => (model.networks.get_mut(name), Element::clone),
+            Kind::Pool => (model.pools.get_mut(name), Element::clone),
+            Kind::Guest => (model.guests.get_mut(name), fill::running),
+            Kind::Image | Kind::Volume => return,
+        };
+        if let Some(object) = object {
+            object.live = (activity == Activity::Active).then(|| live(&object.xml));
+        }
+    }
+
+    /// Everything as text; the same text where nothing differs.
+    pub fn snapshot(&self) -> String {
+        let model = self.model();
+        let mut out = String::new();
+        for (kind, objects) in [
+            (Kind::Network, &model.networks),
+            (Kind::Pool, &model.pools),
+            (Kind::Guest, &model.guests),
+        ] {
+            for (name, object) in objects {
+                let activity = match object.live {
+                    Some(_) => "active",
+                    None => "inactive",
+                };
+                let autostart = if object.autostart { ", autostart" } else { "" };
+                let _ = writeln!(out, "{kind} {name}: {activity}{autostart}\n{}", object.xml);
+                if let Some(live) = &object.live {
+                    let _ = writeln!(out, "live:\n{live}");
+                }
+            }
+        }
+        for (path, xml) in &model.files {
+            let _ = writeln!(out, "file {path}\n{xml}");
+        }
+        for path in &model.directories {
+            let _ = writeln!(out, "directory {path}");
+        }
+        out
+    }
+}
+
+/// Whether an object is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// It is.
+    Active,
+    /// It is not.
+    Inactive,
+}
+
+impl Hypervisor for Fake {
+    fn observe(&self, scope: &Scope) -> Result<Observed, HypervisorError> {
+        Ok(self.model().observe(scope))
+    }
+
+    fn perform(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, HypervisorError> {
+        let description = step.describe();
+        let mut model = self.model();
+        match model.fail_after {
+            Some(0) => {
+                model.fail_after = None;
+                return Err(HypervisorError {
+                    kind: ErrorKind::Failed,
+                    message: format!("{description}: this step was to fail"),
+                    hint: None,
+                });
+            }
+            Some(left) => model.fail_after = Some(left - 1),
+            None => {}
+        }
+        let done = model.perform(step, monitor);
+        model.fail_late = model.fail_late.map(|left| left.saturating_sub(1));
+        let done = match model.fail_late.take_if(|left| *left == 0) {
+            Some(_) => done.and_then(|_| refuse("this step was to be taken for failed")),
+            None => done,
+        };
+        done.inspect(|_| model.performed.push(description.clone()))
+            .map_err(|(kind, text)| HypervisorError {
+                kind,
+                message: format!("{description}: {text}"),
+                hint: None,
+            })
+    }
+}
+
+impl Model {
+    fn observe(&self, scope: &Scope) -> Observed {
+        let facts = Facts {
+            uri: "fake:///system".to_owned(),
+            host_uuid: Some(HOST),
+            driver: "QEMU".to_owned(),
+            arch: "x86_64".to_owned(),
+            domain_type: Some(DomainType::Qemu),
+            unprivileged: false,
+            local: true,
+        };
+        let network = |object: &Object| ObservedNetwork {
+            uuid: object.uuid,
+            active: object.live.is_some(),
+            autostart: object.autostart,
+            persistent: true,
+            xml: object.xml.clone().into(),
+            live_xml: object.live.clone().map(Into::into),
+        };
+        let pool = |object: &Object| ObservedPool {
+            uuid: object.uuid,
+            active: object.live.is_some(),
+            autostart: object.autostart,
+            persistent: true,
+            xml: object.xml.clone().into(),
+        };
+        let guest = |object: &Object| ObservedGuest {
+            uuid: object.uuid,
+            power: match object.live {
+                Some(_) => Power::Running,
+                None => Power::Off,
+            },
+            autostart: object.autostart,
+            persistent: true,
+            install: self.install_phase(object),
+            xml: object.xml.clone().into(),
+            live_xml: object.live.clone().map(Into::into),
+        };
+        let others = match scope.others {
+            Others::Read => self.all_volumes(),
+            Others::Unread => Vec::new(),
+        };
+        let volumes = scope.volumes.iter().chain(&others);
+        let volumes = volumes.filter_map(|(pool, name)| {
+            let path = self.volume_path(pool, name).ok()?;
+            let volume = ObservedVolume {
+                xml: self.files.get(&path)?.clone().into(),
+                stamp: None,
+                path,
+            };
+            Some(((pool.clone(), name.clone()), volume))
+        });
+        Observed {
+            facts,
+            networks: each(&self.networks, network),
+            pools: each(&self.pools, pool),
+            volumes: volumes.collect(),
+            guests: each(&self.guests, guest),
+        }
+    }
+
+    fn perform(&mut self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, Refusal> {
+        let done = |()| Outcome::default();
+        match step {
+            Step::DefineNetwork { xml } => self.define_network(xml).map(done),
+            Step::StartNetwork { name } => self.start_network(name).map(done),
+            Step::StopNetwork { name } => {
+                stop(&mut self.networks, name);
+                Ok(Outcome::default())
+            }
+            Step::UndefineNetwork { name } => {
+                undefine(&mut self.networks, "network", name).map(done)
+            }
+            Step::AutostartNetwork { name, on } => {
+                get_mut(&mut self.networks, "network", name)?.autostart = *on;
+                Ok(Outcome::default())
+            }
+            Step::UpdateNetwork {
+                name,
+                verb,
+                section,
+                parent,
+                xml,
+            } => self
+                .update_network(name, *verb, *section, *parent, xml)
+                .map(done),
+            Step::RestartNetwork { name, xml } => self.restart_network(name, xml).map(done),
+            Step::DefinePool { xml } => self.define_pool(xml).map(done),
+            Step::StartPool { name } => self.start_pool(name, monitor).map(done),
+            Step::StopPool { name } => {
+                stop(&mut self.pools, name);
+                Ok(Outcome::default())
+            }
+            Step::DeletePoolDirectory { name } => self.delete_pool_directory(name),
+            Step::UndefinePool { name } => undefine(&mut self.pools, "pool", name).map(done),
+            Step::AutostartPool { name, on } => {
+                get_mut(&mut self.pools, "pool", name)?.autostart = *on;
+                Ok(Outcome::default())
+            }
+            Step::CreateVolume { pool, xml } => self.create_volume(pool, xml).map(done),
+            Step::UploadVolume {
+                pool,
+                name,
+                content,
+            } => self.upload_volume(pool, name, content, monitor).map(done),
+            Step::GrowVolume {
+                pool,
+                name,
+                capacity,
+                guest,
+            } => self
+                .grow_volume(pool, name, *capacity, guest.as_ref())
+                .map(done),
+            Step::DeleteVolume { pool, name } => self.delete_volume(pool, name).map(done),
+            Step::DefineGuest { xml } => self.define_guest(xml).map(done),
+            Step::RenameGuest { from, to } => self.rename_guest(from, to).map(done),
+            Step::StartGuest { name } => self.start_guest(name).map(done),
+            Step::ShutdownGuest { name, .. } => {
+                stop(&mut self.guests, name);
+                Ok(Outcome::default())
+            }
+            Step::StageInstall { stage } => self.stage_install(stage).map(done),
+            Step::AwaitInstall { name, .. } => self.await_install(name).map(done),
+            Step::SettleGuest { install, wanted } => self.settle_guest(install, wanted).map(done),
+            Step::UndefineGuest { name, uuid } => self.undefine_guest(name, *uuid).map(done),
+            Step::SetMemory { guest, kib } => self.set_memory(guest, *kib).map(done),
+            Step::SetVcpus { guest, count } => self.set_vcpus(guest, *count).map(done),
+            Step::UpdateDevice { guest, xml } => self.update_device(guest, xml).map(done),
+            Step::AttachDevice { guest, xml } => self.attach_device(guest, xml).map(done),
+            Step::DetachDevice { guest, xml, .. } => self.detach_device(guest, xml).map(done),
+            Step::SetMetadata { guest, part, value } => {
+                self.set_metadata(guest, part, value.as_deref()).map(done)
+            }
+            Step::AutostartGuest { name, on } => {
+                get_mut(&mut self.guests, "guest", name)?.autostart = *on;
+                Ok(Outcome::default())
+            }
+        }
+    }
+}
+
+fn each<T>(objects: &BTreeMap<String, Object>, of: impl Fn(&Object) -> T) -> BTreeMap<String, T> {
+    objects
+        .iter()
+        .map(|(name, object)| (name.clone(), of(object)))
+        .collect()
+}
+
+/// The UUID in a definition, or one that comes from its name, where libvirt would roll the dice.
+fn uuid_of(xml: &Element) -> Uuid {
+    let given = xml.text_at("uuid").and_then(|text| text.parse().ok());
+    given.unwrap_or_else(|| {
+        let name = format!("{} {}", xml.name, xml.text_at("name").unwrap_or_default());
+        Uuid::new_v5(&HOST, name.as_bytes())
+    })
+}
+
+fn get<'a>(
+    objects: &'a BTreeMap<String, Object>,
+    kind: &str,
+    name: &str,
+) -> Result<&'a Object, Refusal> {
+    objects.get(name).ok_or_else(|| missing(kind, name))
+}
+
+fn get_mut<'a>(
+    objects: &'a mut BTreeMap<String, Object>,
+    kind: &str,
+    name: &str,
+) -> Result<&'a mut Object, Refusal> {
+    objects.get_mut(name).ok_or_else(|| missing(kind, name))
+}
+
+fn missing(kind: &str, name: &str) -> Refusal {
+    (
+        ErrorKind::NotFound,
+        format!("there is no {kind} named {name}"),
+    )
+}
+
+/// Puts a definition in, or refuses it since name and UUID do not belong together.
+fn define(
+    objects: &mut BTreeMap<String, Object>,
+    kind: &str,
+    given: &Element,
+    filled: Element,
+) -> Result<(), Refusal> {
+    let Some(name) = filled.text_at("name").map(str::to_owned) else {
+        return refuse(format!("the {kind} has no name"));
+    };
+    let has_uuid = given.text_at("uuid").is_some();
+    let uuid = uuid_of(&filled);
+    if let Some(old) = objects
+        .get(&name)
+        .filter(|old| old.uuid != uuid || !has_uuid)
+    {
+        let text = format!(
+            "{kind} '{name}' already exists with uuid {}",
+            old.uuid.hyphenated()
+        );
+        return Err((ErrorKind::Exists, text));
+    }
+    if let Some((other, _)) = objects
+        .iter()
+        .find(|(other, object)| **other != name && object.uuid == uuid)
+    {
+        let text = format!("{kind} '{other}' is already defined with uuid {uuid}");
+        return Err((ErrorKind::Exists, text));
+    }
+    match objects.get_mut(&name) {
+        Some(object) => object.xml = filled,
+        None => {
+            let object = Object {
+                uuid,
+                xml: filled,
+                live: None,
+                autostart: false,
+            };
+            objects.insert(name, object);
+        }
+    }
+    Ok(())
+}
+
+/// Stops an object; one that is inactive or gone is fine.
+fn stop(objects: &mut BTreeMap<String, Object>, name: &str) {
+    if let Some(object) = objects.get_mut(name) {
+        object.live = None;
+    }
+}
+
+/// Removes a definition; one that is gone is fine, one that is active is refused.
+fn undefine(objects: &mut BTreeMap<String, Object>, kind: &str, name: &str) -> Result<(), Refusal> {
+    match objects.get(name) {
+        Some(object) if object.live.is_some() => refuse(format!("{kind} '{name}' is still active")),
+        Some(_) | None => {
+            objects.remove(name);
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! What the fake does with guests that run.
+
+use super::{Model, Refusal, get, get_mut, refuse};
+use crate::plan::step::MetadataPart;
+use crate::xml::merge::like;
+use crate::xml::schema;
+use crate::xml::tree::Element;
+
+const DEVICES: &str = "domain/devices";
+
+/// What a NIC or disk can be given while it is plugged in.
+const CHANGEABLE: [&str; 4] = ["source", "link", "bandwidth", "filterref"];
+
+impl Model {
+    /// What a guest runs with; `None` where it is off.
+    fn live_guest(&mut self, name: &str) -> Result<Option<&mut Element>, Refusal> {
+        Ok(get_mut(&mut self.guests, "guest", name)?.live.as_mut())
+    }
+
+    pub(super) fn set_memory(&mut self, name: &str, kib: u64) -> Result<(), Refusal> {
+        let Some(live) = self.live_guest(name)? else {
+            return Ok(());
+        };
+        let most = live.text_at("memory").and_then(|most| most.parse().ok());
+        if most.is_none_or(|most: u64| kib > most) {
+            return refuse("cannot set memory higher than max memory");
+        }
+        live.child_or_insert("currentMemory").text = kib.to_string();
+        Ok(())
+    }
+
+    pub(super) fn set_vcpus(&mut self, name: &str, count: u32) -> Result<(), Refusal> {
+        let Some(live) = self.live_guest(name)? else {
+            return Ok(());
+        };
+        let most: u32 = live
+            .text_at("vcpu")
+            .and_then(|most| most.parse().ok())
+            .unwrap_or(1);
+        let now = live
+            .attribute_at("vcpu", "current")
+            .and_then(|now| now.parse().ok());
+        if count > most {
+            return refuse(
+                "requested vcpus is greater than max allowable vcpus for the live domain",
+            );
+        }
+        if count < now.unwrap_or(most) {
+            return refuse("vcpu unplug request timed out");
+        }
+        live.child_or_insert("vcpu")
+            .set_attribute("current", count.to_string());
+        Ok(())
+    }
+
+    pub(super) fn set_metadata(
+        &mut self,
+        name: &str,
+        part: &MetadataPart,
+        value: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let Some(live) = self.live_guest(name)? else {
+            return Ok(());
+        };
+        let simple = match part {
+            MetadataPart::Title => "title",
+            MetadataPart::Description => "description",
+            MetadataPart::Element { key, .. } => {
+                let metadata = live.child_or_insert("metadata");
+                let prefix = format!("{key}:");
+                metadata
+                    .children
+                    .retain(|child| !child.name.starts_with(&prefix));
+                if let Some(mut element) = value.and_then(|text| Element::parse(text).ok()) {
+                    element.name = format!("{prefix}{}", element.name);
+                    metadata.children.push(element);
+                }
+                return Ok(());
+            }
+        };
+        live.children.retain(|child| child.name != simple);
+        if let Some(value) = value {
+            live.children.push(Element::new(simple).with_text(value));
+        }
+        Ok(())
+    }
+
+    pub(super) fn update_device(&mut self, name: &str, xml: &Element) -> Result<(), Refusal> {
+        if get(&self.guests, "guest", name)?.live.is_none() {
+            return Ok(());
+        }
+        self.can_plug(xml)?;
+        let Some(live) = self.live_guest(name)? else {
+            return Ok(());
+        };
+        let devices = &mut live.child_or_insert("devices").children;
+        let Some(now) = like(DEVICES, xml, devices).cloned() else {
+            return refuse("device not found");
+        };
+        let rest = |device: &Element| -> Vec<Element> {
+            let own = |child: &&Element| {
+                let name = child.name.as_str();
+                !CHANGEABLE.contains(&name) && !matches!(name, "target" | "backingStore")
+            };
+            let mut rest: Vec<Element> = schema::canonical(device)
+                .children
+                .iter()
+                .filter(own)
+                .cloned()
+                .collect();
+            rest.sort_by_key(ToString::to_string);
+            rest
+        };
+        if rest(&now) != rest(xml) {
+            return refuse(format!(
+                "cannot modify this of a device: {now} is to be {xml}"
+            ));
+        }
+        for device in devices.iter_mut().filter(|device| **device == now) {
+            let target = now.child("target").cloned();
+            *device = xml.clone();
+            if let (Some(target), None) = (target, device.child("target")) {
+                device.children.push(target);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn attach_device(&mut self, name: &str, xml: &Element) -> Result<(), Refusal> {
+        if get(&self.guests, "guest", name)?.live.is_none() {
+            return Ok(());
+        }
+        self.can_plug(xml)?;
+        let Some(live) = self.live_guest(name)? else {
+            return Ok(());
+        };
+        let devices = live.child_or_insert("devices");
+        if like(DEVICES, xml, &devices.children).is_some() {
+            return Ok(());
+        }
+        let bus = |device: &Element| -> Option<u32> {
+            let bus = device.attribute_at("address", "bus")?;
+            u32::from_str_radix(bus.trim_start_matches("0x"), 16).ok()
+        };
+        let taken: Vec<u32> = devices.children.iter().filter_map(bus).collect();
+        let free = devices
+            .children_named("controller")
+            .filter(|port| port.attribute("model") == Some("pcie-root-port"))
+            .filter_map(|port| port.attribute("index")?.parse().ok())
+            .find(|index: &u32| !taken.contains(index));
+        let Some(free) = free else {
+            return refuse("internal error: No more available PCI slots");
+        };
+        let address = Element::new("address")
+            .with("type", "pci")
+            .with("domain", "0x0000")
+            .with("bus", format!("0x{free:02x}"))
+            .with("slot", "0x00")
+            .with("function", "0x0");
+        devices.children.push(xml.clone().with_child(address));
+        Ok(())
+    }
+
+    pub(super) fn detach_device(&mut self, name: &str, xml: &Element) -> Result<(), Refusal> {
+        let deaf = self.deaf.contains(name);
+        let Some(live) = self.live_guest(name)? else {
+            return Ok(());
+        };
+        let devices = &mut live.child_or_insert("devices").children;
+        let Some(found) = like(DEVICES, xml, devices).cloned() else {
+            return Ok(());
+        };
+        if deaf {
+            return refuse("the guest did not let go of it within 30 s");
+        }
+        devices.retain(|device| *device != found);
+        Ok(())
+    }
+
+    /// A device needs its network and its file as a guest that starts does.
+    fn can_plug(&self, device: &Element) -> Result<(), Refusal> {
+        let devices = Element::new("devices").with_child(device.clone());
+        self.can_start(&Element::new("domain").with_child(devices))
+    }
+}

@@ -1,0 +1,185 @@
+//! What the fake does with networks.
+
+use ipnet::IpNet;
+
+use super::{Model, Refusal, define, fill, get, get_mut, refuse};
+use crate::libvirt::observed::parking_name;
+use crate::plan::step::{NetworkSection, UpdateVerb};
+use crate::xml::tree::Element;
+
+impl Model {
+    /// The bridges that networks have, by network.
+    pub(super) fn bridges(&self) -> Vec<(String, String)> {
+        let bridge = |xml: &Element| xml.attribute_at("bridge", "name").map(str::to_owned);
+        self.networks
+            .iter()
+            .filter_map(|(name, object)| Some((name.clone(), bridge(&object.xml)?)))
+            .collect()
+    }
+
+    pub(super) fn define_network(&mut self, xml: &Element) -> Result<(), Refusal> {
+        let bridges = self.bridges();
+        let name = xml.text_at("name").unwrap_or_default();
+        let asked = xml.attribute_at("bridge", "name");
+        if let Some((other, bridge)) = bridges
+            .iter()
+            .find(|(other, bridge)| other != name && Some(bridge.as_str()) == asked)
+        {
+            return refuse(format!(
+                "bridge name '{bridge}' is already in use by network '{other}'"
+            ));
+        }
+        define(
+            &mut self.networks,
+            "network",
+            xml,
+            fill::network(xml, &bridges),
+        )
+    }
+
+    pub(super) fn start_network(&mut self, name: &str) -> Result<(), Refusal> {
+        let object = get(&self.networks, "network", name)?;
+        if object.live.is_some() {
+            return Ok(());
+        }
+        let ours = subnets(&object.xml);
+        for (other, object) in &self.networks {
+            let theirs = object.live.as_ref().map(subnets).unwrap_or_default();
+            let overlap = |a: &IpNet| theirs.iter().any(|b| a.contains(b) || b.contains(a));
+            if ours.iter().any(overlap) {
+                return refuse(format!(
+                    "internal error: Network is already in use by interface of network '{other}'"
+                ));
+            }
+        }
+        let object = get_mut(&mut self.networks, "network", name)?;
+        object.live = Some(object.xml.clone());
+        Ok(())
+    }
+
+    pub(super) fn restart_network(&mut self, name: &str, xml: &Element) -> Result<(), Refusal> {
+        get(&self.networks, "network", name)?;
+        self.define_network(xml)?;
+        super::stop(&mut self.networks, name);
+        self.networks.remove(&parking_name(name));
+        self.start_network(name)
+    }
+
+    pub(super) fn update_network(
+        &mut self,
+        name: &str,
+        verb: UpdateVerb,
+        section: NetworkSection,
+        parent: i32,
+        entry: &Element,
+    ) -> Result<(), Refusal> {
+        let object = get_mut(&mut self.networks, "network", name)?;
+        match &mut object.live {
+            Some(running) => update(running, verb, section, parent, entry),
+            None => refuse("Requested operation is not valid: network is not running"),
+        }
+    }
+}
+
+/// The subnets that a network has addresses in.
+fn subnets(xml: &Element) -> Vec<IpNet> {
+    xml.children_named("ip")
+        .filter_map(|ip| {
+            let address = ip.attribute("address")?.parse().ok()?;
+            let prefix = ip.attribute("prefix")?.parse().ok()?;
+            IpNet::new(address, prefix).ok().map(|net| net.trunc())
+        })
+        .collect()
+}
+
+fn update(
+    network: &mut Element,
+    verb: UpdateVerb,
+    section: NetworkSection,
+    parent: i32,
+    entry: &Element,
+) -> Result<(), Refusal> {
+    let holder = match section {
+        NetworkSection::IpDhcpHost | NetworkSection::IpDhcpRange => {
+            let mut ips = network.children.iter_mut().filter(|c| c.name == "ip");
+            match ips.nth(usize::try_from(parent).unwrap_or(0)) {
+                Some(ip) => ip.child_or_insert("dhcp"),
+                None => return refuse("couldn't locate a matching ip element in the network"),
+            }
+        }
+        NetworkSection::DnsHost | NetworkSection::DnsTxt | NetworkSection::DnsSrv => {
+            network.child_or_insert("dns")
+        }
+        NetworkSection::ForwardInterface => network.child_or_insert("forward"),
+        NetworkSection::Portgroup => network,
+    };
+    let item = entry.name.as_str();
+    let matching: Vec<usize> = holder
+        .children
+        .iter()
+        .enumerate()
+        .filter(|(_, there)| there.name == item && matches(section, verb, there, entry))
+        .map(|(at, _)| at)
+        .collect();
+    match (verb, matching.as_slice()) {
+        (UpdateVerb::Add, []) => {
+            let after = holder.children.iter().rposition(|c| c.name == item);
+            let at = after.map_or(holder.children.len(), |at| at + 1);
+            holder.children.insert(at, entry.clone());
+        }
+        (UpdateVerb::Add, _) => {
+            return refuse(format!(
+                "there is an existing {item} entry in the network that matches {entry}"
+            ));
+        }
+        (UpdateVerb::Delete, [at]) => drop(holder.children.remove(*at)),
+        (UpdateVerb::Modify, [at]) => holder.children[*at] = entry.clone(),
+        (UpdateVerb::Delete | UpdateVerb::Modify, []) => {
+            return refuse(format!("couldn't locate a matching {item} entry: {entry}"));
+        }
+        (UpdateVerb::Delete | UpdateVerb::Modify, _) => {
+            return refuse(format!("multiple matching {item} entries: {entry}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether libvirt takes an entry that is there for the one that is given.
+fn matches(section: NetworkSection, verb: UpdateVerb, there: &Element, given: &Element) -> bool {
+    let both = |name: &str| {
+        given
+            .attribute(name)
+            .is_some_and(|v| there.attribute(name) == Some(v))
+    };
+    let all = |names: &[&str]| {
+        names
+            .iter()
+            .all(|name| there.attribute(name) == given.attribute(name))
+    };
+    match section {
+        NetworkSection::IpDhcpHost => match verb {
+            UpdateVerb::Add | UpdateVerb::Modify => both("mac") || both("ip") || both("name"),
+            // Of what is deleted, all that is given has to fit.
+            UpdateVerb::Delete => ["mac", "ip", "name"]
+                .iter()
+                .all(|name| given.attribute(name).is_none() || both(name)),
+        },
+        NetworkSection::IpDhcpRange => all(&["start", "end"]),
+        NetworkSection::DnsHost => {
+            let shares_name = || {
+                given.children_named("hostname").any(|name| {
+                    there
+                        .children_named("hostname")
+                        .any(|t| t.text == name.text)
+                })
+            };
+            match verb {
+                UpdateVerb::Add => both("ip"),
+                UpdateVerb::Delete | UpdateVerb::Modify => both("ip") || shares_name(),
+            }
+        }
+        NetworkSection::DnsTxt | NetworkSection::Portgroup => both("name"),
+        NetworkSection::DnsSrv => all(&["service", "protocol", "domain", "target"]),
+        NetworkSection::ForwardInterface => both("dev"),
+    }
+}

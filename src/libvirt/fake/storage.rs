@@ -1,0 +1,202 @@
+//! What the fake does with pools and volumes.
+
+use super::{Model, Refusal, define, fill, get, get_mut, refuse};
+use crate::libvirt::{ErrorKind, Monitor, Outcome};
+use crate::plan::step::Content;
+use crate::xml::tree::Element;
+
+impl Model {
+    pub(super) fn define_pool(&mut self, xml: &Element) -> Result<(), Refusal> {
+        let name = xml.text_at("name").unwrap_or_default();
+        let path = xml.text_at("target/path");
+        let other = self.pools.iter().find(|(other, object)| {
+            other.as_str() != name && path.is_some() && object.xml.text_at("target/path") == path
+        });
+        if let Some((other, _)) = other {
+            return refuse(format!("Storage source conflict with pool: '{other}'"));
+        }
+        define(&mut self.pools, "pool", xml, fill::pool(xml))
+    }
+
+    pub(super) fn start_pool(&mut self, name: &str, monitor: &dyn Monitor) -> Result<(), Refusal> {
+        let object = get_mut(&mut self.pools, "pool", name)?;
+        if object.live.is_some() {
+            return Ok(());
+        }
+        let directory = object.xml.text_at("target/path").unwrap_or_default();
+        if !self.directories.contains(directory) {
+            monitor
+                .makes_directory()
+                .map_err(|error| (error.kind, error.message))?;
+            self.directories.insert(directory.to_owned());
+        }
+        object.live = Some(object.xml.clone());
+        Ok(())
+    }
+
+    pub(super) fn delete_pool_directory(&mut self, name: &str) -> Result<Outcome, Refusal> {
+        let Some(object) = self.pools.get(name) else {
+            return Ok(Outcome::default());
+        };
+        if object.live.is_some() {
+            return refuse(format!("storage pool '{name}' is still active"));
+        }
+        let directory = object.xml.text_at("target/path").unwrap_or_default();
+        if self.files.keys().any(|path| is_in(path, directory)) {
+            return Ok(Outcome {
+                note: Some(format!(
+                    "the directory of pool {name} is kept, it is not empty"
+                )),
+            });
+        }
+        self.directories.remove(directory);
+        Ok(Outcome::default())
+    }
+
+    /// Where a volume of a pool is, or would be.
+    pub(super) fn volume_path(&self, pool: &str, name: &str) -> Result<String, Refusal> {
+        let Some(live) = &get(&self.pools, "pool", pool)?.live else {
+            return refuse(format!("storage pool '{pool}' is not active"));
+        };
+        let directory = live.text_at("target/path").unwrap_or_default();
+        Ok(format!("{}/{name}", directory.trim_end_matches('/')))
+    }
+
+    /// All volumes of active pools, by pool and name.
+    pub(super) fn all_volumes(&self) -> Vec<(String, String)> {
+        let pools = self.pools.iter().filter_map(|(name, pool)| {
+            let directory = pool.live.as_ref()?.text_at("target/path")?;
+            Some((name, directory.trim_end_matches('/')))
+        });
+        pools
+            .flat_map(|(pool, directory)| {
+                let files = self.files.keys().filter(move |path| is_in(path, directory));
+                files.filter_map(move |path| {
+                    Some((pool.clone(), path.rsplit_once('/')?.1.to_owned()))
+                })
+            })
+            .collect()
+    }
+
+    /// The path of a volume that tests name as `POOL/VOLUME`.
+    pub(super) fn file_named(&self, name: &str) -> Option<String> {
+        let (pool, volume) = name.split_once('/')?;
+        self.volume_path(pool, volume).ok()
+    }
+
+    pub(super) fn create_volume(&mut self, pool: &str, xml: &Element) -> Result<(), Refusal> {
+        let name = xml.text_at("name").unwrap_or_default();
+        let path = self.volume_path(pool, name)?;
+        if self.files.contains_key(&path) {
+            return Err((
+                ErrorKind::Exists,
+                format!("storage volume '{name}' exists already"),
+            ));
+        }
+        if let Some(backing) = xml.text_at("backingStore/path")
+            && !self.files.contains_key(backing)
+        {
+            return refuse(format!(
+                "Could not open backing file '{backing}': No such file or directory"
+            ));
+        }
+        self.files.insert(path.clone(), fill::volume(xml, &path));
+        Ok(())
+    }
+
+    pub(super) fn upload_volume(
+        &mut self,
+        pool: &str,
+        name: &str,
+        content: &Content,
+        monitor: &dyn Monitor,
+    ) -> Result<(), Refusal> {
+        let path = self.existing(pool, name)?;
+        let size = match content {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::File { path: source, .. } => match std::fs::metadata(source) {
+                Ok(file) => file.len(),
+                Err(error) => {
+                    self.files.remove(&path);
+                    return refuse(format!("{}: {error}", source.display()));
+                }
+            },
+        };
+        monitor.moved(size, size);
+        Ok(())
+    }
+
+    pub(super) fn grow_volume(
+        &mut self,
+        pool: &str,
+        name: &str,
+        capacity: u64,
+        guest: Option<&(String, String)>,
+    ) -> Result<(), Refusal> {
+        let path = self.existing(pool, name)?;
+        let users: Vec<&String> = self
+            .guests
+            .iter()
+            .filter(|(_, object)| object.live.as_ref().is_some_and(|xml| uses(xml, &path)))
+            .map(|(name, _)| name)
+            .collect();
+        match guest {
+            Some((guest, disk)) => {
+                let Some(live) = &get(&self.guests, "guest", guest)?.live else {
+                    return refuse("Requested operation is not valid: domain is not running");
+                };
+                let is_disk = |element: &&Element| {
+                    element.attribute_at("target", "dev") == Some(disk)
+                        && (element.attribute_at("source", "file") == Some(path.as_str())
+                            || element.attribute_at("source", "volume") == Some(name))
+                };
+                let mut disks = live.child("devices").into_iter();
+                if !disks.any(|devices| devices.children_named("disk").any(|d| is_disk(&d))) {
+                    return refuse(format!("invalid argument: invalid path: {disk}"));
+                }
+            }
+            None if users.is_empty() => {}
+            None => {
+                return refuse(format!(
+                    "Failed to get \"write\" lock. Is another process using the image [{path}]?"
+                ));
+            }
+        }
+        if let Some(xml) = self.files.get_mut(&path) {
+            let element = xml.child_or_insert("capacity");
+            let before: u64 = element.text.parse().unwrap_or_default();
+            element.text = capacity.max(before).to_string();
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete_volume(&mut self, pool: &str, name: &str) -> Result<(), Refusal> {
+        if self.pools.contains_key(pool) {
+            let path = self.volume_path(pool, name)?;
+            self.files.remove(&path);
+        }
+        Ok(())
+    }
+
+    fn existing(&self, pool: &str, name: &str) -> Result<String, Refusal> {
+        let path = self.volume_path(pool, name)?;
+        if self.files.contains_key(&path) {
+            Ok(path)
+        } else {
+            Err(super::missing("volume", name))
+        }
+    }
+}
+
+fn is_in(path: &str, directory: &str) -> bool {
+    path.strip_prefix(directory)
+        .is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn uses(guest: &Element, path: &str) -> bool {
+    guest.child("devices").is_some_and(|devices| {
+        devices
+            .children_named("disk")
+            .any(|disk| disk.attribute_at("source", "file") == Some(path))
+    })
+}

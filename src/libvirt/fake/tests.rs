@@ -1,0 +1,213 @@
+use super::*;
+use crate::libvirt::Unwatched;
+use crate::plan::step::{NetworkSection, UpdateVerb};
+use crate::xml::merge::merge;
+
+fn xml(text: &str) -> Element {
+    Element::parse(text).unwrap()
+}
+
+fn perform(fake: &Fake, step: Step) -> Result<Outcome, HypervisorError> {
+    fake.perform(&step, &Unwatched)
+}
+
+fn front() -> Element {
+    xml("<network><name>front</name><uuid>6d696e69-6173-5361-8070-650000000001</uuid><forward mode='nat'/>
+        <ip address='10.0.0.1' netmask='255.255.255.0'><dhcp><host mac='52:54:00:00:00:0A' ip='10.0.0.5' name='a'/></dhcp></ip>
+        </network>")
+}
+
+fn web() -> Element {
+    xml("<domain type='qemu'><name>web</name><uuid>6d696e69-6173-5361-8070-650000000002</uuid>
+        <memory unit='MiB'>512</memory><vcpu>2</vcpu><os><type machine='q35'>hvm</type></os><devices>
+        <disk type='file' device='disk'><source file='/p/web.qcow2'/><target dev='vda' bus='virtio'/><alias name='ua-root'/></disk>
+        <interface type='network'><mac address='52:54:00:00:00:01'/><source network='front'/><model type='virtio'/></interface>
+        <serial type='pty'><target port='0'/></serial><channel type='unix'><target type='virtio' name='a.0'/></channel>
+        </devices></domain>")
+}
+
+fn pool() -> Element {
+    xml(
+        "<pool type='dir'><name>p</name><uuid>6d696e69-6173-5361-8070-650000000003</uuid><target><path>/p</path></target></pool>",
+    )
+}
+
+fn disk() -> Element {
+    xml(
+        "<volume><name>web.qcow2</name><capacity unit='GiB'>1</capacity><target><format type='qcow2'/></target></volume>",
+    )
+}
+
+fn ready() -> Fake {
+    let fake = Fake::new();
+    for step in [
+        Step::DefineNetwork { xml: front() },
+        Step::DefinePool { xml: pool() },
+        Step::StartPool { name: "p".into() },
+        Step::CreateVolume {
+            pool: "p".into(),
+            xml: disk(),
+        },
+        Step::DefineGuest { xml: web() },
+    ] {
+        perform(&fake, step).unwrap();
+    }
+    fake
+}
+
+fn observe(fake: &Fake) -> Observed {
+    let volumes = [("p".to_owned(), "web.qcow2".to_owned())].into();
+    let scope = Scope {
+        volumes,
+        ..Scope::default()
+    };
+    fake.observe(&scope).unwrap()
+}
+
+#[test]
+fn what_is_filled_in_is_no_difference() {
+    let fake = ready();
+    let observed = observe(&fake);
+    let volume = &observed.volumes[&("p".to_owned(), "web.qcow2".to_owned())];
+    assert_eq!(volume.path, "/p/web.qcow2");
+    for (there, wanted) in [
+        (&observed.networks["front"].xml, front()),
+        (&observed.pools["p"].xml, pool()),
+        (&volume.xml, disk()),
+        (&observed.guests["web"].xml, web()),
+    ] {
+        let merged = merge(&[], there, &wanted);
+        assert!(!merged.is_change(), "{:#?}", merged.differences);
+    }
+    perform(
+        &fake,
+        Step::StartNetwork {
+            name: "front".into(),
+        },
+    )
+    .unwrap();
+    perform(&fake, Step::StartGuest { name: "web".into() }).unwrap();
+    let observed = observe(&fake);
+    let live = observed.guests["web"].live_xml.as_ref().unwrap();
+    let merged = merge(&[], live, &web());
+    assert!(!merged.is_change(), "{:#?}", merged.differences);
+    // A definition that comes back is not filled in again.
+    let again = observed.guests["web"].xml.clone();
+    perform(&fake, Step::DefineGuest { xml: again.clone() }).unwrap();
+    assert_eq!(*observe(&fake).guests["web"].xml, again);
+}
+
+#[test]
+fn a_guest_starts_only_with_its_network_and_files() {
+    let fake = ready();
+    let start = || perform(&fake, Step::StartGuest { name: "web".into() });
+    assert!(start().unwrap_err().message.contains("not active"));
+    perform(
+        &fake,
+        Step::StartNetwork {
+            name: "front".into(),
+        },
+    )
+    .unwrap();
+    fake.remove(Kind::Volume, "p/web.qcow2");
+    assert!(start().unwrap_err().message.contains("storage file"));
+    perform(
+        &fake,
+        Step::CreateVolume {
+            pool: "p".into(),
+            xml: disk(),
+        },
+    )
+    .unwrap();
+    start().unwrap();
+    start().unwrap();
+    let undefine = || {
+        perform(
+            &fake,
+            Step::UndefineGuest {
+                name: "web".into(),
+                uuid: uuid_of(&web()),
+            },
+        )
+    };
+    assert!(undefine().is_err());
+    perform(
+        &fake,
+        Step::ShutdownGuest {
+            name: "web".into(),
+            timeout: 1,
+        },
+    )
+    .unwrap();
+    undefine().unwrap();
+    undefine().unwrap();
+}
+
+#[test]
+fn name_and_uuid_belong_together() {
+    let fake = ready();
+    let mut other = front();
+    other.child_or_insert("uuid").text = "6d696e69-6173-5361-8070-650000000009".into();
+    let refused = perform(&fake, Step::DefineNetwork { xml: other }).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Exists);
+    let mut other = front();
+    other.child_or_insert("name").text = "back".into();
+    let refused = perform(&fake, Step::DefineNetwork { xml: other }).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Exists);
+}
+
+#[test]
+fn entries_are_added_once_and_deleted_once() {
+    let fake = ready();
+    perform(
+        &fake,
+        Step::StartNetwork {
+            name: "front".into(),
+        },
+    )
+    .unwrap();
+    let host = xml("<host mac='52:54:00:00:00:0b' ip='10.0.0.6' name='b'/>");
+    let update = |verb| {
+        let step = Step::UpdateNetwork {
+            name: "front".into(),
+            verb,
+            section: NetworkSection::IpDhcpHost,
+            parent: 0,
+            xml: host.clone(),
+        };
+        perform(&fake, step)
+    };
+    update(UpdateVerb::Add).unwrap();
+    assert!(update(UpdateVerb::Add).is_err());
+    update(UpdateVerb::Delete).unwrap();
+    assert!(update(UpdateVerb::Delete).is_err());
+}
+
+#[test]
+fn a_pool_makes_its_directory_and_takes_it_away() {
+    let fake = Fake::new();
+    let before = fake.snapshot();
+    perform(&fake, Step::DefinePool { xml: pool() }).unwrap();
+    perform(&fake, Step::StartPool { name: "p".into() }).unwrap();
+    assert_ne!(fake.snapshot(), before);
+    for step in [
+        Step::StopPool { name: "p".into() },
+        Step::DeletePoolDirectory { name: "p".into() },
+        Step::UndefinePool { name: "p".into() },
+    ] {
+        perform(&fake, step).unwrap();
+    }
+    assert_eq!(fake.snapshot(), before);
+}
+
+#[test]
+fn a_failing_step_does_nothing() {
+    let fake = Fake::new();
+    fake.fail_at(2);
+    perform(&fake, Step::DefinePool { xml: pool() }).unwrap();
+    let before = fake.snapshot();
+    assert!(perform(&fake, Step::StartPool { name: "p".into() }).is_err());
+    assert_eq!(fake.snapshot(), before);
+    perform(&fake, Step::StartPool { name: "p".into() }).unwrap();
+    assert_eq!(fake.performed(), ["define pool p", "start pool p"]);
+}

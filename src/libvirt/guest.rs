@@ -1,0 +1,178 @@
+//! What steps do to guests.
+
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+use virt::domain::Domain;
+use virt::error::ErrorNumber;
+use virt::sys;
+
+use super::connection::Connection;
+use super::error::{Trouble, is_missing, is_unsupported};
+use super::observe::power_of;
+use super::observed::Power;
+use super::perform::{gone_is_fine, validated};
+use super::raw::Held;
+use super::{ErrorKind, Outcome};
+use crate::address::Kind;
+use crate::xml::tree::Element;
+
+/// When the request is made again: a guest that was still booting did not hear the first.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+
+impl Connection {
+    pub(super) fn define_guest(&self, xml: &Element) -> Result<(), Trouble> {
+        let text = xml.to_string();
+        validated(Kind::Guest, sys::VIR_DOMAIN_DEFINE_VALIDATE, |flags| {
+            self.connect
+                .define_domain_xml_flags(&text, flags)
+                .map(|domain| drop(Held::new(domain)))
+        })
+        .map_err(Trouble::from)
+    }
+
+    pub(super) fn rename_guest(&self, from: &str, to: &str) -> Result<(), Trouble> {
+        let guest = self.guest(from)?;
+        guest.rename(to, 0).map_err(|error| {
+            match guest.has_managed_save(0) {
+                // libvirt does not rename what it has saved of a guest.
+                Ok(true) => Trouble::Ours {
+                    kind: ErrorKind::Failed,
+                    message: error.to_string(),
+                    hint: Some(format!(
+                        "start it, so that it goes on from where it was saved; or give that up: `virsh managedsave-remove {from}`"
+                    )),
+                },
+                Ok(false) | Err(_) => error.into(),
+            }
+        })
+    }
+
+    pub(super) fn start_guest(&self, name: &str) -> Result<(), Trouble> {
+        let guest = self.guest(name)?;
+        let started = match power_of(&guest)? {
+            Power::Running => Ok(()),
+            // One that went to sleep by itself has to be woken; libvirt refuses to resume it.
+            Power::Paused => guest
+                .resume()
+                .or_else(|error| guest.pm_wakeup(0).map_err(|_| error)),
+            Power::Crashed => {
+                if guest.is_active()? {
+                    guest.destroy()?;
+                }
+                guest.create()
+            }
+            Power::Off => guest.create(),
+        };
+        match started {
+            Err(_) if power_of(&guest).is_ok_and(|power| power == Power::Running) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    pub(super) fn shutdown_guest(&self, name: &str, timeout: Duration) -> Result<Outcome, Trouble> {
+        let Some(guest) = self.find_guest(name)? else {
+            return Ok(Outcome::default());
+        };
+        let begin = Instant::now();
+        let mut asked: Option<Instant> = None;
+        loop {
+            match power_of(&guest) {
+                Ok(Power::Off) => return Ok(Outcome::default()),
+                Ok(Power::Crashed) => {
+                    force_off(&guest)?;
+                    return Ok(Outcome::default());
+                }
+                // One that stands still cannot hear.
+                Ok(Power::Paused) => {
+                    if guest.resume().is_err() {
+                        let _ = guest.pm_wakeup(0);
+                    }
+                }
+                Ok(Power::Running) => {}
+                Err(error) if is_missing(&error) => return Ok(Outcome::default()),
+                Err(error) => return Err(error.into()),
+            }
+            if begin.elapsed() >= timeout {
+                break;
+            }
+            if asked.is_none_or(|when| when.elapsed() >= ASK_AGAIN) {
+                match guest.shutdown() {
+                    Ok(()) => {}
+                    // It stopped meanwhile, or is just starting or stopping: the next look tells.
+                    Err(error) if error.code().is(ErrorNumber::OperationInvalid) => {}
+                    Err(error) if is_missing(&error) => return Ok(Outcome::default()),
+                    Err(error) if is_unsupported(&error) => break,
+                    Err(error) => return Err(error.into()),
+                }
+                // The next look comes at once: the test driver's guests stop within the call.
+                if asked.replace(Instant::now()).is_none() {
+                    continue;
+                }
+            }
+            let waited = begin.elapsed();
+            std::thread::sleep(pause(waited).min(timeout.saturating_sub(waited)));
+        }
+        force_off(&guest)?;
+        // Where no time was given, force was meant.
+        Ok(Outcome {
+            note: (!timeout.is_zero()).then(|| {
+                format!(
+                    "guest {name} did not shut down within {} s and was stopped by force",
+                    timeout.as_secs()
+                )
+            }),
+        })
+    }
+
+    pub(super) fn undefine_guest(&self, name: &str, uuid: Uuid) -> Result<(), Trouble> {
+        let Some(guest) = self.find_guest(name)? else {
+            return Ok(());
+        };
+        let found = guest.uuid()?;
+        if found != uuid {
+            return Err(Trouble::Ours {
+                kind: ErrorKind::Exists,
+                message: format!("the guest of that name has the UUID {found}, not {uuid}"),
+                hint: Some(
+                    "it is not this lab's and stays: rename one of the two, or take it over with `miniascape import`"
+                        .into(),
+                ),
+            });
+        }
+        if guest.is_active()? {
+            return Err(Trouble::ours(
+                "it is running; it would stay without a definition",
+            ));
+        }
+        let basic =
+            sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA;
+        let more = basic | sys::VIR_DOMAIN_UNDEFINE_NVRAM;
+        let checkpoints = more | sys::VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA;
+        // From the newest libvirt to drivers that know next to nothing.
+        for flags in [
+            checkpoints | sys::VIR_DOMAIN_UNDEFINE_TPM,
+            checkpoints,
+            more,
+            basic,
+        ] {
+            match guest.undefine_flags(flags) {
+                Err(error) if is_unsupported(&error) => {}
+                result => return gone_is_fine(result),
+            }
+        }
+        gone_is_fine(guest.undefine())
+    }
+}
+
+fn force_off(guest: &Domain) -> Result<(), Trouble> {
+    match guest.destroy() {
+        Err(_) if !guest.is_active().unwrap_or(false) => Ok(()),
+        result => gone_is_fine(result),
+    }
+}
+
+/// How long until a guest that shuts down is looked at again: what took long may take a little longer.
+fn pause(waited: Duration) -> Duration {
+    (waited / 16).clamp(Duration::from_millis(10), Duration::from_millis(200))
+}

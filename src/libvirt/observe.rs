@@ -1,0 +1,442 @@
+//! Reading what a hypervisor holds. The cost is round trips: one list for each kind, then one XML for each object.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard};
+
+use uuid::Uuid;
+use virt::domain::{Domain, DomainState};
+use virt::enumutil::RawEnum;
+use virt::error::{Error, ErrorNumber};
+use virt::storage_vol::StorageVol;
+use virt::sys;
+
+use super::connection::{Connection, if_there};
+use super::error::{Trouble, is_missing, is_unsupported};
+use super::observed::{
+    Facts, Observed, ObservedGuest, ObservedNetwork, ObservedPool, ObservedVolume, Power,
+};
+use super::raw::{self, Held};
+use super::{Others, Scope};
+use crate::state::seen::{Seen, Stamp};
+use crate::xml::document::Document;
+use crate::xml::tree::{Element, XmlError};
+
+/// Threads that read at once: libvirt serves five requests of a connection at a time.
+const READERS: usize = 4;
+
+/// What the definitions of a lab depend on beside the lab.
+pub(super) struct Ground {
+    facts: Facts,
+    pools: BTreeMap<String, ObservedPool>,
+}
+
+/// What libvirt says of networks and guests, not yet looked into.
+pub(super) struct Said {
+    networks: Vec<SaidNetwork>,
+    guests: Vec<SaidGuest>,
+}
+
+struct SaidNetwork {
+    name: String,
+    uuid: Uuid,
+    active: bool,
+    autostart: bool,
+    persistent: bool,
+    xml: String,
+    live_xml: Option<String>,
+}
+
+struct SaidGuest {
+    domain: Held<Domain>,
+    uuid: Uuid,
+    power: Power,
+    autostart: bool,
+    persistent: bool,
+    xml: String,
+    live_xml: Option<String>,
+}
+
+impl Connection {
+    /// Reads everything in scope. What vanishes meanwhile is absent; what was seen before is not looked into.
+    pub(super) fn read_all(&self, scope: &Scope, seen: &Seen) -> Result<Observed, Trouble> {
+        let mut observed = self.look_at_volumes(self.ground()?, scope, seen)?;
+        self.look_at_rest(&mut observed, self.ask()?, seen)?;
+        Ok(observed)
+    }
+
+    /// Asks for what comes first.
+    pub(super) fn ground(&self) -> Result<Ground, Trouble> {
+        Ok(Ground {
+            facts: self.facts()?,
+            pools: self.pools()?,
+        })
+    }
+
+    /// Asks for networks and guests.
+    pub(super) fn ask(&self) -> Result<Said, Trouble> {
+        Ok(Said {
+            networks: self.networks()?,
+            guests: self.guests()?,
+        })
+    }
+
+    /// Begins with the ground and the volumes in scope; networks and guests are left out.
+    pub(super) fn look_at_volumes(
+        &self,
+        Ground { facts, pools }: Ground,
+        scope: &Scope,
+        seen: &Seen,
+    ) -> Result<Observed, Trouble> {
+        Ok(Observed {
+            volumes: self.volumes(scope, facts.local, seen)?,
+            facts,
+            pools,
+            ..Observed::default()
+        })
+    }
+
+    /// Looks into networks and guests.
+    pub(super) fn look_at_rest(
+        &self,
+        observed: &mut Observed,
+        Said { networks, guests }: Said,
+        seen: &Seen,
+    ) -> Result<(), Trouble> {
+        let read = |xml| document(xml, seen);
+        let networks = read_each(networks, |network| {
+            let observed = ObservedNetwork {
+                uuid: network.uuid,
+                active: network.active,
+                autostart: network.autostart,
+                persistent: network.persistent,
+                xml: read(network.xml)?,
+                live_xml: network.live_xml.map(read).transpose()?,
+            };
+            Ok((network.name, observed))
+        })?;
+        let guests = read_each(guests, |guest| {
+            let xml = read(guest.xml)?;
+            // Definitions with an installer are never remembered.
+            let install = match seen.has(xml.print()) {
+                true => None,
+                false => self.install_phase(&guest.domain, &xml, guest.power)?,
+            };
+            let observed = ObservedGuest {
+                uuid: guest.uuid,
+                power: guest.power,
+                autostart: guest.autostart,
+                persistent: guest.persistent,
+                install,
+                xml,
+                live_xml: guest.live_xml.map(read).transpose()?,
+            };
+            Ok((guest.domain.name()?, observed))
+        })?;
+        observed.networks = networks.into_iter().collect();
+        observed.guests = guests.into_iter().collect();
+        Ok(())
+    }
+
+    /// Looks at all networks and at some guests again.
+    pub(super) fn look_at_some(
+        &self,
+        observed: &mut Observed,
+        guests: &BTreeSet<String>,
+        seen: &Seen,
+    ) -> Result<(), Trouble> {
+        let names: Vec<&String> = guests.iter().collect();
+        let said = Said {
+            networks: self.networks()?,
+            guests: read_each(names, |name| self.guest_called(name))?
+                .into_iter()
+                .flatten()
+                .collect(),
+        };
+        let mut others = std::mem::take(&mut observed.guests);
+        others.retain(|name, _| !guests.contains(name));
+        self.look_at_rest(observed, said, seen)?;
+        observed.guests.append(&mut others);
+        Ok(())
+    }
+
+    fn guest_called(&self, name: &str) -> Result<Option<SaidGuest>, Trouble> {
+        let Some(domain) = if_there(self.connect.lookup_domain_by_name(name))? else {
+            return Ok(None);
+        };
+        let power = power_of(&domain)?;
+        let (autostart, persistent) = (domain.autostart()?, domain.is_persistent()?);
+        said(domain, power, autostart, persistent).map(Some)
+    }
+
+    fn networks(&self) -> Result<Vec<SaidNetwork>, Trouble> {
+        let uuids = |flags| -> Result<BTreeSet<Uuid>, Error> {
+            let list = Held::all(self.connect.list_all_networks(flags)?);
+            list.iter().map(|network| network.uuid()).collect()
+        };
+        let active = uuids(sys::VIR_CONNECT_LIST_NETWORKS_ACTIVE)?;
+        let autostart = uuids(sys::VIR_CONNECT_LIST_NETWORKS_AUTOSTART)?;
+        let persistent = uuids(sys::VIR_CONNECT_LIST_NETWORKS_PERSISTENT)?;
+        let list = Held::all(self.connect.list_all_networks(0)?);
+        read_each(list, |network| {
+            let uuid = network.uuid()?;
+            let active = active.contains(&uuid);
+            Ok(SaidNetwork {
+                name: network.name()?,
+                uuid,
+                active,
+                autostart: autostart.contains(&uuid),
+                persistent: persistent.contains(&uuid),
+                xml: inactive_text(sys::VIR_NETWORK_XML_INACTIVE, |flags| {
+                    network.xml_desc(flags)
+                })?,
+                live_xml: if active {
+                    Some(network.xml_desc(0)?)
+                } else {
+                    None
+                },
+            })
+        })
+    }
+
+    fn pools(&self) -> Result<BTreeMap<String, ObservedPool>, Trouble> {
+        let uuids = |flags| -> Result<BTreeSet<Uuid>, Error> {
+            let list = Held::all(self.connect.list_all_storage_pools(flags)?);
+            list.iter().map(|pool| pool.uuid()).collect()
+        };
+        let active = uuids(sys::VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)?;
+        let autostart = uuids(sys::VIR_CONNECT_LIST_STORAGE_POOLS_AUTOSTART)?;
+        let persistent = uuids(sys::VIR_CONNECT_LIST_STORAGE_POOLS_PERSISTENT)?;
+        let list = Held::all(self.connect.list_all_storage_pools(0)?);
+        let pools = read_each(list, |pool| {
+            let uuid = pool.uuid()?;
+            let observed = ObservedPool {
+                uuid,
+                active: active.contains(&uuid),
+                autostart: autostart.contains(&uuid),
+                persistent: persistent.contains(&uuid),
+                xml: inactive(sys::VIR_STORAGE_XML_INACTIVE, |flags| pool.xml_desc(flags))?.into(),
+            };
+            Ok((pool.name()?, observed))
+        })?;
+        Ok(pools.into_iter().collect())
+    }
+
+    /// Lists each pool in scope once, and reads only the volumes in scope: half of all reading time is volumes' XML. Where the
+    /// others count, too, all of all pools. Where a volume's file is on this machine and still is as it was when its XML was
+    /// read last, that is its XML.
+    fn volumes(
+        &self,
+        scope: &Scope,
+        local: bool,
+        seen: &Seen,
+    ) -> Result<BTreeMap<(String, String), ObservedVolume>, Trouble> {
+        let pools: BTreeSet<&str> = scope
+            .volumes
+            .iter()
+            .map(|(pool, _)| pool.as_str())
+            .collect();
+        let all = match scope.others {
+            Others::Read => true,
+            Others::Unread => false,
+        };
+        if pools.is_empty() && !all {
+            return Ok(BTreeMap::new());
+        }
+        let mut wanted: Vec<(String, String, Held<StorageVol>)> = Vec::new();
+        let active = Held::all(
+            self.connect
+                .list_all_storage_pools(sys::VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)?,
+        );
+        for pool in &active {
+            let pool_name = pool.name()?;
+            let is_asked_for = pools.contains(pool_name.as_str());
+            if !is_asked_for && !all {
+                continue;
+            }
+            if is_asked_for && all {
+                // Refused while it makes a volume: then the list has to do.
+                let _ = pool.refresh(0);
+            }
+            let volumes = match pool.list_all_volumes(0) {
+                Ok(volumes) => Held::all(volumes),
+                Err(error) if is_gone(&error) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            for volume in volumes {
+                let key = (pool_name.clone(), volume.name()?);
+                if all || scope.volumes.contains(&key) {
+                    wanted.push((key.0, key.1, volume));
+                }
+            }
+        }
+        let volumes = read_each(wanted, |(pool, name, volume)| {
+            // The key of a volume that is a file is its path, and was told with the list.
+            let key = volume.key()?;
+            let stamp = if local { Stamp::of(&key) } else { None };
+            let found = match seen.volume(&pool, &name, stamp) {
+                Some(xml) => ObservedVolume {
+                    xml: document(xml.to_owned(), seen)?,
+                    path: key,
+                    stamp,
+                },
+                None => {
+                    let xml = document(volume.xml_desc(0)?, &Seen::default())?;
+                    let path = xml.text_at("target/path").unwrap_or_default().to_owned();
+                    ObservedVolume {
+                        stamp: stamp.filter(|_| path == key),
+                        path,
+                        xml,
+                    }
+                }
+            };
+            Ok(((pool, name), found))
+        })?;
+        Ok(volumes.into_iter().collect())
+    }
+
+    /// What libvirt says of every guest.
+    fn guests(&self) -> Result<Vec<SaidGuest>, Trouble> {
+        let uuids = |flags| -> Result<BTreeSet<Uuid>, Error> {
+            let list = Held::all(self.connect.list_all_domains(flags)?);
+            list.iter().map(|domain| domain.uuid()).collect()
+        };
+        let autostart = uuids(sys::VIR_CONNECT_LIST_DOMAINS_AUTOSTART)?;
+        // Of the two, the short list.
+        let transient = uuids(sys::VIR_CONNECT_LIST_DOMAINS_TRANSIENT)?;
+        let states = match raw::all_states(&self.connect) {
+            Ok(states) => states,
+            // The test driver has no statistics: each guest is asked below.
+            Err(error) if is_unsupported(&error) => BTreeMap::new(),
+            Err(error) => return Err(error.into()),
+        };
+        let list = Held::all(self.connect.list_all_domains(0)?);
+        read_each(list, |domain| {
+            let uuid = domain.uuid()?;
+            let power = match states.get(&uuid) {
+                Some(state) => power(DomainState::from_raw(*state)),
+                None => power_of(&domain)?,
+            };
+            let (autostart, transient) = (autostart.contains(&uuid), transient.contains(&uuid));
+            said(domain, power, autostart, !transient)
+        })
+    }
+}
+
+/// Asks for a guest's XML.
+fn said(
+    domain: Held<Domain>,
+    power: Power,
+    autostart: bool,
+    persistent: bool,
+) -> Result<SaidGuest, Trouble> {
+    let live_xml = match power.is_active() {
+        true => Some(domain.xml_desc(sys::VIR_DOMAIN_XML_SECURE)?),
+        false => None,
+    };
+    Ok(SaidGuest {
+        uuid: domain.uuid()?,
+        power,
+        autostart,
+        persistent,
+        xml: domain.xml_desc(sys::VIR_DOMAIN_XML_INACTIVE | sys::VIR_DOMAIN_XML_SECURE)?,
+        live_xml,
+        domain,
+    })
+}
+
+/// What one guest is doing.
+pub(super) fn power_of(domain: &Domain) -> Result<Power, Error> {
+    let (state, _) = domain.state()?;
+    Ok(power(Some(state.unwrap_or(DomainState::Running))))
+}
+
+/// libvirt's state in our words. What we do not know has a process.
+fn power(state: Option<DomainState>) -> Power {
+    match state {
+        Some(DomainState::Paused | DomainState::PMSuspended) => Power::Paused,
+        Some(DomainState::Shutoff) => Power::Off,
+        Some(DomainState::Crashed) => Power::Crashed,
+        Some(
+            DomainState::NoState
+            | DomainState::Running
+            | DomainState::Blocked
+            | DomainState::Shutdown,
+        )
+        | None => Power::Running,
+    }
+}
+
+/// The inactive definition; the test driver has one definition only, and does not know the flag.
+pub(super) fn inactive(
+    flag: u32,
+    read: impl Fn(u32) -> Result<String, Error>,
+) -> Result<Element, Trouble> {
+    parse(&inactive_text(flag, read)?)
+}
+
+fn inactive_text(flag: u32, read: impl Fn(u32) -> Result<String, Error>) -> Result<String, Error> {
+    match read(flag) {
+        Err(error) if is_unsupported(&error) => read(0),
+        xml => xml,
+    }
+}
+
+/// Takes XML of libvirt's; what was not seen before is read now.
+fn document(xml: String, seen: &Seen) -> Result<Document, Trouble> {
+    Document::parse(xml, |print| seen.has(print)).map_err(unreadable)
+}
+
+/// Reads XML of libvirt's.
+pub(super) fn parse(xml: &str) -> Result<Element, Trouble> {
+    Element::parse(xml).map_err(unreadable)
+}
+
+fn unreadable(error: XmlError) -> Trouble {
+    Trouble::ours(format!("libvirt's XML: {error}"))
+}
+
+/// Whether what was listed was removed since, or its pool stopped.
+fn is_gone(error: &Error) -> bool {
+    is_missing(error) || error.code().is(ErrorNumber::OperationInvalid)
+}
+
+/// Does something with each on a few threads; those that are gone meanwhile are left out.
+fn read_each<T: Send, R: Send>(
+    items: Vec<T>,
+    read: impl Fn(T) -> Result<R, Trouble> + Sync,
+) -> Result<Vec<R>, Trouble> {
+    let threads = READERS.min(items.len());
+    let found = Mutex::new(Ok(Vec::with_capacity(items.len())));
+    let items = Mutex::new(items.into_iter());
+    let next = || locked(&items).next();
+    let work = || {
+        while let Some(item) = next() {
+            let one = read(item);
+            let mut found = locked(&found);
+            match (one, &mut *found) {
+                (_, Err(_)) => return,
+                (Ok(one), Ok(all)) => all.push(one),
+                (Err(Trouble::Libvirt(error)), Ok(_)) if is_gone(&error) => {}
+                (Err(trouble), Ok(_)) => {
+                    *found = Err(trouble);
+                    return;
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    found
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}

@@ -1,0 +1,202 @@
+//! What a hypervisor holds, as plain values.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use crate::lab::model::DomainType;
+use crate::state::seen::Stamp;
+use crate::xml::document::Document;
+use crate::xml::schema;
+use crate::xml::tree::Element;
+
+/// What a hypervisor holds, by name in libvirt.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// What it is.
+    pub facts: Facts,
+    /// Every network.
+    pub networks: BTreeMap<String, ObservedNetwork>,
+    /// Every storage pool.
+    pub pools: BTreeMap<String, ObservedPool>,
+    /// The volumes that were asked for and are there, by pool and name.
+    pub volumes: BTreeMap<(String, String), ObservedVolume>,
+    /// Every guest.
+    pub guests: BTreeMap<String, ObservedGuest>,
+}
+
+/// What templates and plans must know of a hypervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// The URI as libvirt gives it.
+    pub uri: String,
+    /// The host's UUID; the test driver has none.
+    pub host_uuid: Option<Uuid>,
+    /// libvirt's driver: `QEMU`, `TEST`.
+    pub driver: String,
+    /// The host's architecture, `x86_64`.
+    pub arch: String,
+    /// The type for guests that do not name one. `None` where neither works, as on the test driver.
+    pub domain_type: Option<DomainType>,
+    /// Whether it is `qemu:///session` or the like.
+    pub unprivileged: bool,
+    /// Whether it runs on this machine.
+    pub local: bool,
+}
+
+/// A network as it is.
+#[derive(Debug)]
+pub struct ObservedNetwork {
+    /// Its UUID.
+    pub uuid: Uuid,
+    /// Whether it is started.
+    pub active: bool,
+    /// Whether it starts with the host.
+    pub autostart: bool,
+    /// Whether it outlives a stop.
+    pub persistent: bool,
+    /// Its inactive definition.
+    pub xml: Document,
+    /// What it runs with now, where it is started.
+    pub live_xml: Option<Document>,
+}
+
+/// The name of the network that NICs of running guests are moved to for a moment, when theirs restarts. It is there only
+/// meanwhile: one that is found was left by a run that was killed, maybe with NICs on it.
+pub fn parking_name(network: &str) -> String {
+    format!("miniascape-parking-{network}")
+}
+
+/// A pool as it is.
+#[derive(Debug)]
+pub struct ObservedPool {
+    /// Its UUID.
+    pub uuid: Uuid,
+    /// Whether it is started.
+    pub active: bool,
+    /// Whether it starts with the host.
+    pub autostart: bool,
+    /// Whether it outlives a stop.
+    pub persistent: bool,
+    /// Its inactive definition.
+    pub xml: Document,
+}
+
+/// A volume as it is.
+#[derive(Debug)]
+pub struct ObservedVolume {
+    /// Where it is on the hypervisor.
+    pub path: String,
+    /// Its file as it was before libvirt was asked, where that is on this machine.
+    pub stamp: Option<Stamp>,
+    /// Its definition.
+    pub xml: Document,
+}
+
+/// A guest as it is.
+#[derive(Debug)]
+pub struct ObservedGuest {
+    /// Its UUID.
+    pub uuid: Uuid,
+    /// What it is doing.
+    pub power: Power,
+    /// Whether it starts with the host.
+    pub autostart: bool,
+    /// Whether it outlives a stop.
+    pub persistent: bool,
+    /// How far its install is; `None` where none is under way.
+    pub install: Option<InstallPhase>,
+    /// Its inactive definition, passwords included.
+    pub xml: Document,
+    /// What it runs with now, where it runs.
+    pub live_xml: Option<Document>,
+}
+
+/// The lab and address in an object's mark.
+pub fn owner(xml: &Element) -> Option<(String, String)> {
+    let mark = xml.child("metadata")?.child(schema::MARK)?;
+    Some((
+        mark.attribute("lab")?.to_owned(),
+        mark.attribute("address")?.to_owned(),
+    ))
+}
+
+/// How far the install of a guest is that has an installer in its definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstallPhase {
+    /// The installer runs.
+    Running,
+    /// It has ended, and said that it was done.
+    Done,
+    /// It has not begun, or has stopped before it was done.
+    Stopped,
+}
+
+/// What the mark of a guest says of its install.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstallMark {
+    /// The pool of the installer's volumes.
+    pub pool: String,
+    /// What the installer prints when all is done, if that is how to know.
+    pub done: Option<String>,
+}
+
+/// Reads a guest's definition for the mark of an install that is under way.
+pub fn install_mark(xml: &Element) -> Option<InstallMark> {
+    let mark = xml.child("metadata")?.child(schema::MARK)?;
+    Some(InstallMark {
+        pool: mark.attribute(INSTALL_POOL)?.to_owned(),
+        done: mark.attribute(INSTALL_DONE).map(str::to_owned),
+    })
+}
+
+/// Puts the mark of an install into a guest's definition.
+pub fn mark_install(xml: &mut Element, mark: &InstallMark) {
+    let Some(element) = xml
+        .child_mut("metadata")
+        .and_then(|m| m.child_mut(schema::MARK))
+    else {
+        return;
+    };
+    element.set_attribute(INSTALL_POOL, &mark.pool);
+    if let Some(done) = &mark.done {
+        element.set_attribute(INSTALL_DONE, done);
+    }
+}
+
+/// The attributes of a guest's mark while it is installed.
+const INSTALL_POOL: &str = "install-pool";
+const INSTALL_DONE: &str = "install-done";
+
+/// What a guest is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Power {
+    /// It runs, or is being started or stopped.
+    Running,
+    /// It is held: its memory stays, its processors stand.
+    Paused,
+    /// It is off.
+    Off,
+    /// It is off since it crashed.
+    Crashed,
+}
+
+impl Power {
+    /// Whether a QEMU process holds its disks and memory.
+    pub fn is_active(self) -> bool {
+        match self {
+            Power::Running | Power::Paused => true,
+            Power::Off | Power::Crashed => false,
+        }
+    }
+}
+
+impl ObservedPool {
+    /// The directory of a pool whose volumes are files or devices in one; `None` for other types.
+    pub fn directory(&self) -> Option<&str> {
+        match self.xml.attribute("type")? {
+            "dir" | "fs" | "netfs" | "logical" => self.xml.text_at("target/path"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! Doing a step: one `match`, and beneath it what each kind of object asks for.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use virt::domain::Domain;
+use virt::error::Error;
+use virt::network::Network;
+use virt::storage_pool::StoragePool;
+use virt::storage_vol::StorageVol;
+use virt::sys;
+
+use super::connection::{Connection, if_there};
+use super::error::{Trouble, cannot_check, is_busy, is_missing, is_unsupported};
+use super::observe::inactive;
+use super::raw::{self, Held};
+use super::{Monitor, Outcome};
+use crate::address::Kind;
+use crate::crash;
+use crate::plan::step::{NetworkSection, Step, UpdateVerb};
+use crate::xml::tree::Element;
+
+/// How long a pool that is busy with other volumes is waited for.
+const BUSY: Duration = Duration::from_secs(60);
+/// How long what is busy is left alone.
+pub(super) const POLL: Duration = Duration::from_millis(200);
+/// The kinds of definitions that libvirt has checked at least once; held while it does so for the first time.
+static CHECKED: Mutex<BTreeSet<Kind>> = Mutex::new(BTreeSet::new());
+
+impl Connection {
+    /// Does one step.
+    pub(super) fn run(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, Trouble> {
+        let done = |()| Outcome::default();
+        match step {
+            Step::DefineNetwork { xml } => self.define_network(xml).map(done),
+            Step::StartNetwork { name } => self.start_network_and_replug(name),
+            Step::StopNetwork { name } => self.stop_network(name).map(done),
+            Step::UndefineNetwork { name } => {
+                self.remove_parking(name)?;
+                match self.find_network(name)? {
+                    Some(network) => gone_is_fine(network.undefine()).map(done),
+                    None => Ok(Outcome::default()),
+                }
+            }
+            Step::AutostartNetwork { name, on } => {
+                Ok(done(self.network(name)?.set_autostart(*on)?))
+            }
+            Step::UpdateNetwork {
+                name,
+                verb,
+                section,
+                parent,
+                xml,
+            } => {
+                self.network(name)?.update(
+                    update_command(*verb),
+                    update_section(*section),
+                    *parent,
+                    &xml.to_string(),
+                    sys::VIR_NETWORK_UPDATE_AFFECT_LIVE,
+                )?;
+                Ok(Outcome::default())
+            }
+            Step::RestartNetwork { name, xml } => self.restart_network(name, xml),
+            Step::DefinePool { xml } => self.define_pool(xml).map(done),
+            Step::StartPool { name } => self.start_pool(name, monitor).map(done),
+            Step::StopPool { name } => match self.find_pool(name)? {
+                Some(pool) if pool.is_active()? => match pool.destroy() {
+                    Err(_) if !pool.is_active().unwrap_or(false) => Ok(Outcome::default()),
+                    result => gone_is_fine(result).map(done),
+                },
+                Some(_) | None => Ok(Outcome::default()),
+            },
+            Step::DeletePoolDirectory { name } => self.delete_pool_directory(name),
+            Step::UndefinePool { name } => match self.find_pool(name)? {
+                Some(pool) => gone_is_fine(pool.undefine()).map(done),
+                None => Ok(Outcome::default()),
+            },
+            Step::AutostartPool { name, on } => Ok(done(self.pool(name)?.set_autostart(*on)?)),
+            Step::CreateVolume { pool, xml } => self.create_volume(pool, xml).map(done),
+            Step::UploadVolume {
+                pool,
+                name,
+                content,
+            } => self.upload(pool, name, content, monitor).map(done),
+            Step::GrowVolume {
+                pool,
+                name,
+                capacity,
+                guest,
+            } => self
+                .grow_volume(pool, name, *capacity, guest.as_ref())
+                .map(done),
+            Step::DeleteVolume { pool, name } => self.delete_volume(pool, name).map(done),
+            Step::DefineGuest { xml } => self.define_guest(xml).map(done),
+            Step::RenameGuest { from, to } => self.rename_guest(from, to).map(done),
+            Step::StartGuest { name } => self.start_guest(name).map(done),
+            Step::ShutdownGuest { name, timeout } => {
+                self.shutdown_guest(name, Duration::from_secs(*timeout))
+            }
+            Step::StageInstall { stage } => self.stage_install(stage, monitor).map(done),
+            Step::AwaitInstall {
+                name,
+                pool,
+                done: said,
+                timeout,
+            } => {
+                let timeout = Duration::from_secs(*timeout);
+                self.await_install(name, pool, said.as_deref(), timeout, monitor)
+                    .map(done)
+            }
+            Step::SettleGuest { install, wanted } => self.settle_guest(install, wanted).map(done),
+            Step::UndefineGuest { name, uuid } => self.undefine_guest(name, *uuid).map(done),
+            Step::SetMemory { guest, kib } => self.set_memory(guest, *kib).map(done),
+            Step::SetVcpus { guest, count } => self.set_vcpus(guest, *count).map(done),
+            Step::UpdateDevice { guest, xml } => self.update_device(guest, xml).map(done),
+            Step::AttachDevice { guest, xml } => self.attach_device(guest, xml).map(done),
+            Step::DetachDevice {
+                guest,
+                xml,
+                timeout,
+            } => {
+                let timeout = Duration::from_secs(*timeout);
+                self.detach_device(guest, xml, timeout, monitor).map(done)
+            }
+            Step::SetMetadata { guest, part, value } => {
+                self.set_metadata(guest, part, value.as_deref()).map(done)
+            }
+            Step::AutostartGuest { name, on } => Ok(done(self.guest(name)?.set_autostart(*on)?)),
+        }
+    }
+
+    fn find_network(&self, name: &str) -> Result<Option<Held<Network>>, Error> {
+        if_there(self.connect.lookup_network_by_name(name))
+    }
+
+    pub(super) fn network(&self, name: &str) -> Result<Held<Network>, Trouble> {
+        self.find_network(name)?
+            .ok_or_else(|| Trouble::missing("network", name))
+    }
+
+    fn find_pool(&self, name: &str) -> Result<Option<Held<StoragePool>>, Error> {
+        if_there(self.connect.lookup_storage_pool_by_name(name))
+    }
+
+    pub(super) fn pool(&self, name: &str) -> Result<Held<StoragePool>, Trouble> {
+        self.find_pool(name)?
+            .ok_or_else(|| Trouble::missing("pool", name))
+    }
+
+    pub(super) fn volume(&self, pool: &str, name: &str) -> Result<Held<StorageVol>, Trouble> {
+        find_volume(&*self.pool(pool)?, name)?.ok_or_else(|| Trouble::missing("volume", name))
+    }
+
+    pub(super) fn find_guest(&self, name: &str) -> Result<Option<Held<Domain>>, Error> {
+        if_there(self.connect.lookup_domain_by_name(name))
+    }
+
+    pub(super) fn guest(&self, name: &str) -> Result<Held<Domain>, Trouble> {
+        self.find_guest(name)?
+            .ok_or_else(|| Trouble::missing("guest", name))
+    }
+
+    /// Defines a network, checked against libvirt's schema where this libvirt can.
+    pub(super) fn define_network(&self, xml: &Element) -> Result<(), Trouble> {
+        let text = xml.to_string();
+        let _alone = defining();
+        validated(Kind::Network, sys::VIR_NETWORK_DEFINE_VALIDATE, |flags| {
+            raw::define_network(&self.connect, &text, flags).map(drop)
+        })
+        .or_else(|error| match error {
+            // Drivers of old have only the call without flags.
+            error if is_unsupported(&error) => self
+                .connect
+                .define_network_xml(&text)
+                .map(|network| drop(Held::new(network))),
+            error => Err(error),
+        })
+        .map_err(Trouble::from)
+    }
+
+    pub(super) fn start_network(&self, name: &str) -> Result<(), Trouble> {
+        let network = self.network(name)?;
+        if network.is_active()? {
+            return Ok(());
+        }
+        match self.create_network(name) {
+            Err(_) if network.is_active().unwrap_or(false) => Ok(()),
+            result => result,
+        }
+    }
+
+    pub(super) fn stop_network(&self, name: &str) -> Result<(), Trouble> {
+        match self.find_network(name)? {
+            Some(network) if network.is_active()? => match network.destroy() {
+                Err(_) if !network.is_active().unwrap_or(true) => Ok(()),
+                result => gone_is_fine(result),
+            },
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn define_pool(&self, xml: &Element) -> Result<(), Trouble> {
+        let text = xml.to_string();
+        validated(Kind::Pool, sys::VIR_STORAGE_POOL_DEFINE_VALIDATE, |flags| {
+            self.connect
+                .define_storage_pool_xml(&text, flags)
+                .map(|pool| drop(Held::new(pool)))
+        })
+        .map_err(Trouble::from)
+    }
+
+    /// Starts a pool; only if that fails and its target is a directory, makes the directory and tries again, so that
+    /// a directory that was there is never taken for ours.
+    fn start_pool(&self, name: &str, monitor: &dyn Monitor) -> Result<(), Trouble> {
+        /// `errno` of a path that is not there.
+        const ENOENT: i32 = 2;
+        let pool = self.pool(name)?;
+        if pool.is_active()? {
+            return Ok(());
+        }
+        let Err(error) = pool.create(sys::VIR_STORAGE_POOL_CREATE_NORMAL) else {
+            return Ok(());
+        };
+        let errno = raw::last_errno();
+        if pool.is_active()? {
+            return Ok(());
+        }
+        let xml = inactive(sys::VIR_STORAGE_XML_INACTIVE, |flags| pool.xml_desc(flags))?;
+        let directory = matches!(xml.attribute("type"), Some("dir" | "fs" | "netfs"));
+        if !directory || errno != Some(ENOENT) {
+            return Err(error.into());
+        }
+        monitor.makes_directory()?;
+        pool.build(sys::VIR_STORAGE_POOL_BUILD_NEW)?;
+        crash::point(format_args!("start pool {name}: its directory is made"));
+        if let Err(error) = pool.create(sys::VIR_STORAGE_POOL_CREATE_NORMAL) {
+            // It is empty, or this fails, and the first error counts.
+            let _ = pool.delete(sys::VIR_STORAGE_POOL_DELETE_NORMAL);
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Removes a pool's directory; libvirt uses `rmdir`, which leaves one alone that is not empty.
+    fn delete_pool_directory(&self, name: &str) -> Result<Outcome, Trouble> {
+        /// `errno` of a path that is not there, a directory that exists, and one that is not empty.
+        const ENOENT: i32 = 2;
+        const EEXIST: i32 = 17;
+        const ENOTEMPTY: i32 = 39;
+        let Some(pool) = self.find_pool(name)? else {
+            return Ok(Outcome::default());
+        };
+        match pool.delete(sys::VIR_STORAGE_POOL_DELETE_NORMAL) {
+            Ok(()) => Ok(Outcome::default()),
+            Err(error) => match raw::last_errno() {
+                Some(ENOENT) => Ok(Outcome::default()),
+                Some(ENOTEMPTY | EEXIST) => Ok(Outcome {
+                    note: Some(format!(
+                        "the directory of pool {name} is kept, it is not empty"
+                    )),
+                }),
+                Some(_) | None => Err(error.into()),
+            },
+        }
+    }
+
+    pub(super) fn create_volume(&self, pool: &str, xml: &Element) -> Result<(), Trouble> {
+        let pool = self.pool(pool)?;
+        let text = xml.to_string();
+        validated(
+            Kind::Volume,
+            sys::VIR_STORAGE_VOL_CREATE_VALIDATE,
+            |flags| {
+                StorageVol::create_xml(&pool, &text, flags).map(|volume| drop(Held::new(volume)))
+            },
+        )
+        .map_err(Trouble::from)
+    }
+
+    fn grow_volume(
+        &self,
+        pool: &str,
+        name: &str,
+        capacity: u64,
+        guest: Option<&(String, String)>,
+    ) -> Result<(), Trouble> {
+        let volume = self.volume(pool, name)?;
+        match guest {
+            Some((guest, disk)) => {
+                self.guest(guest)?.block_resize(
+                    disk,
+                    capacity,
+                    sys::VIR_DOMAIN_BLOCK_RESIZE_BYTES,
+                )?;
+                self.refresh(pool)
+            }
+            None if volume.info()?.capacity >= capacity => Ok(()),
+            None => Ok(patiently(|| volume.resize(capacity, 0))?),
+        }
+    }
+
+    /// Makes a pool look at its files again; waits while it makes or copies a volume, as libvirt refuses then.
+    pub(super) fn refresh(&self, pool: &str) -> Result<(), Trouble> {
+        let pool = self.pool(pool)?;
+        Ok(patiently(|| pool.refresh(0))?)
+    }
+
+    pub(super) fn delete_volume(&self, pool: &str, name: &str) -> Result<(), Trouble> {
+        let Some(pool) = self.find_pool(pool)? else {
+            return Ok(());
+        };
+        let mut volume = find_volume(&pool, name)?;
+        if volume.is_none() {
+            // A volume may be out of sight for a moment while its pool is refreshed.
+            std::thread::sleep(Duration::from_millis(100));
+            volume = find_volume(&pool, name)?;
+        }
+        match volume {
+            Some(volume) => gone_is_fine(patiently(|| volume.delete(0))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// To be held while a network is defined: libvirt looks for a free bridge name and takes it in two steps, so that of networks
+/// that are defined at once two can get the same one, and the second never starts.
+pub(super) fn defining() -> MutexGuard<'static, ()> {
+    static DEFINING: Mutex<()> = Mutex::new(());
+    DEFINING
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Defines with the flag that has libvirt check the XML, and without it where libvirt cannot check.
+///
+/// libxml2 fills a table of its own when a process checks for the first time. Two threads that both do so leave it broken until
+/// that process ends (seen with 2.9.14: "Error type 'dateTime' is not exported"). So the first check of each kind is made alone:
+/// each kind, since there may be a daemon for each.
+pub(super) fn validated(
+    kind: Kind,
+    flag: u32,
+    define: impl Fn(u32) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut checked = CHECKED
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let first = checked.insert(kind).then_some(checked);
+    let result = define(flag);
+    drop(first);
+    match result {
+        // Another client may have broken the table. What goes in unchecked is compared after it was applied, as all is.
+        Err(error) if is_unsupported(&error) || cannot_check(&error) => define(0),
+        result => result,
+    }
+}
+
+fn find_volume(pool: &StoragePool, name: &str) -> Result<Option<Held<StorageVol>>, Error> {
+    if_there(pool.lookup_storage_vol_by_name(name))
+}
+
+/// Takes an object that went meanwhile for removed.
+pub(super) fn gone_is_fine(result: Result<(), Error>) -> Result<(), Trouble> {
+    match result {
+        Err(error) if is_missing(&error) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Tries again while the object is busy with something that ends.
+fn patiently(call: impl Fn() -> Result<(), Error>) -> Result<(), Error> {
+    let begin = Instant::now();
+    loop {
+        match call() {
+            Err(error) if is_busy(&error) && begin.elapsed() < BUSY => {
+                std::thread::sleep(POLL);
+            }
+            result => return result,
+        }
+    }
+}
+
+fn update_command(verb: UpdateVerb) -> sys::virNetworkUpdateCommand {
+    match verb {
+        UpdateVerb::Add => sys::VIR_NETWORK_UPDATE_COMMAND_ADD_LAST,
+        UpdateVerb::Delete => sys::VIR_NETWORK_UPDATE_COMMAND_DELETE,
+        UpdateVerb::Modify => sys::VIR_NETWORK_UPDATE_COMMAND_MODIFY,
+    }
+}
+
+fn update_section(section: NetworkSection) -> sys::virNetworkUpdateSection {
+    match section {
+        NetworkSection::IpDhcpHost => sys::VIR_NETWORK_SECTION_IP_DHCP_HOST,
+        NetworkSection::IpDhcpRange => sys::VIR_NETWORK_SECTION_IP_DHCP_RANGE,
+        NetworkSection::DnsHost => sys::VIR_NETWORK_SECTION_DNS_HOST,
+        NetworkSection::DnsTxt => sys::VIR_NETWORK_SECTION_DNS_TXT,
+        NetworkSection::DnsSrv => sys::VIR_NETWORK_SECTION_DNS_SRV,
+        NetworkSection::Portgroup => sys::VIR_NETWORK_SECTION_PORTGROUP,
+        NetworkSection::ForwardInterface => sys::VIR_NETWORK_SECTION_FORWARD_INTERFACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn the_first_check_of_a_kind_is_made_alone() {
+        let said = Mutex::new(Vec::new());
+        let say = |what: &'static str| said.lock().unwrap().push(what);
+        let (begun, wait) = channel();
+        std::thread::scope(|scope| {
+            // A kind that no other test of this process has libvirt check.
+            scope.spawn(|| {
+                validated(Kind::Image, 1, |_| {
+                    begun.send(()).unwrap();
+                    std::thread::sleep(Duration::from_millis(50));
+                    say("first");
+                    Ok(())
+                })
+            });
+            wait.recv().unwrap();
+            validated(Kind::Image, 1, |_| {
+                say("second");
+                Ok(())
+            })
+            .unwrap();
+        });
+        assert_eq!(*said.lock().unwrap(), ["first", "second"]);
+    }
+}

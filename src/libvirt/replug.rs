@@ -1,0 +1,240 @@
+//! Restarting a network under its running guests.
+//!
+//! A network that stops takes its bridge along; once it is back, the taps of running guests hang on no bridge, and an
+//! update of a NIC with what it already has does nothing. So each NIC is moved to a parking network and back: libvirt
+//! puts the tap on the bridge again, and the guest's NIC is never unplugged.
+//!
+//! The parking network is there from before the network stops until all NICs are back. So it also tells the run after one
+//! that was killed in between that there may be NICs to plug in ([`parking_name`]).
+
+use virt::domain::Domain;
+use virt::network::Network;
+use virt::sys;
+
+use super::Outcome;
+use super::connection::{Connection, if_there};
+use super::error::{Trouble, is_missing};
+use super::observe::{inactive, parse};
+use super::observed::parking_name;
+use super::perform::defining;
+use super::raw::Held;
+use crate::crash;
+use crate::hash::sha256;
+use crate::xml::tree::Element;
+
+/// A parking network, which goes when this value does.
+struct Parking {
+    network: Held<Network>,
+    place: Place,
+}
+
+impl Drop for Parking {
+    fn drop(&mut self) {
+        // It is transient: stopping it removes it. Should that fail, the next restart removes it.
+        let _ = self.network.destroy();
+    }
+}
+
+/// What a NIC can hang on: a network, which some name by its bridge.
+struct Place {
+    network: String,
+    bridge: Option<String>,
+}
+
+impl Place {
+    /// Where a network's NICs hang now, or would if it were started.
+    fn of(network: &Network) -> Result<Self, Trouble> {
+        Ok(Self {
+            network: network.name()?,
+            // One that only names devices of the host has none.
+            bridge: network.bridge_name().ok(),
+        })
+    }
+
+    fn holds(&self, nic: &Element) -> bool {
+        let source = |name: &str| nic.attribute_at("source", name);
+        match nic.attribute("type") {
+            Some("bridge") => self.bridge.is_some() && source("bridge") == self.bridge.as_deref(),
+            // One on a device of the host, by way of the network, is not on a bridge that goes.
+            Some("network") => source("network") == Some(&self.network) && source("dev").is_none(),
+            Some(_) | None => false,
+        }
+    }
+
+    /// A NIC as it is to be here: the live one, less what tells where it hangs now.
+    fn put(&self, nic: &Element) -> Element {
+        let is_by_bridge = nic.attribute("type") == Some("bridge");
+        let mut nic = nic.clone();
+        nic.children.retain(|child| child.name != "target");
+        if let Some(source) = nic.child_mut("source") {
+            source.remove_attribute("portid");
+            match &self.bridge {
+                Some(bridge) if is_by_bridge => source.set_attribute("bridge", bridge),
+                Some(_) | None => {
+                    source.remove_attribute("bridge");
+                    source.set_attribute("network", &self.network);
+                }
+            }
+        }
+        nic
+    }
+}
+
+/// The bridge of a network's parking network. It is named, since libvirt can give two processes the same bridge.
+fn parking_bridge(network: &str) -> String {
+    format!("park-{}", &sha256(network.as_bytes())[..10])
+}
+
+impl Connection {
+    /// Stops a network, gives it its new definition, starts it, and plugs in the NICs of all running guests on it,
+    /// whoever's they are. If it does not start, its old definition comes back.
+    pub(super) fn restart_network(&self, name: &str, xml: &Element) -> Result<Outcome, Trouble> {
+        let network = self.network(name)?;
+        let before = inactive(sys::VIR_NETWORK_XML_INACTIVE, |flags| {
+            network.xml_desc(flags)
+        })?;
+        let old = Place::of(&network)?;
+        self.define_network(xml)?;
+        crash::point(format_args!("restart network {name}: defined"));
+        let parking = self.parking_for(&old)?;
+        let restarted = self.stop_network(name).and_then(|()| {
+            crash::point(format_args!("restart network {name}: stopped"));
+            self.start_network(name)
+        });
+        if restarted.is_err() {
+            // The error that counts is the first one.
+            let _ = self
+                .define_network(&before)
+                .and_then(|()| self.start_network(name));
+        }
+        crash::point(format_args!("restart network {name}: started"));
+        let outcome = self.replug(&old, parking);
+        restarted?;
+        outcome
+    }
+
+    /// Starts a network and plugs in the NICs of running guests that were on it when it stopped, be it that somebody
+    /// stopped it or that a restart was killed half-way.
+    pub(super) fn start_network_and_replug(&self, name: &str) -> Result<Outcome, Trouble> {
+        let network = self.network(name)?;
+        if network.is_active()? {
+            return Ok(Outcome::default());
+        }
+        let place = Place::of(&network)?;
+        let parking = self.parking_for(&place)?;
+        self.start_network(name)?;
+        self.replug(&place, parking)
+    }
+
+    /// Removes the parking network that a killed run left of a network which goes.
+    pub(super) fn remove_parking(&self, network: &str) -> Result<(), Trouble> {
+        self.left_parking(network).map(drop)
+    }
+
+    fn left_parking(&self, network: &str) -> Result<Option<Parking>, Trouble> {
+        let found = if_there(self.connect.lookup_network_by_name(&parking_name(network)))?;
+        found
+            .map(|network| {
+                let place = Place::of(&network)?;
+                Ok(Parking { network, place })
+            })
+            .transpose()
+    }
+
+    /// The parking network for the NICs of a network: the one that a killed run left, with NICs on it perhaps, else a new one.
+    /// `None` where no guest runs on the network.
+    fn parking_for(&self, place: &Place) -> Result<Option<Parking>, Trouble> {
+        if let Some(left) = self.left_parking(&place.network)? {
+            return Ok(Some(left));
+        }
+        if self.nics_on(&[place])?.is_empty() {
+            return Ok(None);
+        }
+        let xml = Element::new("network")
+            .with_child(Element::new("name").with_text(parking_name(&place.network)))
+            .with_child(
+                Element::new("bridge")
+                    .with("name", parking_bridge(&place.network))
+                    .with("stp", "off")
+                    .with("delay", "0"),
+            )
+            .with_child(Element::new("dns").with("enable", "no"));
+        let _alone = defining();
+        let network = Held::new(self.connect.create_network_xml(&xml.to_string())?);
+        let place = Place::of(&network)?;
+        Ok(Some(Parking { network, place }))
+    }
+
+    /// The NICs of running guests that hang at one of these places.
+    fn nics_on(&self, places: &[&Place]) -> Result<Vec<(Held<Domain>, Element)>, Trouble> {
+        let mut nics = Vec::new();
+        for guest in Held::all(
+            self.connect
+                .list_all_domains(sys::VIR_CONNECT_LIST_DOMAINS_ACTIVE)?,
+        ) {
+            let xml = match guest.xml_desc(sys::VIR_DOMAIN_XML_SECURE) {
+                Ok(xml) => parse(&xml)?,
+                Err(error) if is_missing(&error) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let Some(devices) = xml.child("devices") else {
+                continue;
+            };
+            for nic in devices.children_named("interface") {
+                if places.iter().any(|place| place.holds(nic)) {
+                    nics.push((Held::new((*guest).clone()), nic.clone()));
+                }
+            }
+        }
+        Ok(nics)
+    }
+
+    /// Moves each NIC of a network that was started to the parking network and back, and notes which could not be.
+    fn replug(&self, old: &Place, parking: Option<Parking>) -> Result<Outcome, Trouble> {
+        let home = Place::of(&*self.network(&old.network)?)?;
+        let parking = match parking {
+            Some(parking) => parking,
+            // There was no NIC on it; one may have come in the last moment before it stopped.
+            None => match self.parking_for(&home)? {
+                Some(parking) => parking,
+                None => return Ok(Outcome::default()),
+            },
+        };
+        let mut failures = Vec::new();
+        for (guest, nic) in self.nics_on(&[old, &home, &parking.place])? {
+            let update = |nic: &Element| {
+                guest.update_device_flags(&nic.to_string(), sys::VIR_DOMAIN_DEVICE_MODIFY_LIVE)
+            };
+            let mut parked = parking.place.put(&nic);
+            if let Some(source) = parked.child_mut("source") {
+                source.remove_attribute("portgroup");
+            }
+            // One at a time there and back, so that whoever kills this leaves at most one parked. Where parking fails,
+            // the way back is tried all the same: it is right for one that was left parked.
+            let parked = update(&parked);
+            crash::point(format_args!(
+                "restart network {}: a NIC is parked",
+                old.network
+            ));
+            if let Err(error) = update(&home.put(&nic)).and(parked) {
+                if is_missing(&error) || !guest.is_active().unwrap_or(true) {
+                    continue;
+                }
+                let name = guest.name().unwrap_or_default();
+                let mac = nic.attribute_at("mac", "address").unwrap_or("?");
+                failures.push(format!(
+                    "{mac} of guest {name} ({})",
+                    error.message().trim()
+                ));
+            }
+        }
+        Ok(Outcome {
+            note: (!failures.is_empty()).then(|| {
+                format!(
+                    "these could not be plugged in again and are cut off until they restart: {}",
+                    failures.join("; ")
+                )
+            }),
+        })
+    }
+}

@@ -1,0 +1,514 @@
+//! Makes a plan: one change for each resource of the lab and for each that the lab owns without defining it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::{
+    Action, Change, Plan, Reason, author, checks, guest, lost, moved, network, order, seen,
+    storage, users,
+};
+use crate::address::{Address, Kind, Name};
+use crate::desired::moved::view;
+use crate::desired::{Desired, Detail, Resource};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::libvirt::observed::Observed;
+pub(super) use crate::libvirt::observed::owner;
+use crate::state::{Entry, State, Status};
+use crate::xml::merge::{Cause, Difference};
+use crate::xml::schema;
+use crate::xml::tree::Element;
+
+/// What a plan is limited to.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// These resources, and what they depend on; all where it is empty.
+    pub targets: BTreeSet<Address>,
+    /// These are made anew, whether or not they differ.
+    pub replace: BTreeSet<Address>,
+    /// What becomes of guests that do not run with their definition yet.
+    pub pending: PendingRestarts,
+}
+
+/// What becomes of guests that do not run with their definition yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PendingRestarts {
+    /// They are shown and run on.
+    #[default]
+    Wait,
+    /// They are restarted, and what would be deferred is not.
+    Make,
+}
+
+/// Plans what makes the hypervisor hold what is desired. Pure: same input, same plan.
+pub fn make(desired: &Desired, observed: &Observed, state: &State, options: &Options) -> Plan {
+    let view = view(&desired.lab, &desired.moves, Some(observed), state);
+    let mut planner = Planner::new(&desired.lab, observed, &view.state, options);
+    for resource in desired.resources.values() {
+        let mut change = planner.resource(resource);
+        author::name(&mut change, planner.entry(&resource.address));
+        planner.changes.insert(resource.address.clone(), change);
+    }
+    checks::externals(desired, observed, &mut planner.problems);
+    checks::privileges(desired, observed, &mut planner.problems);
+    checks::networks(desired, &mut planner);
+    checks::pools(desired, &mut planner);
+    moved::tell(&mut planner, desired, &view);
+    planner.orphans(Some(Reason::Orphan));
+    planner.finish(Some(desired), &view.moves, options)
+}
+
+/// Plans the deletion of all that the lab owns.
+pub fn destroy(lab: &Name, observed: &Observed, state: &State, options: &Options) -> Plan {
+    let mut planner = Planner::new(lab, observed, state, options);
+    planner.orphans(None);
+    planner.finish(None, &[], options)
+}
+
+/// What the makers of the single changes share.
+pub(super) struct Planner<'a> {
+    pub lab: &'a Name,
+    pub observed: &'a Observed,
+    pub state: &'a State,
+    options: &'a Options,
+    pub changes: BTreeMap<Address, Change>,
+    pub problems: Diagnostics,
+}
+
+/// What stands under a resource's name or UUID.
+pub(super) enum Found<'a, T> {
+    /// Nothing.
+    Absent,
+    /// An object of ours.
+    Ours(&'a T),
+    /// An object of ours, under the name that it had before.
+    Renamed(String, &'a T),
+    /// Somebody else's object; the problem is noted.
+    Foreign,
+}
+
+/// What ownership looks at, alike for networks, pools and guests.
+pub(super) trait Object {
+    fn uuid(&self) -> Uuid;
+    fn xml(&self) -> &Element;
+}
+
+impl Object for crate::libvirt::observed::ObservedNetwork {
+    fn uuid(&self) -> Uuid {
+        self.uuid
+    }
+    fn xml(&self) -> &Element {
+        &self.xml
+    }
+}
+
+impl Object for crate::libvirt::observed::ObservedPool {
+    fn uuid(&self) -> Uuid {
+        self.uuid
+    }
+    fn xml(&self) -> &Element {
+        &self.xml
+    }
+}
+
+impl Object for crate::libvirt::observed::ObservedGuest {
+    fn uuid(&self) -> Uuid {
+        self.uuid
+    }
+    fn xml(&self) -> &Element {
+        &self.xml
+    }
+}
+
+impl<'a> Planner<'a> {
+    pub fn new(
+        lab: &'a Name,
+        observed: &'a Observed,
+        state: &'a State,
+        options: &'a Options,
+    ) -> Self {
+        Self {
+            lab,
+            options,
+            observed,
+            state,
+            changes: BTreeMap::new(),
+            problems: Diagnostics::default(),
+        }
+    }
+
+    fn resource(&mut self, resource: &Resource) -> Change {
+        let address = &resource.address;
+        let seen = || seen::print_of(resource, self.observed, self.state);
+        if !self.replaces(address) && seen().is_some_and(|print| self.state.seen.has(print)) {
+            return Change::unchanged(address.clone(), self.entry(address).cloned());
+        }
+        match &resource.detail {
+            Detail::Network { uuid, autostart } => {
+                network::change(self, resource, *uuid, *autostart)
+            }
+            Detail::Pool { uuid, autostart } => storage::pool(self, resource, *uuid, *autostart),
+            Detail::Image { .. } => storage::image(self, resource),
+            Detail::Volume { .. } => storage::volume(self, resource),
+            Detail::Guest { .. } => guest::change(self, resource),
+        }
+    }
+
+    /// Whether a resource is to be made anew in any case.
+    pub fn replaces(&self, address: &Address) -> bool {
+        self.options.replace.contains(address)
+    }
+
+    /// What becomes of guests that do not run with their definition yet.
+    pub fn pending_restarts(&self) -> PendingRestarts {
+        self.options.pending
+    }
+
+    /// The state's entry for an address.
+    pub fn entry(&self, address: &Address) -> Option<&'a Entry> {
+        self.state.resources.get(address)
+    }
+
+    /// Finds the object of a resource among those of its kind and says whose it is.
+    pub fn find<T: Object>(
+        &mut self,
+        resource: &Resource,
+        uuid: Uuid,
+        objects: &'a BTreeMap<String, T>,
+    ) -> Found<'a, T> {
+        let entry = self.entry(&resource.address);
+        let is_ours = |object: &T| {
+            let known = entry.and_then(|entry| entry.uuid) == Some(object.uuid())
+                || (object.uuid() == uuid && self.is_unmoved(&resource.address, object));
+            known && self.is_not_anothers(object.xml())
+        };
+        // With the state lost, the mark under the right name tells an adopted object, whose UUID is its own.
+        let is_marked = |object: &T| {
+            owner(object.xml()).is_some_and(|(lab, address)| {
+                lab == self.lab.as_str() && address == resource.address.to_string()
+            })
+        };
+        if let Some(object) = objects.get(&resource.name) {
+            if is_ours(object) || is_marked(object) {
+                return Found::Ours(object);
+            }
+            self.conflict(resource, owner(object.xml()));
+            return Found::Foreign;
+        }
+        match objects.iter().find(|(_, object)| is_ours(object)) {
+            Some((name, object)) => Found::Renamed(name.clone(), object),
+            None => Found::Absent,
+        }
+    }
+
+    /// Whether an object that has the UUID derived for an address was not moved to another one.
+    fn is_unmoved<T: Object>(&self, address: &Address, object: &T) -> bool {
+        let marked = owner(object.xml()).is_none_or(|(_, marked)| marked == address.to_string());
+        let mut others = self.state.resources.iter();
+        marked
+            && !others.any(|(other, entry)| other != address && entry.uuid == Some(object.uuid()))
+    }
+
+    /// The UUID for an object that is made: the derived one, or where one that moved has that, another that is derived.
+    pub fn fresh<T: Object>(
+        &self,
+        address: &Address,
+        uuid: Uuid,
+        objects: &BTreeMap<String, T>,
+    ) -> Uuid {
+        let taken = |uuid: Uuid| {
+            let recorded = |(other, entry): (&Address, &Entry)| {
+                other.kind == address.kind && other != address && entry.uuid == Some(uuid)
+            };
+            objects.values().any(|object| object.uuid() == uuid)
+                || self.state.resources.iter().any(recorded)
+        };
+        let more = (2..).map(|number| address.another_uuid(self.lab, number));
+        std::iter::once(uuid)
+            .chain(more)
+            .find(|uuid| !taken(*uuid))
+            .unwrap_or(uuid)
+    }
+
+    /// The object that an entry speaks of, under its name or under one that it was given since.
+    pub fn owned<T: Object>(
+        &self,
+        entry: &Entry,
+        objects: &'a BTreeMap<String, T>,
+    ) -> Option<(&'a str, &'a T)> {
+        let is_it =
+            |object: &T| Some(object.uuid()) == entry.uuid && self.is_not_anothers(object.xml());
+        let named = objects.get_key_value(&entry.name);
+        named
+            .filter(|(_, object)| is_it(object))
+            .or_else(|| objects.iter().find(|(_, object)| is_it(object)))
+            .map(|(name, object)| (name.as_str(), object))
+    }
+
+    /// Whether no other lab has put its mark on an object: one that another lab adopted is left to it.
+    pub fn is_not_anothers(&self, xml: &Element) -> bool {
+        owner(xml).is_none_or(|(lab, _)| lab == self.lab.as_str())
+    }
+
+    /// Notes that an object which is not ours has the name that a resource wants.
+    pub fn conflict(&mut self, resource: &Resource, owner: Option<(String, String)>) {
+        let address = &resource.address;
+        let anothers = owner.is_some();
+        let whose = match owner {
+            Some((lab, owner)) => format!("it is `{owner}` of lab `{lab}`"),
+            None => "and this lab did not make it".to_owned(),
+        };
+        let way_out = match address.kind {
+            _ if anothers => "give this one another `name`".to_owned(),
+            Kind::Network | Kind::Pool => format!(
+                "take it over with `miniascape import {address}`, use it as it is with `external: true`, or give this one another `name`"
+            ),
+            Kind::Guest => format!(
+                "take it over with `miniascape import {address}`, or give this one another `name`"
+            ),
+            Kind::Image | Kind::Volume => format!(
+                "take it over with `miniascape import {address}`, or delete it if nobody needs it: `virsh vol-delete --pool {} {}`",
+                resource.pool().unwrap_or_default(),
+                resource.name
+            ),
+        };
+        self.problems.push(
+            Diagnostic::error(format!(
+                "{} {} `{}` exists on {}, {whose}",
+                if address.kind == Kind::Image {
+                    "an"
+                } else {
+                    "a"
+                },
+                address.kind,
+                resource.name,
+                self.observed.facts.uri
+            ))
+            .at(resource.span)
+            .label(format!("wanted by {address}"))
+            .hint(way_out),
+        );
+    }
+
+    /// Notes that a resource which may not be deleted would be.
+    pub fn protected(
+        &mut self,
+        resource: &Address,
+        what: &str,
+        span: Option<crate::diagnostic::Span>,
+    ) {
+        self.problems.push(
+            Diagnostic::error(format!(
+                "{resource} would be {what}, and `lifecycle.prevent_destroy` forbids it"
+            ))
+            .at(span)
+            .hint("set `prevent_destroy: false`, apply that, and try again"),
+        );
+    }
+
+    /// The entry that the state holds once a resource is applied.
+    pub fn applied(&self, resource: &Resource, uuid: Option<Uuid>, xml: &Element) -> Entry {
+        let old = self.entry(&resource.address);
+        let keep = match &resource.detail {
+            Detail::Volume { keep, .. } => *keep,
+            Detail::Network { .. }
+            | Detail::Pool { .. }
+            | Detail::Image { .. }
+            | Detail::Guest { .. } => false,
+        };
+        let shutdown_timeout = match &resource.detail {
+            Detail::Guest {
+                shutdown_timeout, ..
+            } => Some(*shutdown_timeout),
+            Detail::Network { .. }
+            | Detail::Pool { .. }
+            | Detail::Image { .. }
+            | Detail::Volume { .. } => None,
+        };
+        let switches = match &resource.detail {
+            Detail::Network { autostart, .. } | Detail::Pool { autostart, .. } => {
+                Some((true, *autostart))
+            }
+            Detail::Guest {
+                autostart, running, ..
+            } => Some((*running, *autostart)),
+            Detail::Image { .. } | Detail::Volume { .. } => None,
+        };
+        Entry {
+            name: resource.name.clone(),
+            uuid,
+            pool: resource.pool().map(str::to_owned),
+            status: Status::Applied,
+            keep,
+            prevent_destroy: resource.lifecycle.prevent_destroy,
+            content: storage::content(&resource.detail),
+            made_directory: old.is_some_and(|old| old.made_directory && same_path(old, xml)),
+            shutdown_timeout,
+            depends_on: resource.depends_on.clone(),
+            applied: Some(xml.to_string()),
+            attempted: Vec::new(),
+            staged: None,
+            kept_name: old.is_some_and(|old| old.kept_name && old.name == resource.name),
+            active: switches.map(|(active, _)| active),
+            autostart: switches.map(|(_, autostart)| autostart),
+        }
+    }
+
+    /// Deletes what the lab owns and does not define: by the state, and by the mark where the state does not know.
+    fn orphans(&mut self, reason: Option<Reason>) {
+        let mut orphans: BTreeMap<Address, Entry> = self.state.resources.clone();
+        let recorded: BTreeSet<Uuid> = orphans.values().filter_map(|e| e.uuid).collect();
+        let mut recognised = BTreeSet::new();
+        for (address, entry) in self.marked() {
+            // A run that died may have left the mark of an address where it no longer is.
+            let known = entry.uuid.is_some_and(|uuid| recorded.contains(&uuid));
+            if !known && !orphans.contains_key(&address) {
+                recognised.insert(address.clone());
+                orphans.insert(address, entry);
+            }
+        }
+        lost::state(self, &recognised);
+        orphans.retain(|address, _| !self.changes.contains_key(address));
+        let kept = kept(&orphans);
+        for (address, entry) in orphans {
+            let change = if kept.contains(&address) {
+                Change::unchanged(address.clone(), Some(entry))
+            } else {
+                let change = self.delete(&address, &entry, reason);
+                if recognised.contains(&address) {
+                    lost::files(self, &address, &change);
+                }
+                change
+            };
+            self.changes.insert(address, change);
+        }
+    }
+
+    fn delete(&mut self, address: &Address, entry: &Entry, reason: Option<Reason>) -> Change {
+        let mut change = match address.kind {
+            Kind::Network => network::delete(self, address, entry),
+            Kind::Pool => storage::delete_pool(self, address, entry),
+            Kind::Image | Kind::Volume => storage::delete_volume(self, address, entry),
+            Kind::Guest => guest::delete(self, address, entry),
+        };
+        change.reason = reason;
+        if change.action == Action::Delete && entry.prevent_destroy {
+            self.protected(address, "deleted", None);
+        }
+        change
+    }
+
+    /// Guests and networks that carry this lab's mark, and pools, with what can be known of them without a state.
+    fn marked(&self) -> Vec<(Address, Entry)> {
+        let entries = self.state.resources.values();
+        let known: BTreeSet<Uuid> = entries.filter_map(|entry| entry.uuid).collect();
+        let networks = self.observed.networks.iter();
+        let guests = self.observed.guests.iter();
+        // Pools carry no mark, but the UUID proves those whose name is that in the lab.
+        let pools = self.observed.pools.iter().filter_map(|(name, pool)| {
+            let address = Address::pool(&Name::new(name).ok()?);
+            let derived = address.uuid(self.lab) == pool.uuid;
+            derived.then(|| (address, Entry::found(name, pool.uuid)))
+        });
+        networks
+            .map(|(name, network)| (name, network.uuid, &network.xml))
+            .chain(guests.map(|(name, guest)| (name, guest.uuid, &guest.xml)))
+            // What the state knows needs no mark.
+            .filter(|(_, uuid, _)| !known.contains(uuid))
+            .filter_map(|(name, uuid, xml)| {
+                let (lab, address) = owner(xml)?;
+                let address: Address = address.parse().ok()?;
+                // The mark of a copy, as `virt-clone` makes them, proves nothing: the UUID does.
+                let derived = lab == self.lab.as_str() && address.uuid(self.lab) == uuid;
+                derived.then(|| (address, Entry::found(name, uuid)))
+            })
+            .chain(pools)
+            .collect()
+    }
+
+    fn finish(
+        mut self,
+        desired: Option<&Desired>,
+        moves: &[(Address, Address)],
+        options: &Options,
+    ) -> Plan {
+        users::check(&mut self);
+        let handovers = desired.map_or_else(Vec::new, |desired| moved::handovers(desired, moves));
+        let edges = order::edges(&mut self, desired, handovers);
+        let mut plan = Plan {
+            lab: self.lab.clone(),
+            uri: self.observed.facts.uri.clone(),
+            changes: self.changes,
+            moves: moves.to_vec(),
+            edges,
+            problems: self.problems,
+        };
+        if !options.targets.is_empty() {
+            order::limit(&mut plan, &options.targets);
+        }
+        if let Err(cycle) = crate::graph::order(&plan) {
+            plan.problems.push(
+                Diagnostic::error(cycle.to_string())
+                    .hint("apply in two runs: first take the old ones out of the definition, then add the new ones"),
+            );
+        }
+        plan
+    }
+}
+
+/// What stays when all of these go: volumes that are kept, and the pools and images that they cannot be without.
+fn kept(orphans: &BTreeMap<Address, Entry>) -> BTreeSet<Address> {
+    let mut kept: BTreeSet<Address> = BTreeSet::new();
+    let mut open: Vec<&Address> = orphans
+        .iter()
+        .filter(|(_, entry)| entry.keep)
+        .map(|(address, _)| address)
+        .collect();
+    while let Some(address) = open.pop() {
+        if kept.insert(address.clone()) {
+            open.extend(orphans.get(address).iter().flat_map(|e| &e.depends_on));
+        }
+    }
+    kept
+}
+
+/// Whether a pool is where it was when it was applied last: the directory that we made is the one there.
+fn same_path(old: &Entry, xml: &Element) -> bool {
+    last_trees(Some(old))
+        .iter()
+        .all(|last| last.text_at("target/path") == xml.text_at("target/path"))
+}
+
+/// The trees that may have been applied: the last with success, and attempts that were not finished.
+pub(super) fn last_trees(entry: Option<&Entry>) -> Vec<Element> {
+    entry
+        .into_iter()
+        .flat_map(|entry| entry.applied.iter().chain(&entry.attempted))
+        .filter_map(|text| Element::parse(text).ok())
+        .collect()
+}
+
+/// Why an object is changed, as far as the differences and the state tell.
+pub(super) fn reason(entry: Option<&Entry>, differences: &[Difference]) -> Option<Reason> {
+    if entry.is_some_and(|entry| entry.status != Status::Applied) {
+        return Some(Reason::Unfinished);
+    }
+    let mut told = differences
+        .iter()
+        .filter(|difference| !schema::is_mark(&difference.path))
+        .peekable();
+    let drift = told.peek().is_some() && told.all(|d| d.cause == Cause::Drift);
+    drift.then_some(Reason::Drift)
+}
+
+/// Why an object that is not there is made.
+pub(super) fn reason_to_create(entry: Option<&Entry>) -> Option<Reason> {
+    match entry?.status {
+        Status::Applied | Status::Changing => Some(Reason::Missing),
+        Status::Creating => Some(Reason::Unfinished),
+        Status::Deleting => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

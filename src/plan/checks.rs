@@ -1,0 +1,211 @@
+//! What can only be checked against the hypervisor: what the lab refers to, who else uses what it changes.
+
+use ipnet::IpNet;
+
+use super::build::Planner;
+use crate::address::Kind;
+use crate::desired::{Desired, Detail};
+use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use crate::libvirt::observed::{Observed, ObservedNetwork};
+use crate::xml::schema;
+use crate::xml::tree::Element;
+
+/// External networks and pools have to be there, and active.
+pub(super) fn externals(desired: &Desired, observed: &Observed, problems: &mut Diagnostics) {
+    for (address, external) in &desired.external {
+        let (active, names): (Option<bool>, Vec<&str>) = match address.kind {
+            Kind::Network => (
+                observed.networks.get(&external.name).map(|n| n.active),
+                observed.networks.keys().map(String::as_str).collect(),
+            ),
+            Kind::Pool => (
+                observed.pools.get(&external.name).map(|p| p.active),
+                observed.pools.keys().map(String::as_str).collect(),
+            ),
+            Kind::Image | Kind::Volume | Kind::Guest => continue,
+        };
+        let command = match address.kind {
+            Kind::Pool => "pool",
+            _ => "net",
+        };
+        let kind = address.kind;
+        let uri = &observed.facts.uri;
+        let name = &external.name;
+        let problem = match active {
+            Some(true) => continue,
+            Some(false) => Diagnostic::error(format!("the external {kind} `{name}` is not active"))
+                .hint(format!("start it: virsh -c {uri} {command}-start {name}")),
+            None => {
+                let problem = Diagnostic::error(format!("there is no {kind} `{name}` on {uri}"));
+                match did_you_mean(name, names) {
+                    Some(hint) => problem.hint(hint),
+                    None => problem.hint("leave out `external: true` to have it made"),
+                }
+            }
+        };
+        problems.push(problem.at(external.span));
+    }
+}
+
+/// An unprivileged libvirt can define networks, but not start them.
+pub(super) fn privileges(desired: &Desired, observed: &Observed, problems: &mut Diagnostics) {
+    if !observed.facts.unprivileged {
+        return;
+    }
+    for resource in desired.resources.values() {
+        match resource.detail {
+            Detail::Network { .. } => problems.push(
+                Diagnostic::error(format!(
+                    "{} cannot be made on {}, which has no privileges to start networks",
+                    resource.address, observed.facts.uri
+                ))
+                .at(resource.span)
+                .hint("give guests a NIC with `user: true`, or connect to qemu:///system"),
+            ),
+            Detail::Pool { .. }
+            | Detail::Image { .. }
+            | Detail::Volume { .. }
+            | Detail::Guest { .. } => {}
+        }
+    }
+}
+
+/// A network of the lab may not share addresses or a bridge with a network of somebody else's.
+pub(super) fn networks(desired: &Desired, planner: &mut Planner<'_>) {
+    let ours: Vec<&str> = desired
+        .resources
+        .values()
+        .filter(|resource| matches!(resource.detail, Detail::Network { .. }))
+        .map(|resource| resource.name.as_str())
+        .collect();
+    let state = &planner.state.resources;
+    let is_owned = |network: &ObservedNetwork| {
+        state.values().any(|entry| entry.uuid == Some(network.uuid))
+            || super::build::owner(&network.xml).is_some_and(|(lab, _)| lab == desired.lab.as_str())
+    };
+    let strangers: Vec<(&String, &ObservedNetwork)> = planner
+        .observed
+        .networks
+        .iter()
+        .filter(|(name, network)| !ours.contains(&name.as_str()) && !is_owned(network))
+        .collect();
+    if strangers.is_empty() {
+        return;
+    }
+    let mut problems = Vec::new();
+    for resource in desired.resources.values() {
+        if !matches!(resource.detail, Detail::Network { .. }) {
+            continue;
+        }
+        let subnets = subnets(&resource.xml);
+        let bridge = own_bridge(&resource.xml);
+        for (name, stranger) in &strangers {
+            for (our, their) in overlaps(&subnets, &self::subnets(&stranger.xml)) {
+                let text = format!(
+                    "{} ({our}) overlaps with network `{name}` ({their}) on {}",
+                    resource.address, planner.observed.facts.uri
+                );
+                let problem = if stranger.active {
+                    Diagnostic::error(text)
+                } else {
+                    Diagnostic::warning(format!("{text}, which is not active"))
+                };
+                problems.push(
+                    problem
+                        .at(resource.span)
+                        .hint("give one of them another `address`"),
+                );
+            }
+            if bridge.is_some() && bridge == own_bridge(&stranger.xml) {
+                problems.push(
+                    Diagnostic::error(format!(
+                        "the bridge of {}, `{}`, is taken by network `{name}`",
+                        resource.address,
+                        bridge.unwrap_or_default()
+                    ))
+                    .at(resource.span)
+                    .hint("give it another `bridge`, or leave it out and libvirt chooses one"),
+                );
+            }
+        }
+    }
+    for problem in problems {
+        planner.problems.push(problem);
+    }
+}
+
+/// libvirt has no two pools with one path; and a pool that moves would leave its volumes behind.
+pub(super) fn pools(desired: &Desired, planner: &mut Planner<'_>) {
+    let state = &planner.state.resources;
+    let mut problems = Vec::new();
+    for resource in desired.resources.values() {
+        if !matches!(resource.detail, Detail::Pool { .. }) {
+            continue;
+        }
+        let Some(path) = resource.xml.text_at("target/path") else {
+            continue;
+        };
+        for (name, other) in &planner.observed.pools {
+            let is_ours = state.values().any(|entry| entry.uuid == Some(other.uuid));
+            let there = other.xml.text_at("target/path").unwrap_or_default();
+            if *name != resource.name && !is_ours && there == path {
+                let problem = Diagnostic::error(format!(
+                    "the path of {}, `{path}`, is taken by pool `{name}` on {}",
+                    resource.address, planner.observed.facts.uri
+                ));
+                problems.push(problem.at(resource.span).hint(format!(
+                    "give it another `path`, or use that pool: `{{name: {name}, external: true}}`"
+                )));
+            }
+            let holds = state
+                .iter()
+                .find(|(_, entry)| entry.pool.as_deref() == Some(name));
+            if let Some((volume, _)) = holds.filter(|_| *name == resource.name && there != path) {
+                let problem = Diagnostic::error(format!(
+                    "{} would move from `{there}` to `{path}`, and {volume} would be left behind",
+                    resource.address
+                ));
+                problems.push(
+                    problem
+                        .at(resource.span)
+                        .hint("add a pool for the new path, and move disks to it one by one"),
+                );
+            }
+        }
+    }
+    for problem in problems {
+        planner.problems.push(problem);
+    }
+}
+
+/// The bridge that a network makes for itself.
+pub(super) fn own_bridge(xml: &Element) -> Option<&str> {
+    let joins = xml.attribute_at("forward", "mode") == Some("bridge");
+    xml.attribute_at("bridge", "name").filter(|_| !joins)
+}
+
+pub(super) fn subnets(xml: &Element) -> Vec<IpNet> {
+    schema::canonical(xml)
+        .children_named("ip")
+        .filter_map(|ip| {
+            let address = ip.attribute("address")?;
+            let prefix = ip.attribute("prefix")?;
+            format!("{address}/{prefix}").parse::<IpNet>().ok()
+        })
+        .map(|net| net.trunc())
+        .collect()
+}
+
+pub(super) fn overlaps(ours: &[IpNet], theirs: &[IpNet]) -> Vec<(IpNet, IpNet)> {
+    ours.iter()
+        .flat_map(|our| theirs.iter().map(move |their| (*our, *their)))
+        .filter(|(our, their)| our.contains(their) || their.contains(our))
+        .collect()
+}
+
+/// Where a disk's data is: a path, or the name of a volume.
+pub(super) fn source_of(disk: &Element) -> Option<&str> {
+    ["file", "dev"]
+        .into_iter()
+        .find_map(|name| disk.attribute_at("source", name))
+}

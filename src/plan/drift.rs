@@ -1,0 +1,205 @@
+//! What others changed since the last apply: what is live against what the state has, whatever the definition says now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::build::Planner;
+use super::{AttributeChange, Disruption, Options, guest, label, storage};
+use crate::address::{Address, Kind, Name};
+use crate::libvirt::observed::{Observed, Power};
+use crate::state::{Entry, State, Status};
+use crate::xml::merge::merge;
+use crate::xml::tree::Element;
+
+/// What others did to what a lab owns.
+#[derive(Debug, Clone)]
+pub struct Drift {
+    /// The lab.
+    pub lab: Name,
+    /// The hypervisor's URI.
+    pub uri: String,
+    /// Every resource of the state.
+    pub resources: BTreeMap<Address, Drifted>,
+}
+
+/// What became of a resource since it was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Drifted {
+    /// Nothing that can be seen.
+    No,
+    /// Someone changed it: what was applied is `before`, what is there is `after`.
+    Changed(Vec<AttributeChange>),
+    /// Someone removed it.
+    Gone,
+    /// The last run did not end its change, so that nothing tells others' changes from it.
+    Unfinished,
+}
+
+impl Drift {
+    /// Whether others changed anything.
+    pub fn is_empty(&self) -> bool {
+        self.resources.values().all(|drifted| match drifted {
+            Drifted::No | Drifted::Unfinished => true,
+            Drifted::Changed(_) | Drifted::Gone => false,
+        })
+    }
+}
+
+/// Compares what is there with what was applied. Limited to `targets`, where there are any.
+pub fn drift(observed: &Observed, state: &State, targets: &BTreeSet<Address>) -> Drift {
+    let options = Options::default();
+    let planner = Planner::new(&state.lab, observed, state, &options);
+    let wanted = |address: &Address| targets.is_empty() || targets.contains(address);
+    Drift {
+        lab: state.lab.clone(),
+        uri: observed.facts.uri.clone(),
+        resources: state
+            .resources
+            .iter()
+            .filter(|(address, _)| wanted(address))
+            .map(|(address, entry)| (address.clone(), one(&planner, address, entry)))
+            .collect(),
+    }
+}
+
+fn one(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Drifted {
+    if entry.status != Status::Applied {
+        return Drifted::Unfinished;
+    }
+    let found = match address.kind {
+        Kind::Network => network(planner, entry),
+        Kind::Pool => pool(planner, entry),
+        Kind::Guest => guest(planner, entry),
+        Kind::Image | Kind::Volume => match volume(planner, entry) {
+            Seen::There(attributes) => Some(attributes),
+            Seen::Absent => None,
+            Seen::Hidden => return Drifted::No,
+        },
+    };
+    match found {
+        None => Drifted::Gone,
+        Some(attributes) if attributes.is_empty() => Drifted::No,
+        Some(attributes) => Drifted::Changed(attributes),
+    }
+}
+
+fn network(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
+    let (name, live) = planner.owned(entry, &planner.observed.networks)?;
+    let mut found = renamed(entry, name);
+    found.extend(changed(entry, &live.xml));
+    // Someone may have changed only what runs.
+    let running = live.live_xml.as_ref().map(|xml| changed(entry, xml));
+    for attribute in running.into_iter().flatten() {
+        if !found.iter().any(|other| other.name == attribute.name) {
+            found.push(attribute);
+        }
+    }
+    found.extend(switched("active", entry.active, live.active));
+    found.extend(switched("autostart", entry.autostart, live.autostart));
+    Some(found)
+}
+
+fn pool(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
+    let (name, live) = planner.owned(entry, &planner.observed.pools)?;
+    let mut found = renamed(entry, name);
+    found.extend(changed(entry, &live.xml));
+    found.extend(switched("active", entry.active, live.active));
+    found.extend(switched("autostart", entry.autostart, live.autostart));
+    Some(found)
+}
+
+fn guest(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
+    let (name, live) = planner.owned(entry, &planner.observed.guests)?;
+    let mut found = renamed(entry, name);
+    found.extend(changed(entry, &live.xml));
+    // Of what it runs with, what waits for a restart is no one's change.
+    let applied = entry
+        .applied
+        .as_deref()
+        .and_then(|text| Element::parse(text).ok());
+    for attribute in applied
+        .iter()
+        .flat_map(|applied| guest::changed_while_running(applied, live))
+    {
+        if !found.iter().any(|other| other.name == attribute.name) {
+            found.push(attribute);
+        }
+    }
+    found.extend(switched("autostart", entry.autostart, live.autostart));
+    let now = match live.power {
+        Power::Running => "running",
+        Power::Paused => "paused",
+        Power::Off => "off",
+        Power::Crashed => "crashed",
+    };
+    let applied = entry.active.map(|on| if on { "running" } else { "off" });
+    found.extend(
+        applied
+            .filter(|applied| *applied != now)
+            .map(|applied| told("power", applied, now)),
+    );
+    Some(found)
+}
+
+/// What is known of a volume.
+enum Seen {
+    There(Vec<AttributeChange>),
+    Absent,
+    /// Its pool does not run, so that no one can look.
+    Hidden,
+}
+
+fn volume(planner: &Planner<'_>, entry: &Entry) -> Seen {
+    let pool = entry.pool.clone().unwrap_or_default();
+    let key = (pool, entry.name.clone());
+    if let Some(live) = planner.observed.volumes.get(&key) {
+        return Seen::There(changed(entry, &live.xml));
+    }
+    let pool = planner.observed.pools.get(&key.0);
+    match pool.is_some_and(|pool| !pool.active) {
+        true => Seen::Hidden,
+        false => Seen::Absent,
+    }
+}
+
+/// What differs from the definition that was applied, in others' direction.
+fn changed(entry: &Entry, live: &Element) -> Vec<AttributeChange> {
+    let applied = entry.applied.as_deref();
+    let Some(mut applied) = applied.and_then(|text| Element::parse(text).ok()) else {
+        return Vec::new();
+    };
+    storage::forget_passing(&mut applied);
+    // A network, pool or guest is told by its UUID, and its name is looked at for itself.
+    if let (Some(name), Some(now)) = (applied.child_mut("name"), live.text_at("name")) {
+        now.clone_into(&mut name.text);
+    }
+    let merged = merge(std::slice::from_ref(&applied), live, &applied);
+    let mut changes = label::attributes(&merged.differences, |_| Disruption::Live);
+    for change in &mut changes {
+        std::mem::swap(&mut change.before, &mut change.after);
+    }
+    changes
+}
+
+fn renamed(entry: &Entry, now: &str) -> Vec<AttributeChange> {
+    match entry.name == now {
+        true => Vec::new(),
+        false => vec![told("name", &entry.name, now)],
+    }
+}
+
+fn switched(name: &str, applied: Option<bool>, now: bool) -> Option<AttributeChange> {
+    let applied = applied.filter(|applied| *applied != now)?;
+    Some(told(name, &applied.to_string(), &now.to_string()))
+}
+
+fn told(name: &str, before: &str, after: &str) -> AttributeChange {
+    AttributeChange {
+        name: name.to_owned(),
+        before: Some(before.to_owned()),
+        after: Some(after.to_owned()),
+        disruption: Disruption::Live,
+        note: None,
+        cause: None,
+        last: None,
+    }
+}

@@ -1,0 +1,480 @@
+//! What happens to a guest.
+
+mod live;
+mod pending;
+mod running;
+mod wanted;
+
+pub(super) use live::left;
+pub use pending::restarts as pending_restarts;
+pub(super) use wanted::wanted;
+
+use uuid::Uuid;
+
+use live::{Balloon, Lack, Running};
+use wanted::outdated_choices;
+
+use super::build::{Found, PendingRestarts, Planner, last_trees, reason, reason_to_create};
+use super::label::Cost;
+use super::network::{renamed, switched, with_uuid};
+use super::step::Step;
+use super::{Action, AttributeChange, Change, Disruption, PowerChange, install, label, moved};
+use crate::address::Address;
+use crate::desired::{Chosen, Detail, Installation, Resource};
+use crate::lab::model::OnChange;
+use crate::libvirt::observed::{ObservedGuest, Power};
+use crate::size::size;
+use crate::state::{Entry, Status};
+use crate::xml::merge::{Difference, Merged, merge};
+use crate::xml::schema;
+use crate::xml::tree::Element;
+
+/// What is said of a change that waits for the guest's next restart.
+const DEFERRED: &str = "restart deferred";
+
+/// Seconds that a shutdown may take where nothing else is known.
+const SHUTDOWN_TIMEOUT: u64 = 120;
+
+/// What is wanted of a guest beside its definition.
+pub(super) struct Wish {
+    pub uuid: Uuid,
+    pub autostart: bool,
+    pub running: bool,
+    pub timeout: u64,
+    pub on_change: OnChange,
+    pub chosen: Chosen,
+}
+
+pub(super) fn change(planner: &mut Planner<'_>, resource: &Resource) -> Change {
+    let Detail::Guest {
+        uuid,
+        autostart,
+        running,
+        shutdown_timeout,
+        on_change,
+        chosen,
+        summary,
+        install,
+    } = &resource.detail
+    else {
+        return Change::unchanged(resource.address.clone(), None);
+    };
+    let wish = Wish {
+        uuid: *uuid,
+        autostart: *autostart,
+        running: *running,
+        timeout: *shutdown_timeout,
+        on_change: *on_change,
+        chosen: chosen.clone(),
+    };
+    let guests = &planner.observed.guests;
+    match planner.find(resource, wish.uuid, guests) {
+        Found::Foreign => Change::unchanged(resource.address.clone(), None),
+        Found::Absent => {
+            let wish = Wish {
+                uuid: planner.fresh(&resource.address, wish.uuid, guests),
+                ..wish
+            };
+            create(planner, resource, &wish, install.as_deref(), summary)
+        }
+        Found::Ours(live) => {
+            let asked_for = planner.replaces(&resource.address);
+            match install.as_deref() {
+                Some(install) if asked_for => {
+                    install::replace(planner, resource, &wish, install, live)
+                }
+                None if asked_for => {
+                    let mut change = create(planner, resource, &wish, None, summary);
+                    change.action = Action::Replace;
+                    change.reason = None;
+                    change.disruption = Some(Disruption::Recreate);
+                    change.before_xml = Some(live.xml.clone());
+                    change
+                        .steps
+                        .splice(0..0, removal(&resource.name, live, wish.timeout));
+                    change
+                }
+                install => {
+                    let resumed = install::resume(planner, resource, &wish, install, live);
+                    resumed.unwrap_or_else(|| {
+                        let mut change = update(planner, resource, &wish, live);
+                        install::clean_up(planner, &mut change);
+                        if let Some(install) = install {
+                            install::compare_answers(planner, resource, install, &mut change);
+                        }
+                        change
+                    })
+                }
+            }
+        }
+        Found::Renamed(old, live) if !planner.replaces(&resource.address) => {
+            let install = install.as_deref();
+            moved::rename(planner, resource, &wish, install, (&old, live))
+        }
+        Found::Renamed(old, live) => {
+            if resource.lifecycle.prevent_destroy {
+                planner.protected(&resource.address, "replaced", resource.span);
+            }
+            let wish = Wish {
+                uuid: live.uuid,
+                ..wish
+            };
+            let mut change = create(planner, resource, &wish, None, summary);
+            change.action = Action::Replace;
+            change.disruption = Some(Disruption::Recreate);
+            change.reason = None;
+            change.before_xml = Some(live.xml.clone());
+            change.attributes = vec![renamed(&old, &resource.name, Disruption::Recreate)];
+            change.steps.splice(0..0, removal(&old, live, wish.timeout));
+            change
+        }
+    }
+}
+
+fn create(
+    planner: &Planner<'_>,
+    resource: &Resource,
+    wish: &Wish,
+    install: Option<&Installation>,
+    summary: &str,
+) -> Change {
+    let xml = with_uuid(&resource.xml, wish.uuid);
+    let name = || resource.name.clone();
+    let mut steps = Vec::new();
+    match install {
+        Some(install) => steps.extend(install::first(resource, wish, install)),
+        None => {
+            steps.push(Step::DefineGuest { xml: xml.clone() });
+            if wish.autostart {
+                steps.push(Step::AutostartGuest {
+                    name: name(),
+                    on: true,
+                });
+            }
+            if wish.running {
+                steps.push(Step::StartGuest { name: name() });
+            }
+        }
+    }
+    Change {
+        action: Action::Create,
+        summary: summary.to_owned(),
+        reason: reason_to_create(planner.entry(&resource.address)),
+        after_xml: Some(xml.clone()),
+        steps,
+        ..Change::unchanged(
+            resource.address.clone(),
+            Some(planner.applied(resource, Some(wish.uuid), &xml)),
+        )
+    }
+}
+
+pub(super) fn update(
+    planner: &Planner<'_>,
+    resource: &Resource,
+    wish: &Wish,
+    live: &ObservedGuest,
+) -> Change {
+    let entry = planner.entry(&resource.address);
+    let mut last = last_trees(entry);
+    let adopted = live.uuid != wish.uuid;
+    let wanted = wanted(&resource.xml, &wish.chosen, live, adopted);
+    last.extend(outdated_choices(&last, &live.xml, &wanted));
+    let mut merged = merge(&last, &live.xml, &wanted);
+    let unfinished = entry.is_some_and(|entry| entry.status != Status::Applied);
+    let makes_pending = planner.pending_restarts() == PendingRestarts::Make;
+    let running = Running::of(live).filter(|_| wish.running);
+    let during = running
+        .as_ref()
+        .map(|running| while_running(running, &merged, &last, &wanted, unfinished));
+    let pending = pending::restarts_for(live, &merged.target);
+    let needs = during.as_ref().is_some_and(|during| during.needs_restart);
+    let lags =
+        !pending.is_empty() || unfinished && during.as_ref().is_some_and(|d| !d.lack.is_empty());
+    let restart = match (wish.on_change, makes_pending) {
+        (OnChange::Defer, false) => false,
+        (OnChange::Restart | OnChange::Defer, true) => needs || lags && running.is_some(),
+        (OnChange::Restart, false) => needs,
+    };
+
+    let name = || resource.name.clone();
+    let active = live.power.is_active();
+    let goes_down = active && (restart || !wish.running);
+    let mut attributes = match &during {
+        Some(during) => during.attributes(&merged, restart),
+        None => label::attributes(&merged.differences, |_| match active {
+            true => Disruption::Restart,
+            false => Disruption::Live,
+        }),
+    };
+    if restart && makes_pending {
+        let known = |told: &AttributeChange| attributes.iter().any(|a| a.name == told.name);
+        let more: Vec<_> = pending
+            .iter()
+            .filter(|told| !known(told))
+            .cloned()
+            .collect();
+        attributes.extend(more);
+    }
+    let mut steps = Vec::new();
+    // Defined first: what libvirt refuses does not cost a running guest anything. Should the run end before the rest, the
+    // entry is unfinished, and the next plan looks at what the guest runs with.
+    if merged.is_change() {
+        if (goes_down || !active) && wanted::has_ports(&live.xml) {
+            let all = wanted::with_all_ports(&resource.xml, &wish.chosen, live, adopted);
+            merged.target = merge(&last, &live.xml, &all).target;
+        }
+        steps.push(Step::DefineGuest {
+            xml: merged.target.clone(),
+        });
+    }
+    if goes_down {
+        steps.push(Step::ShutdownGuest {
+            name: name(),
+            timeout: wish.timeout,
+        });
+    } else if let (Some(running), Some(during)) = (&running, &during) {
+        steps.extend(during.lack.steps(&resource.name, running));
+    }
+    if live.autostart != wish.autostart {
+        attributes.push(switched("autostart", wish.autostart));
+        steps.push(Step::AutostartGuest {
+            name: name(),
+            on: wish.autostart,
+        });
+    }
+    let comes_up = wish.running && (goes_down || live.power != Power::Running);
+    if comes_up {
+        steps.push(Step::StartGuest { name: name() });
+    }
+    let record = planner.applied(resource, Some(live.uuid), &wanted);
+    let mut change = Change::unchanged(resource.address.clone(), Some(record));
+    if !goes_down {
+        change.pending = pending;
+        let told = |late: &AttributeChange| attributes.iter().any(|a| a.name == late.name);
+        change.pending.retain(|late| !told(late));
+    }
+    if steps.is_empty() {
+        return change;
+    }
+    // Marks are no reason for a change, but go along with one.
+    if !merged.is_change() && !merged.differences.is_empty() {
+        steps.insert(
+            0,
+            Step::DefineGuest {
+                xml: merged.target.clone(),
+            },
+        );
+    }
+    change.action = Action::Update;
+    change.power = match (goes_down, comes_up) {
+        (true, true) => Some(PowerChange::Restart),
+        (true, false) => Some(PowerChange::Stop),
+        (false, true) if live.power == Power::Paused => Some(PowerChange::Resume),
+        (false, true) => Some(PowerChange::Start),
+        (false, false) => None,
+    };
+    let attribute_class = attributes.iter().map(|a| a.disruption).max();
+    let power_class = if goes_down {
+        Disruption::Restart
+    } else {
+        Disruption::Live
+    };
+    change.disruption = Some(attribute_class.map_or(power_class, |class| class.max(power_class)));
+    let told = match &during {
+        Some(during) if !merged.is_change() => during.lack.live(),
+        Some(_) | None => merged.differences.clone(),
+    };
+    change.reason = reason(entry, &told);
+    change.attributes = attributes;
+    change.before_xml = Some(live.xml.clone());
+    change.after_xml = Some(if merged.is_change() {
+        merged.target
+    } else {
+        live.xml.clone()
+    });
+    change.steps = steps;
+    change
+}
+
+/// What others changed of a running guest, and not of its definition, since it was applied: from what was, to what is.
+pub(super) fn changed_while_running(
+    applied: &Element,
+    live: &ObservedGuest,
+) -> Vec<AttributeChange> {
+    let Some(running) = Running::of(live) else {
+        return Vec::new();
+    };
+    let lack = running.lack(std::slice::from_ref(applied), applied, Balloon::Left);
+    let mut changes = label::attributes(&lack.live(), |_| Disruption::Live);
+    for change in &mut changes {
+        std::mem::swap(&mut change.before, &mut change.after);
+    }
+    changes
+}
+
+/// What a change means to a guest that runs and goes on running.
+struct During {
+    /// What it runs without.
+    lack: Lack,
+    /// What the differences of its definition cost it.
+    costs: Vec<Cost>,
+    /// Whether its definition changes in something that it cannot take over while it runs, and it does not run with that
+    /// already.
+    needs_restart: bool,
+}
+
+/// Compares what runs with what is wanted. A definition that someone else changed and that never came into force is put
+/// right without a restart. After a run that broke off, what the guest runs with decides alone: it may have been defined and
+/// not restarted.
+fn while_running(
+    running: &Running,
+    merged: &Merged,
+    last: &[Element],
+    wanted: &Element,
+    unfinished: bool,
+) -> During {
+    let costs = running.costs(&merged.differences);
+    let is_memory = |difference: &Difference| difference.path == "domain/currentMemory";
+    let balloon = if unfinished || merged.differences.iter().any(is_memory) {
+        Balloon::Looked
+    } else {
+        Balloon::Left
+    };
+    let lack = running.lack(last, wanted, balloon);
+    let changes = merged
+        .differences
+        .iter()
+        .zip(&costs)
+        .any(|(difference, cost)| {
+            cost.class == Disruption::Restart && !schema::is_mark(&difference.path)
+        });
+    During {
+        needs_restart: (unfinished || changes) && lack.needs_restart(),
+        lack,
+        costs,
+    }
+}
+
+impl During {
+    /// The attributes that change: those of the definition, and what someone changed while the guest ran.
+    fn attributes(&self, merged: &Merged, restart: bool) -> Vec<AttributeChange> {
+        let cost = |at: usize| match &self.costs[at] {
+            cost if restart || cost.class == Disruption::Live => cost.clone(),
+            // It runs with that already, or it goes on without.
+            _ if !self.needs_restart => Cost::from(Disruption::Live),
+            _ => Cost {
+                class: Disruption::Live,
+                note: Some(DEFERRED.to_owned()),
+            },
+        };
+        let at = |difference: &Difference| merged.differences.iter().position(|d| d == difference);
+        let mut attributes = label::attributes(&merged.differences, |difference| {
+            at(difference).map_or_else(|| Cost::from(Disruption::Restart), &cost)
+        });
+        let shown: Vec<Difference> = self
+            .lack
+            .all()
+            .filter(|(_, cost)| restart || cost.class == Disruption::Live)
+            .map(|(difference, _)| difference.clone())
+            .collect();
+        let class = |difference: &Difference| {
+            let found = self.lack.all().find(|(other, _)| *other == difference);
+            found.map_or_else(|| Cost::from(Disruption::Restart), |(_, cost)| cost.clone())
+        };
+        for attribute in label::attributes(&shown, class) {
+            if !attributes.iter().any(|known| known.name == attribute.name) {
+                attributes.push(attribute);
+            }
+        }
+        attributes
+    }
+}
+
+fn removal(name: &str, live: &ObservedGuest, timeout: u64) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if live.power.is_active() {
+        steps.push(Step::ShutdownGuest {
+            name: name.to_owned(),
+            timeout,
+        });
+    }
+    steps.push(Step::UndefineGuest {
+        name: name.to_owned(),
+        uuid: live.uuid,
+    });
+    steps
+}
+
+pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Change {
+    let found = planner.owned(entry, &planner.observed.guests);
+    let live = found.map(|(_, live)| live);
+    let leftovers = install::leftovers(live, entry);
+    let Some((name, live)) = found else {
+        if leftovers.is_empty() {
+            return Change::forgotten(address.clone());
+        }
+        return Change {
+            action: Action::Delete,
+            summary: "what its installer was booted from".to_owned(),
+            steps: leftovers,
+            ..Change::unchanged(address.clone(), None)
+        };
+    };
+    let timeout = match live.install {
+        // An installer does not listen.
+        Some(_) => 0,
+        None => entry.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT),
+    };
+    let mut steps = removal(name, live, timeout);
+    steps.extend(leftovers);
+    Change {
+        action: Action::Delete,
+        summary: summary(&live.xml),
+        power: live.power.is_active().then_some(PowerChange::Stop),
+        before_xml: Some(live.xml.clone()),
+        steps,
+        ..Change::unchanged(address.clone(), None)
+    }
+}
+
+/// One line of a guest that is known by its XML alone: `2 vcpus, 2 GiB`.
+fn summary(xml: &Element) -> String {
+    let xml = schema::canonical(xml);
+    let most = xml.text_at("vcpu").unwrap_or("1");
+    let vcpus = xml.attribute_at("vcpu", "current").unwrap_or(most);
+    let memory = xml
+        .text_at("currentMemory")
+        .or_else(|| xml.text_at("memory"))
+        .and_then(|kib| kib.parse::<u64>().ok())
+        .map(|kib| size(kib.saturating_mul(1024)));
+    let plural = if vcpus == "1" { "" } else { "s" };
+    format!("{vcpus} vcpu{plural}, {}", memory.unwrap_or_default())
+}
+
+/// Moves a running guest's shutdown before what its dependencies undergo; a guest that has no change of its own is stopped
+/// and started again.
+pub(super) fn quiesce(change: &mut Change, name: &str, timeout: u64) {
+    // It comes up with all of its definition.
+    change.steps.retain(|step| !live::is_for_running(step));
+    change.pending.clear();
+    for attribute in &mut change.attributes {
+        attribute.note.take_if(|note| note == DEFERRED);
+    }
+    let shutdown = |step: &Step| matches!(step, Step::ShutdownGuest { .. });
+    if let Some(at) = change.steps.iter().position(shutdown) {
+        let step = change.steps.remove(at);
+        change.quiesce.push(step);
+        return;
+    }
+    change.quiesce.push(Step::ShutdownGuest {
+        name: name.to_owned(),
+        timeout,
+    });
+    change.steps.push(Step::StartGuest {
+        name: name.to_owned(),
+    });
+    change.action = Action::Update;
+    change.power = Some(PowerChange::Restart);
+    change.disruption = change.disruption.max(Some(Disruption::Restart));
+}

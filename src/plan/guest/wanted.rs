@@ -1,0 +1,320 @@
+//! What is wanted of a guest that is there: the definition's XML, with what nobody wrote left as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::desired::Chosen;
+use crate::lab::device_name::free;
+use crate::libvirt::observed::ObservedGuest;
+use crate::plan::network::with_uuid;
+use crate::xml::tree::Element;
+
+/// What is wanted of a guest that is there: what miniascape chose, and nobody wrote, stays as it is.
+pub(in crate::plan) fn wanted(
+    xml: &Element,
+    chosen: &Chosen,
+    live: &ObservedGuest,
+    adopted: bool,
+) -> Element {
+    let mut wanted = with_all_ports(xml, chosen, live, adopted);
+    keep_ports(&mut wanted, &live.xml);
+    wanted
+}
+
+/// The same with all PCIe ports that a new guest has: a guest that stops anyway gets them along with that.
+pub(super) fn with_all_ports(
+    xml: &Element,
+    chosen: &Chosen,
+    live: &ObservedGuest,
+    adopted: bool,
+) -> Element {
+    let mut wanted = with_uuid(xml, live.uuid);
+    let mut keeps_cpu = chosen.cpu;
+    if chosen.domain_type {
+        let kvm_is_gone =
+            live.xml.attribute("type") == Some("kvm") && wanted.attribute("type") == Some("qemu");
+        match live.xml.attribute("type") {
+            // What cannot run does not stay, nor does the processor that went with it.
+            Some(_) if kvm_is_gone => keeps_cpu = false,
+            Some(kind) => wanted.set_attribute("type", kind),
+            None => {}
+        }
+    }
+    let keep = |wanted: &mut Element, attribute: &str| {
+        let now = live.xml.attribute_at("os/type", attribute);
+        let os_type = wanted.child_mut("os").and_then(|os| os.child_mut("type"));
+        if let (Some(now), Some(os_type)) = (now, os_type) {
+            os_type.set_attribute(attribute, now);
+        }
+    };
+    if chosen.machine {
+        keep(&mut wanted, "machine");
+        keep(&mut wanted, "arch");
+    }
+    if keeps_cpu {
+        keep_cpu(&mut wanted, &live.xml);
+    }
+    if adopted {
+        keep_macs(&mut wanted, &live.xml);
+    }
+    keep_device_names(&mut wanted, &live.xml, &chosen.disks);
+    wanted
+}
+
+/// The mode of the processor stays, with the model that it is about; what else an overlay says of `<cpu>` is wanted.
+fn keep_cpu(wanted: &mut Element, live: &Element) {
+    let Some(cpu) = wanted.child_mut("cpu") else {
+        return;
+    };
+    let Some(live) = live.child("cpu") else {
+        // A guest with libvirt's default processor keeps that, too.
+        cpu.remove_attribute("mode");
+        if cpu.attributes.is_empty() && cpu.children.is_empty() {
+            wanted.children.retain(|child| child.name != "cpu");
+        }
+        return;
+    };
+    for attribute in ["mode", "match"] {
+        if let Some(value) = live.attribute(attribute) {
+            cpu.set_attribute(attribute, value);
+        }
+    }
+    if cpu.child("model").is_none() {
+        cpu.children.extend(live.child("model").cloned());
+    }
+}
+
+/// A disk keeps the device name that it was given when others come or go before it. `chosen` are the aliases of those that may
+/// have any.
+fn keep_device_names(wanted: &mut Element, live: &Element, chosen: &BTreeSet<String>) {
+    let alias = |disk: &Element| disk.attribute_at("alias", "name").map(str::to_owned);
+    let is_chosen = |disk: &Element| alias(disk).is_some_and(|alias| chosen.contains(&alias));
+    let target = |disk: &Element| {
+        let of = |name: &str| disk.attribute_at("target", name).map(str::to_owned);
+        Some((of("bus")?, of("dev")?))
+    };
+    let there: BTreeMap<String, (String, String)> = live
+        .child("devices")
+        .into_iter()
+        .flat_map(|devices| devices.children_named("disk"))
+        .filter_map(|disk| Some((alias(disk)?, target(disk)?)))
+        .collect();
+    let Some(devices) = wanted.child_mut("devices") else {
+        return;
+    };
+    let mut disks: Vec<&mut Element> = devices
+        .children
+        .iter_mut()
+        .filter(|device| device.name == "disk")
+        .collect();
+    let given = disks.iter().filter(|disk| !is_chosen(disk));
+    let mut taken: BTreeSet<String> = given.filter_map(|disk| Some(target(disk)?.1)).collect();
+    disks.retain(|disk| is_chosen(disk));
+    // Those that are there first, so that what is new goes where there is room.
+    let (kept, new): (Vec<_>, Vec<_>) = disks.into_iter().partition(|disk| {
+        let now = alias(disk).and_then(|alias| there.get(&alias));
+        let same_bus = now.map(|(bus, _)| bus) == target(disk).map(|(bus, _)| bus).as_ref();
+        now.is_some() && same_bus
+    });
+    for disk in kept.into_iter().chain(new) {
+        let Some((bus, derived)) = target(disk) else {
+            continue;
+        };
+        let now = alias(disk)
+            .and_then(|alias| there.get(&alias))
+            .filter(|(now, dev)| *now == bus && !taken.contains(dev));
+        let dev = match now {
+            Some((_, dev)) => dev.clone(),
+            None if !taken.contains(&derived) => derived,
+            None => {
+                let prefix: String = derived.chars().take(2).collect();
+                free(&prefix, |name| taken.contains(name))
+            }
+        };
+        if let Some(target) = disk.child_mut("target") {
+            target.set_attribute("dev", &dev);
+        }
+        taken.insert(dev);
+    }
+}
+
+/// Whether a guest's devices are in PCIe ports.
+pub(super) fn has_ports(live: &Element) -> bool {
+    let devices = live.child("devices").into_iter();
+    let mut controllers = devices.flat_map(|devices| devices.children_named("controller"));
+    controllers.any(|controller| controller.attribute("model") == Some("pcie-root"))
+}
+
+/// Ports that are only there for later are no reason to restart a guest: it keeps those it has.
+fn keep_ports(wanted: &mut Element, live: &Element) {
+    let model = |controller: &Element| match controller.name.as_str() {
+        "controller" if controller.attribute("type") == Some("pci") => {
+            controller.attribute("model").map(str::to_owned)
+        }
+        _ => None,
+    };
+    let live = live.child("devices").map_or(&[][..], |d| &d.children);
+    let mut there: Vec<String> = live.iter().filter_map(model).collect();
+    let Some(devices) = wanted.child_mut("devices") else {
+        return;
+    };
+    devices.children.retain(|device| {
+        let Some(model) = model(device) else {
+            return true;
+        };
+        let found = there.iter().position(|other| *other == model);
+        if let Some(at) = found {
+            there.remove(at);
+        }
+        // One of which more is written is the user's.
+        let is_plain = matches!(model.as_str(), "pcie-root" | "pcie-root-port")
+            && device.attributes.len() == 2
+            && device.children.is_empty();
+        found.is_some() || !is_plain
+    });
+}
+
+/// What libvirt chose and what the definition now rules out: put among the trees that were applied last, it goes.
+pub(super) fn outdated_choices(
+    last: &[Element],
+    live: &Element,
+    wanted: &Element,
+) -> Option<Element> {
+    let devices = |tree: &Element| {
+        tree.child("devices")
+            .map_or(&[][..], |d| &d.children)
+            .to_vec()
+    };
+    let mut outdated = Element::new("domain");
+    // The order of boot devices is told either way, not both.
+    let by_device = devices(wanted).iter().any(|d| d.child("boot").is_some());
+    if by_device
+        && wanted.find("os/boot").is_none()
+        && let Some(os) = live.child("os")
+    {
+        let boot = os.children_named("boot").cloned();
+        outdated.child_or_insert("os").children.extend(boot);
+    }
+    // Without a number of its own a guest has as many processors as it can have.
+    if let (Some(vcpu), Some(current)) =
+        (wanted.child("vcpu"), live.attribute_at("vcpu", "current"))
+    {
+        let all = vcpu.attribute("current").is_none();
+        if all && current != vcpu.text {
+            let vcpu = outdated.child_or_insert("vcpu");
+            vcpu.set_attribute("current", current);
+        }
+        // What libvirt says of each goes by the old number.
+        if wanted.child("vcpus").is_none() && vcpu.attribute("current") != Some(current) {
+            outdated.children.extend(live.child("vcpus").cloned());
+        }
+    }
+    // Sound over SPICE comes with its display.
+    let is_spice = |device: &&Element, name: &str| {
+        device.name == name && device.attribute("type") == Some("spice")
+    };
+    let had_spice = last
+        .iter()
+        .flat_map(devices)
+        .any(|d| is_spice(&&d, "graphics"));
+    if had_spice && !devices(wanted).iter().any(|d| is_spice(&d, "graphics")) {
+        let live = devices(live);
+        let audio = live.iter().filter(|d| is_spice(d, "audio")).cloned();
+        outdated.child_or_insert("devices").children.extend(audio);
+    }
+    (!outdated.children.is_empty()).then_some(outdated)
+}
+
+/// An adopted guest keeps its NICs' MACs: a NIC that matches none by MAC takes that of a live one, not yet matched, on
+/// the same network.
+fn keep_macs(wanted: &mut Element, live: &Element) {
+    let macs = |tree: &Element| -> Vec<(Option<String>, String)> {
+        let nics = tree.child("devices").into_iter();
+        nics.flat_map(|devices| devices.children_named("interface"))
+            .filter_map(|nic| {
+                let source = nic
+                    .attribute_at("source", "network")
+                    .or_else(|| nic.attribute_at("source", "bridge"));
+                let mac = nic.attribute_at("mac", "address")?.to_lowercase();
+                Some((source.map(str::to_owned), mac))
+            })
+            .collect()
+    };
+    let ours = macs(wanted);
+    let mut free: Vec<_> = macs(live)
+        .into_iter()
+        .filter(|(_, mac)| !ours.iter().any(|(_, our)| our == mac))
+        .collect();
+    let live_macs = macs(live);
+    let Some(devices) = wanted.child_mut("devices") else {
+        return;
+    };
+    let nics = devices
+        .children
+        .iter_mut()
+        .filter(|child| child.name == "interface");
+    for (nic, (source, mac)) in nics.zip(ours) {
+        if live_macs.iter().any(|(_, live)| *live == mac) {
+            continue;
+        }
+        if let Some(at) = free.iter().position(|(other, _)| *other == source) {
+            let (_, mac) = free.remove(at);
+            if let Some(element) = nic.child_mut("mac") {
+                element.set_attribute("address", mac);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xml::merge::merge;
+
+    fn xml(text: &str) -> Element {
+        Element::parse(text).unwrap()
+    }
+
+    fn merged(last: &str, live: &str, wanted: &str) -> Element {
+        let (live, wanted) = (xml(live), xml(wanted));
+        let mut last = vec![xml(last)];
+        last.extend(outdated_choices(&last, &live, &wanted));
+        merge(&last, &live, &wanted).target
+    }
+
+    #[test]
+    fn a_chosen_processor_keeps_its_mode_and_takes_the_rest() {
+        let mut wanted = xml("<domain><cpu mode='maximum'><topology cores='2'/></cpu></domain>");
+        let live =
+            xml("<domain><cpu mode='custom' check='none'><model>core2duo</model></cpu></domain>");
+        keep_cpu(&mut wanted, &live);
+        let expected = xml(
+            "<domain><cpu mode='custom'><topology cores='2'/><model>core2duo</model></cpu></domain>",
+        );
+        assert_eq!(wanted, expected);
+
+        let mut wanted = xml("<domain><cpu mode='maximum'/></domain>");
+        keep_cpu(&mut wanted, &xml("<domain/>"));
+        assert_eq!(wanted, xml("<domain/>"));
+    }
+
+    #[test]
+    fn boot_order_by_device_replaces_libvirts_own() {
+        let live = "<domain><os><type>hvm</type><boot dev='hd'/></os><devices><disk><target dev='vda'/></disk></devices></domain>";
+        let wanted = "<domain><os><type>hvm</type></os><devices><disk><target dev='vda'/><boot order='1'/></disk></devices></domain>";
+        let target = merged("<domain/>", live, wanted);
+        assert!(target.find("os/boot").is_none());
+        assert!(target.find("devices/disk/boot").is_some());
+    }
+
+    #[test]
+    fn sound_over_spice_goes_with_its_display() {
+        let with = "<domain><devices><graphics type='spice'/></devices></domain>";
+        let live = "<domain><devices><graphics type='spice'/><audio id='1' type='spice'/></devices></domain>";
+        let without = "<domain><devices/></domain>";
+        let empty = xml(without);
+        assert_eq!(merged(with, live, without), empty);
+        assert!(merged(with, live, with).find("devices/audio").is_some());
+        // A display that someone else put in stays, with its sound.
+        assert_eq!(merged(without, live, without), xml(live));
+    }
+}

@@ -1,0 +1,288 @@
+//! The unattended install of a guest: it boots its installer, is waited for, and then gets its final definition.
+//!
+//! What tells how far an install is stands in libvirt and not in the state: the mark in the guest's definition, whether it
+//! runs, and what its installer printed. So a run that was killed, on whatever machine, is taken up where it is.
+
+use super::build::{Planner, last_trees};
+use super::guest::{Wish, wanted};
+use super::network::with_uuid;
+use super::step::{StagePart, Step};
+use super::{Action, AttributeChange, Change, Disruption, PowerChange, Reason};
+use crate::address::Address;
+use crate::desired::{Installation, Resource};
+use crate::diagnostic::Diagnostic;
+use crate::libvirt::observed::{InstallPhase, ObservedGuest, install_mark};
+use crate::state::Entry;
+use crate::xml::merge::merge;
+use crate::xml::tree::Element;
+
+/// The definitions of a guest during and after its install.
+struct Definitions {
+    install: Element,
+    after: Element,
+}
+
+/// The steps that install a guest which is not there.
+pub(super) fn first(resource: &Resource, wish: &Wish, install: &Installation) -> Vec<Step> {
+    let definitions = Definitions {
+        install: with_uuid(&install.xml, wish.uuid),
+        after: with_uuid(&resource.xml, wish.uuid),
+    };
+    let mut steps = begin(install, definitions.install.clone());
+    steps.extend(end(resource, wish, install, definitions));
+    steps
+}
+
+/// Fetches the installer, and boots it with a definition.
+fn begin(install: &Installation, xml: Element) -> Vec<Step> {
+    let name = install.stage.guest.clone();
+    vec![
+        Step::StageInstall {
+            stage: Box::new(install.stage.clone()),
+        },
+        Step::DefineGuest { xml },
+        Step::StartGuest { name },
+    ]
+}
+
+/// Waits for the installer, and makes the guest what it is to be.
+fn end(
+    resource: &Resource,
+    wish: &Wish,
+    install: &Installation,
+    definitions: Definitions,
+) -> Vec<Step> {
+    let name = resource.name.clone();
+    let mut steps = vec![
+        Step::AwaitInstall {
+            name: name.clone(),
+            pool: install.stage.pool.clone(),
+            done: install.done.clone(),
+            timeout: install.timeout,
+        },
+        Step::SettleGuest {
+            install: definitions.install,
+            wanted: definitions.after,
+        },
+    ];
+    let seed = install.stage.seed.is_some();
+    let there = |part: &StagePart| *part != StagePart::Seed || seed;
+    steps.extend(unstage(
+        &install.stage.pool,
+        &name,
+        StagePart::ALL.into_iter().filter(there),
+    ));
+    if wish.autostart {
+        steps.push(Step::AutostartGuest {
+            name: name.clone(),
+            on: true,
+        });
+    }
+    if wish.running {
+        steps.push(Step::StartGuest { name });
+    }
+    steps
+}
+
+/// Deletes what an installer was booted from.
+fn unstage(pool: &str, guest: &str, parts: impl Iterator<Item = StagePart>) -> Vec<Step> {
+    parts
+        .map(|part| Step::DeleteVolume {
+            pool: pool.to_owned(),
+            name: part.volume(guest),
+        })
+        .collect()
+}
+
+/// What an install that was begun and not ended leaves beside the guest.
+pub(super) fn leftovers(live: Option<&ObservedGuest>, entry: &Entry) -> Vec<Step> {
+    let marked = live
+        .and_then(|live| install_mark(&live.xml))
+        .map(|mark| mark.pool);
+    let pool = marked.or_else(|| entry.staged.clone());
+    pool.map_or_else(Vec::new, |pool| {
+        unstage(&pool, &entry.name, StagePart::ALL.into_iter())
+    })
+}
+
+/// Adds the removal of what an install left that came to its end but for that.
+pub(super) fn clean_up(planner: &Planner<'_>, change: &mut Change) {
+    let Some(entry) = planner.entry(&change.address) else {
+        return;
+    };
+    let Some(pool) = &entry.staged else { return };
+    change
+        .steps
+        .extend(unstage(pool, &entry.name, StagePart::ALL.into_iter()));
+    if change.action == Action::None {
+        change.action = Action::Update;
+        change.attributes = vec![told("done", "cleaned up")];
+        change.disruption = Some(Disruption::Live);
+    }
+    change.reason = Some(Reason::Unfinished);
+}
+
+/// The line of a plan about an install.
+fn told(before: &str, after: &str) -> AttributeChange {
+    AttributeChange {
+        name: "install".to_owned(),
+        before: Some(before.to_owned()),
+        after: Some(after.to_owned()),
+        disruption: Disruption::Live,
+        note: None,
+        cause: None,
+        last: None,
+    }
+}
+
+/// Goes on with an install that is under way, or starts it over where it stopped; `None` where none is.
+pub(super) fn resume(
+    planner: &mut Planner<'_>,
+    resource: &Resource,
+    wish: &Wish,
+    install: Option<&Installation>,
+    live: &ObservedGuest,
+) -> Option<Change> {
+    let phase = live.install?;
+    let Some(install) = install else {
+        planner.problems.push(
+            Diagnostic::error(format!("{} is being installed, and no longer has `install`", resource.address))
+                .at(resource.span)
+                .hint("write `install` again until that is over; or take the guest out, apply, and put it in again"),
+        );
+        return Some(Change::unchanged(
+            resource.address.clone(),
+            planner.entry(&resource.address).cloned(),
+        ));
+    };
+    let (steps, how) = match phase {
+        InstallPhase::Running => {
+            let definitions = definitions(resource, wish, install, live);
+            (
+                end(resource, wish, install, definitions),
+                ("under way", "finished"),
+            )
+        }
+        InstallPhase::Done => {
+            let definitions = definitions(resource, wish, install, live);
+            (
+                end(resource, wish, install, definitions),
+                ("done", "finished"),
+            )
+        }
+        InstallPhase::Stopped => (
+            again(planner, resource, wish, install, live),
+            ("stopped", "started over"),
+        ),
+    };
+    let mut change = changed(planner, resource, live, steps, how);
+    change.action = Action::Update;
+    change.reason = Some(Reason::Unfinished);
+    change.disruption = Some(Disruption::Live);
+    change.power = wish.running.then_some(PowerChange::Start);
+    Some(change)
+}
+
+/// Installs a guest that is there once more, as was asked for.
+pub(super) fn replace(
+    planner: &Planner<'_>,
+    resource: &Resource,
+    wish: &Wish,
+    install: &Installation,
+    live: &ObservedGuest,
+) -> Change {
+    let mut steps = Vec::new();
+    if live.power.is_active() {
+        // An installer does not listen.
+        let timeout = if live.install.is_some() {
+            0
+        } else {
+            wish.timeout
+        };
+        let name = resource.name.clone();
+        steps.push(Step::ShutdownGuest { name, timeout });
+    }
+    steps.extend(again(planner, resource, wish, install, live));
+    let how = ("done", "done anew, over what is on the disks");
+    let mut change = changed(planner, resource, live, steps, how);
+    change.action = Action::Replace;
+    change.disruption = Some(Disruption::Recreate);
+    change
+}
+
+/// Installs over what is there: the definition is changed and not made anew, so that addresses and MACs stay.
+fn again(
+    planner: &Planner<'_>,
+    resource: &Resource,
+    wish: &Wish,
+    install: &Installation,
+    live: &ObservedGuest,
+) -> Vec<Step> {
+    let definitions = definitions(resource, wish, install, live);
+    let last = last_trees(planner.entry(&resource.address));
+    let xml = merge(&last, &live.xml, &definitions.install).target;
+    let mut steps = begin(install, xml);
+    steps.extend(end(resource, wish, install, definitions));
+    steps
+}
+
+fn definitions(
+    resource: &Resource,
+    wish: &Wish,
+    install: &Installation,
+    live: &ObservedGuest,
+) -> Definitions {
+    let adopted = live.uuid != wish.uuid;
+    Definitions {
+        install: wanted(&install.xml, &wish.chosen, live, adopted),
+        after: wanted(&resource.xml, &wish.chosen, live, adopted),
+    }
+}
+
+fn changed(
+    planner: &Planner<'_>,
+    resource: &Resource,
+    live: &ObservedGuest,
+    steps: Vec<Step>,
+    (before, after): (&str, &str),
+) -> Change {
+    let record = planner.applied(
+        resource,
+        Some(live.uuid),
+        &with_uuid(&resource.xml, live.uuid),
+    );
+    Change {
+        attributes: vec![told(before, after)],
+        before_xml: Some(live.xml.clone()),
+        after_xml: Some(resource.xml.clone()),
+        steps,
+        ..Change::unchanged(resource.address.clone(), Some(record))
+    }
+}
+
+/// Reports answers that changed since a guest was installed with them. The state keeps those that it was installed with.
+pub(super) fn compare_answers(
+    planner: &mut Planner<'_>,
+    resource: &Resource,
+    install: &Installation,
+    change: &mut Change,
+) {
+    let Some(entry) = &mut change.entry else {
+        return;
+    };
+    let before = planner
+        .entry(&resource.address)
+        .and_then(|e| e.content.clone());
+    let Some(before) = before else { return };
+    if before != install.answers {
+        planner
+            .problems
+            .push(answers_changed(&resource.address).at(resource.span));
+    }
+    entry.content = Some(before);
+}
+
+fn answers_changed(address: &Address) -> Diagnostic {
+    Diagnostic::warning(format!("the answers for the install of {address} changed since it was installed"))
+        .hint(format!("nothing is done about it; `miniascape apply --replace {address}` installs it anew, over its disks"))
+}

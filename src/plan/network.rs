@@ -1,0 +1,323 @@
+//! What happens to a network.
+
+mod updates;
+
+use uuid::Uuid;
+
+use super::build::{Found, Planner, last_trees, reason, reason_to_create};
+use super::checks::own_bridge;
+use super::label;
+use super::step::Step;
+use super::table;
+use super::{Action, AttributeChange, Change, Disruption, Reason};
+use crate::address::Address;
+use crate::desired::Resource;
+use crate::libvirt::observed::{ObservedNetwork, parking_name};
+use crate::state::Entry;
+use crate::xml::merge::merge;
+use crate::xml::schema;
+use crate::xml::tree::Element;
+use updates::Way;
+
+pub(super) fn change(
+    planner: &mut Planner<'_>,
+    resource: &Resource,
+    uuid: Uuid,
+    autostart: bool,
+) -> Change {
+    let networks = &planner.observed.networks;
+    match planner.find(resource, uuid, networks) {
+        Found::Foreign => Change::unchanged(resource.address.clone(), None),
+        Found::Absent => {
+            let uuid = planner.fresh(&resource.address, uuid, networks);
+            create(planner, resource, uuid, autostart)
+        }
+        Found::Ours(live) => update(planner, resource, live, autostart),
+        Found::Renamed(old, live) => {
+            if resource.lifecycle.prevent_destroy {
+                planner.protected(&resource.address, "replaced", resource.span);
+            }
+            let mut change = create(planner, resource, live.uuid, autostart);
+            change.action = Action::Replace;
+            change.reason = None;
+            change.disruption = Some(Disruption::Recreate);
+            change.before_xml = Some(live.xml.clone());
+            change.attributes = vec![renamed(&old, &resource.name, Disruption::Recreate)];
+            change.steps.splice(0..0, removal(&old));
+            change
+        }
+    }
+}
+
+/// The attribute change of an object that has another name now.
+pub(super) fn renamed(old: &str, new: &str, disruption: Disruption) -> AttributeChange {
+    AttributeChange {
+        name: "name".to_owned(),
+        before: Some(old.to_owned()),
+        after: Some(new.to_owned()),
+        disruption,
+        note: None,
+        cause: None,
+        last: None,
+    }
+}
+
+/// The attribute change of a switch, `autostart` or `active`.
+pub(super) fn switched(name: &str, on: bool) -> AttributeChange {
+    AttributeChange {
+        name: name.to_owned(),
+        before: Some((!on).to_string()),
+        after: Some(on.to_string()),
+        disruption: Disruption::Live,
+        note: None,
+        cause: None,
+        last: None,
+    }
+}
+
+/// Gives a definition the UUID that its object has, which is another than the derived one if the object was adopted.
+pub(super) fn with_uuid(xml: &Element, uuid: Uuid) -> Element {
+    let mut xml = xml.clone();
+    if let Some(element) = xml.child_mut("uuid") {
+        element.text = uuid.to_string();
+    }
+    xml
+}
+
+fn create(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, autostart: bool) -> Change {
+    let xml = with_uuid(&resource.xml, uuid);
+    let name = resource.name.clone();
+    let mut steps = vec![
+        Step::DefineNetwork { xml: xml.clone() },
+        Step::StartNetwork { name: name.clone() },
+    ];
+    if autostart {
+        steps.push(Step::AutostartNetwork { name, on: true });
+    }
+    Change {
+        action: Action::Create,
+        summary: summary(&xml),
+        reason: reason_to_create(planner.entry(&resource.address)),
+        after_xml: Some(xml.clone()),
+        steps,
+        ..Change::unchanged(
+            resource.address.clone(),
+            Some(planner.applied(resource, Some(uuid), &xml)),
+        )
+    }
+}
+
+fn update(
+    planner: &Planner<'_>,
+    resource: &Resource,
+    live: &ObservedNetwork,
+    autostart: bool,
+) -> Change {
+    let entry = planner.entry(&resource.address);
+    let wanted = with_uuid(&resource.xml, live.uuid);
+    let mut last = last_trees(entry);
+    last.extend(outdated_choices(&live.xml, &wanted));
+    let merge = |live: &Element| {
+        let mut merged = merge(&last, live, &wanted);
+        merged.differences = table::taken_apart(table::NETWORK, merged.differences);
+        merged
+    };
+    let merged = merge(&live.xml);
+    // What runs is compared for itself: someone may have changed one side only, and a run may have died in between.
+    let running = live.live_xml.as_ref().and_then(|running| {
+        let mut merged = merge(running);
+        merged.differences.retain(updates::is_running);
+        (!merged.differences.is_empty()).then_some((running, merged))
+    });
+    let name = resource.name.clone();
+    let running_xml = live.live_xml.as_ref().unwrap_or(&live.xml);
+    let bridge = own_bridge(running_xml);
+    let users = updates::running_users(planner.observed, &name, bridge);
+    // A restart that was broken off may have left guests unplugged, which does not show in the network.
+    let parking = planner.observed.networks.get(&parking_name(&name));
+    let way = match &running {
+        _ if live.active && parking.is_some() => Some(Way::Restart),
+        Some((running, merged)) => Some(updates::way(
+            &name,
+            running,
+            &merged.target,
+            &merged.differences,
+            &users,
+        )),
+        None => None,
+    };
+    let mut change = Change::unchanged(
+        resource.address.clone(),
+        Some(planner.applied(resource, Some(live.uuid), &wanted)),
+    );
+    let running_differences = running.as_ref().map_or(&[][..], |(_, m)| &m.differences);
+    if let Some(way) = &way {
+        change.notes = updates::notes(way, running_differences, &users);
+        change.notes.extend(updates::lost_bridge(
+            planner.observed,
+            running_differences,
+            bridge,
+        ));
+    }
+    let class = match &way {
+        Some(Way::Restart) => Disruption::Relink,
+        Some(Way::InPlace(_) | Way::RestartUnnoticed(_)) | None => Disruption::Live,
+    };
+    let mut steps = Vec::new();
+    let redefine = Step::DefineNetwork {
+        xml: merged.target.clone(),
+    };
+    match way {
+        // What could be changed in place comes along with the restart.
+        Some(Way::Restart | Way::RestartUnnoticed(_)) => steps.push(Step::RestartNetwork {
+            name: name.clone(),
+            xml: merged.target.clone(),
+        }),
+        Some(Way::InPlace(updates)) => {
+            if merged.is_change() {
+                steps.push(redefine.clone());
+            }
+            steps.extend(updates);
+        }
+        None if merged.is_change() => steps.push(redefine.clone()),
+        None => {}
+    }
+    let differences = match &running {
+        Some((_, running)) if !merged.is_change() => &running.differences,
+        _ => &merged.differences,
+    };
+    if merged.is_change() || running.is_some() {
+        // Where no single one costs as much, it is all of them together that do.
+        let says_why = differences.iter().any(|d| updates::class(d) >= class);
+        change.attributes = label::attributes(differences, |difference| match says_why {
+            true => updates::class(difference).min(class),
+            false => class,
+        });
+    }
+    if !live.active {
+        change.attributes.push(switched("active", true));
+        steps.push(Step::StartNetwork { name: name.clone() });
+    }
+    if live.autostart != autostart {
+        change.attributes.push(switched("autostart", autostart));
+        steps.push(Step::AutostartNetwork {
+            name,
+            on: autostart,
+        });
+    }
+    if steps.is_empty() {
+        return change;
+    }
+    let has_changed = merged.is_change();
+    // Marks are no reason for a change, but go along with one.
+    if !has_changed && !merged.differences.is_empty() {
+        steps.insert(0, redefine);
+    }
+    change.action = Action::Update;
+    change.disruption = Some(class);
+    change.reason = match (parking, reason(entry, differences)) {
+        (Some(_), None) => Some(Reason::Unfinished),
+        (_, reason) => reason,
+    };
+    change.before_xml = Some(live.xml.clone());
+    change.after_xml = Some(match has_changed {
+        true => merged.target,
+        false => live.xml.clone(),
+    });
+    change.steps = steps;
+    change
+}
+
+/// What is live and what the definition rules out by not having it: put among the trees that were applied last, it goes.
+/// That is the way out of a network that is to be isolated, and what libvirt chose for a bridge of its own where the
+/// definition now wants the host's.
+fn outdated_choices(live: &Element, wanted: &Element) -> Option<Element> {
+    let mut outdated = Element::new("network");
+    if wanted.child("forward").is_none() {
+        outdated.children.extend(live.child("forward").cloned());
+    }
+    if wanted.attribute_at("forward", "mode") == Some("bridge") {
+        outdated.children.extend(live.child("mac").cloned());
+        let bridge = outdated.child_or_insert("bridge");
+        for attribute in ["stp", "delay"] {
+            if let Some(value) = live.attribute_at("bridge", attribute) {
+                bridge.set_attribute(attribute, value);
+            }
+        }
+    }
+    (!outdated.children.is_empty()).then_some(outdated)
+}
+
+fn removal(name: &str) -> Vec<Step> {
+    vec![
+        Step::StopNetwork {
+            name: name.to_owned(),
+        },
+        Step::UndefineNetwork {
+            name: name.to_owned(),
+        },
+    ]
+}
+
+pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Change {
+    let Some((name, live)) = planner.owned(entry, &planner.observed.networks) else {
+        return Change::forgotten(address.clone());
+    };
+    Change {
+        action: Action::Delete,
+        summary: summary(&live.xml),
+        before_xml: Some(live.xml.clone()),
+        steps: removal(name),
+        ..Change::unchanged(address.clone(), None)
+    }
+}
+
+/// One line: `192.168.155.1/24, nat, shop.test`.
+fn summary(xml: &Element) -> String {
+    let xml = schema::canonical(xml);
+    let addresses = xml.children_named("ip").filter_map(|ip| {
+        let address = ip.attribute("address")?;
+        Some(match ip.attribute("prefix") {
+            Some(prefix) => format!("{address}/{prefix}"),
+            None => address.to_owned(),
+        })
+    });
+    let mode = match xml.child("forward") {
+        Some(forward) => forward.attribute("mode").unwrap_or("nat").to_owned(),
+        None => "isolated".to_owned(),
+    };
+    let domain = xml.attribute_at("domain", "name").map(str::to_owned);
+    addresses
+        .chain([mode])
+        .chain(domain)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bridge_of_the_host_has_none_of_libvirts_settings() {
+        let live = "<network><forward mode='nat'/><bridge name='virbr0' stp='on' delay='0'/><mac address='52:54:00:00:00:01'/></network>";
+        let wanted = "<network><forward mode='bridge'/><bridge name='br0'/></network>";
+        let (live, wanted) = (
+            Element::parse(live).unwrap(),
+            Element::parse(wanted).unwrap(),
+        );
+        let last: Vec<Element> = outdated_choices(&live, &wanted).into_iter().collect();
+        assert_eq!(merge(&last, &live, &wanted).target, wanted);
+        assert_eq!(outdated_choices(&wanted, &live), None);
+    }
+
+    #[test]
+    fn an_isolated_network_has_no_way_out() {
+        let live =
+            Element::parse("<network><forward mode='nat'/><ip address='10.0.0.1'/></network>")
+                .unwrap();
+        let wanted = Element::parse("<network><ip address='10.0.0.1'/></network>").unwrap();
+        let last: Vec<Element> = outdated_choices(&live, &wanted).into_iter().collect();
+        assert_eq!(merge(&last, &live, &wanted).target, wanted);
+    }
+}

@@ -1,0 +1,158 @@
+//! Spares comparing what is still as it was when there was nothing to do.
+//!
+//! A plan for a resource follows from the resource, the state's entry and the object alone. So where there was nothing to do for
+//! a network, volume or guest, and none of the three has changed since, there is nothing to do: prints of all three together are
+//! kept ([`Seen`]), and what has such a print is not compared.
+
+use std::collections::HashSet;
+
+use super::{Change, Plan};
+use crate::desired::{Desired, Detail, Resource};
+use crate::libvirt::observed::{Observed, ObservedGuest, ObservedNetwork, ObservedVolume};
+use crate::state::seen::{Seen, SeenVolume};
+use crate::state::{Entry, State, Status};
+use crate::xml::document::{Document, print};
+
+/// The print of a resource with all that its plan depends on; `None` where it is to be looked at closely in any case.
+pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) -> Option<u64> {
+    let entry = state.resources.get(&resource.address)?;
+    let Resource {
+        address,
+        name,
+        xml,
+        depends_on,
+        lifecycle,
+        span: _,
+        detail,
+    } = resource;
+    let ours = (address, name, xml.print(), depends_on, lifecycle, entry);
+    match detail {
+        Detail::Network { uuid, autostart } => {
+            let live = observed.networks.get(name)?;
+            let ObservedNetwork {
+                uuid: has,
+                active,
+                autostart: starts,
+                persistent,
+                xml,
+                live_xml,
+            } = live;
+            let live = (
+                has,
+                active,
+                starts,
+                persistent,
+                both(xml, live_xml.as_ref()),
+            );
+            Some(print(&(ours, uuid, autostart, live)))
+        }
+        Detail::Volume { pool, keep, image } => {
+            // A pool that is not active shows none of its volumes, and what is known of it then is not its file.
+            let live = observed.volumes.get(&(pool.clone(), name.clone()))?;
+            let ObservedVolume {
+                path,
+                stamp: _,
+                xml,
+            } = live;
+            Some(print(&(ours, pool, keep, image, path, xml.print())))
+        }
+        Detail::Guest {
+            uuid,
+            autostart,
+            running,
+            shutdown_timeout,
+            on_change,
+            chosen,
+            summary: _,
+            install: None,
+        } => {
+            let live = observed.guests.get(name)?;
+            let ObservedGuest {
+                uuid: has,
+                power,
+                autostart: starts,
+                persistent,
+                install: None,
+                xml,
+                live_xml,
+            } = live
+            else {
+                return None;
+            };
+            let wish = (
+                uuid,
+                autostart,
+                running,
+                shutdown_timeout,
+                on_change,
+                chosen,
+            );
+            let live = (has, power, starts, persistent, both(xml, live_xml.as_ref()));
+            Some(print(&(ours, wish, live)))
+        }
+        // There are few of these, and more is looked at than they themselves.
+        Detail::Pool { .. } | Detail::Image { .. } | Detail::Guest { .. } => None,
+    }
+}
+
+fn both(xml: &Document, live: Option<&Document>) -> (u64, Option<u64>) {
+    (xml.print(), live.map(Document::print))
+}
+
+/// What is to be kept of a look: the prints of what there was nothing to do for, and of the texts that were read for it.
+pub fn seen(desired: &Desired, observed: &Observed, state: &State, plan: &Plan) -> Seen {
+    let mut prints = HashSet::new();
+    for resource in desired.resources.values() {
+        let change = plan.changes.get(&resource.address);
+        let entry = state.resources.get(&resource.address);
+        if change.is_some_and(|change| is_nothing(change, entry)) {
+            prints.extend(print_of(resource, observed, state));
+            prints.insert(resource.xml.print());
+        }
+    }
+    let networks = observed.networks.values();
+    prints.extend(networks.flat_map(|network| texts(&network.xml, network.live_xml.as_ref())));
+    // That a guest has no installer in its definition is told by that it was seen.
+    let guests = observed
+        .guests
+        .values()
+        .filter(|guest| guest.install.is_none());
+    prints.extend(guests.flat_map(|guest| texts(&guest.xml, guest.live_xml.as_ref())));
+    let mut seen = Seen {
+        prints,
+        ..Seen::default()
+    };
+    for ((pool, name), volume) in &observed.volumes {
+        if let Some(stamp) = volume.stamp {
+            let volume = SeenVolume {
+                stamp,
+                xml: volume.xml.tree().to_string(),
+            };
+            let pool = seen.volumes.entry(pool.clone()).or_default();
+            pool.insert(name.clone(), volume);
+        }
+    }
+    seen
+}
+
+fn texts(xml: &Document, live: Option<&Document>) -> impl Iterator<Item = u64> {
+    [Some(xml.print()), live.map(Document::print)]
+        .into_iter()
+        .flatten()
+}
+
+/// Whether a change is none: nothing is done or said, and the state has nothing to learn but how libvirt spells what was
+/// applied, `pc-q35-7.2` for `q35`.
+fn is_nothing(change: &Change, entry: Option<&Entry>) -> bool {
+    let but_spelling = |entry: &Entry| Entry {
+        applied: None,
+        ..entry.clone()
+    };
+    let entry = entry.map(but_spelling);
+    let change = Change {
+        entry: change.entry.as_ref().map(but_spelling),
+        ..change.clone()
+    };
+    let settled = entry.as_ref().is_some_and(|e| e.status == Status::Applied);
+    settled && change == Change::unchanged(change.address.clone(), entry)
+}

@@ -1,0 +1,506 @@
+//! The steps a plan is made of. Each holds all that it needs: execution decides nothing.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::install::os::Os;
+use crate::lab::model::install::Location;
+use crate::size::size;
+use crate::xml::tree::Element;
+
+/// One thing that a hypervisor is told to do. All names are libvirt's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Defines a network or changes its inactive definition.
+    DefineNetwork {
+        /// The whole definition.
+        xml: Element,
+    },
+    /// Starts a network and plugs in the NICs of guests that ran on while it was stopped; one that is active is fine.
+    StartNetwork {
+        /// Its name.
+        name: String,
+    },
+    /// Stops a network; one that is inactive or gone is fine.
+    StopNetwork {
+        /// Its name.
+        name: String,
+    },
+    /// Removes a network's definition; one that is gone is fine.
+    UndefineNetwork {
+        /// Its name.
+        name: String,
+    },
+    /// Says whether a network starts with the host.
+    AutostartNetwork {
+        /// Its name.
+        name: String,
+        /// Whether it does.
+        on: bool,
+    },
+    /// Changes one entry of a running network in place (`virNetworkUpdate`); its definition stays as it is.
+    UpdateNetwork {
+        /// Its name.
+        name: String,
+        /// What is done with the entry.
+        verb: UpdateVerb,
+        /// The part of the definition it is in.
+        section: NetworkSection,
+        /// Index of the parent element, for entries in one of several `<ip>`; -1 lets libvirt find it.
+        parent: i32,
+        /// The entry.
+        xml: Element,
+    },
+    /// Stops a network, gives it a new definition, starts it, and plugs the NICs of running guests on it in again.
+    RestartNetwork {
+        /// Its name.
+        name: String,
+        /// The whole new definition.
+        xml: Element,
+    },
+    /// Defines a pool or changes its inactive definition.
+    DefinePool {
+        /// The whole definition.
+        xml: Element,
+    },
+    /// Starts a pool and, where its directory is not there, makes that first; an active pool is fine.
+    StartPool {
+        /// Its name.
+        name: String,
+    },
+    /// Stops a pool; one that is inactive or gone is fine.
+    StopPool {
+        /// Its name.
+        name: String,
+    },
+    /// Removes a pool's directory if it is empty; the pool must be inactive.
+    DeletePoolDirectory {
+        /// The pool's name.
+        name: String,
+    },
+    /// Removes a pool's definition; one that is gone is fine.
+    UndefinePool {
+        /// Its name.
+        name: String,
+    },
+    /// Says whether a pool starts with the host.
+    AutostartPool {
+        /// Its name.
+        name: String,
+        /// Whether it does.
+        on: bool,
+    },
+    /// Makes a volume.
+    CreateVolume {
+        /// The pool's name.
+        pool: String,
+        /// The whole definition.
+        xml: Element,
+    },
+    /// Fills a volume that was just made, by stream; on failure the volume is deleted again.
+    UploadVolume {
+        /// The pool's name.
+        pool: String,
+        /// The volume's name.
+        name: String,
+        /// What it is filled with.
+        content: Content,
+    },
+    /// Gives a volume a larger capacity, through the guest that runs on it if there is one.
+    GrowVolume {
+        /// The pool's name.
+        pool: String,
+        /// The volume's name.
+        name: String,
+        /// The new capacity in bytes.
+        capacity: u64,
+        /// The guest that is to be asked (`blockResize`) and the disk's device name; `None` where no guest runs on it.
+        guest: Option<(String, String)>,
+    },
+    /// Deletes a volume and its data; one that is gone is fine.
+    DeleteVolume {
+        /// The pool's name.
+        pool: String,
+        /// The volume's name.
+        name: String,
+    },
+    /// Defines a guest or changes its inactive definition.
+    DefineGuest {
+        /// The whole definition.
+        xml: Element,
+    },
+    /// Gives a guest that is off another name; its UUID and all that is its stay.
+    RenameGuest {
+        /// Its name.
+        from: String,
+        /// The name that it is to have.
+        to: String,
+    },
+    /// Starts a guest; one that runs is fine, one that is paused goes on.
+    StartGuest {
+        /// Its name.
+        name: String,
+    },
+    /// Asks a guest to shut down, waits, and in the end stops it by force; one that is off or gone is fine.
+    ShutdownGuest {
+        /// Its name.
+        name: String,
+        /// Seconds to wait before force.
+        timeout: u64,
+    },
+    /// Puts what an installer is booted from into volumes, in place of those that are there.
+    StageInstall {
+        /// What.
+        stage: Box<Stage>,
+    },
+    /// Waits until an installer has ended, which switches its guest off. It is an error if the installer did not say that
+    /// it was done, or if it takes too long; the guest is then left as it is. May be broken off, and begun again.
+    AwaitInstall {
+        /// The guest's name.
+        name: String,
+        /// The pool that has the log.
+        pool: String,
+        /// What the installer prints when all is done; `None` takes a guest that powered itself off for done.
+        done: Option<String>,
+        /// Seconds to wait.
+        timeout: u64,
+    },
+    /// Takes out of a guest's definition what was there for its install, and puts in what is wanted.
+    SettleGuest {
+        /// The definition during the install.
+        install: Element,
+        /// The definition that is wanted.
+        wanted: Element,
+    },
+    /// Removes a guest's definition with its NVRAM, managed save, snapshot and checkpoint metadata and TPM state;
+    /// one that is gone is fine. The guest must be off.
+    UndefineGuest {
+        /// Its name.
+        name: String,
+        /// Its UUID: a guest of that name with another UUID is left alone, and that is an error.
+        uuid: Uuid,
+    },
+    /// Gives a running guest more or less memory, within its maximum; its definition stays as it is.
+    SetMemory {
+        /// Its name.
+        guest: String,
+        /// How much, in KiB.
+        kib: u64,
+    },
+    /// Gives a running guest more processors, within its maximum; its definition stays as it is.
+    SetVcpus {
+        /// Its name.
+        guest: String,
+        /// How many it has then.
+        count: u32,
+    },
+    /// Changes a device of a running guest; its definition stays as it is.
+    UpdateDevice {
+        /// The guest's name.
+        guest: String,
+        /// The whole device, as it is to be.
+        xml: Element,
+    },
+    /// Plugs a device into a running guest, where it has been defined already; one that is there is fine.
+    AttachDevice {
+        /// The guest's name.
+        guest: String,
+        /// The device.
+        xml: Element,
+    },
+    /// Asks a running guest to let go of a device, and waits until it has; one that is not there is fine. It is an error if the
+    /// guest does not answer: the device stays until it does, or until it restarts.
+    DetachDevice {
+        /// The guest's name.
+        guest: String,
+        /// The device as it is there.
+        xml: Element,
+        /// Seconds to wait.
+        timeout: u64,
+    },
+    /// Changes what a running guest is labelled with; its definition stays as it is.
+    SetMetadata {
+        /// The guest's name.
+        guest: String,
+        /// Which part.
+        part: MetadataPart,
+        /// What it is to be; `None` removes it.
+        value: Option<String>,
+    },
+    /// Says whether a guest starts with the host.
+    AutostartGuest {
+        /// Its name.
+        name: String,
+        /// Whether it does.
+        on: bool,
+    },
+}
+
+/// What a guest is labelled with. <https://libvirt.org/html/libvirt-libvirt-domain.html#virDomainMetadataType>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetadataPart {
+    /// `<title>`
+    Title,
+    /// `<description>`
+    Description,
+    /// An element of `<metadata>`.
+    Element {
+        /// Its prefix.
+        key: String,
+        /// Its namespace.
+        uri: String,
+    },
+}
+
+/// What a volume is filled with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A local file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// What it must hash to, in lower-case hex; checked while it is read.
+        sha256: Option<String>,
+    },
+    /// These bytes.
+    Bytes(Arc<[u8]>),
+}
+
+/// Volumes that an installer is booted from, and its console's log. They are there as long as the install goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// The pool's name. It has a directory, since kernel and initrd are given by path.
+    pub pool: String,
+    /// The guest's name, which the volumes' names begin with.
+    pub guest: String,
+    /// Where kernel and initrd come from.
+    pub location: Location,
+    /// The name in libvirt of the location's pool, where it is a volume.
+    pub location_pool: Option<String>,
+    /// What is installed, which tells where the two are on their medium.
+    pub os: Os,
+    /// The architecture, where the medium has several.
+    pub arch: String,
+    /// Files that are put into the initrd: name and text.
+    pub inject: Vec<(String, String)>,
+    /// A volume labelled `CIDATA`, where the installer looks for one.
+    pub seed: Option<Arc<[u8]>>,
+}
+
+/// The parts of a [`Stage`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StagePart {
+    /// The installer's kernel.
+    Kernel,
+    /// Its initrd.
+    Initrd,
+    /// Its seed.
+    Seed,
+    /// What it prints to the serial console.
+    Log,
+}
+
+impl StagePart {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Kernel, Self::Initrd, Self::Seed, Self::Log];
+
+    /// The volume's name for a guest.
+    pub fn volume(self, guest: &str) -> String {
+        let part = match self {
+            StagePart::Kernel => "kernel",
+            StagePart::Initrd => "initrd",
+            StagePart::Seed => "seed",
+            StagePart::Log => "log",
+        };
+        format!("{guest}.install.{part}")
+    }
+}
+
+/// What `virNetworkUpdate` does with an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UpdateVerb {
+    /// Puts it at the end.
+    Add,
+    /// Takes it out.
+    Delete,
+    /// Replaces the one that it matches.
+    Modify,
+}
+
+/// The parts of a network that `virNetworkUpdate` knows. <https://libvirt.org/html/libvirt-libvirt-network.html#virNetworkUpdateSection>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkSection {
+    /// `<ip><dhcp><host>`
+    IpDhcpHost,
+    /// `<ip><dhcp><range>`
+    IpDhcpRange,
+    /// `<dns><host>`
+    DnsHost,
+    /// `<dns><txt>`
+    DnsTxt,
+    /// `<dns><srv>`
+    DnsSrv,
+    /// `<portgroup>`
+    Portgroup,
+    /// `<forward><interface>`
+    ForwardInterface,
+}
+
+impl NetworkSection {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::IpDhcpHost,
+        Self::IpDhcpRange,
+        Self::DnsHost,
+        Self::DnsTxt,
+        Self::DnsSrv,
+        Self::Portgroup,
+        Self::ForwardInterface,
+    ];
+
+    /// Where its entries are in a network's XML.
+    pub const fn path(self) -> &'static str {
+        match self {
+            NetworkSection::IpDhcpHost => "network/ip/dhcp/host",
+            NetworkSection::IpDhcpRange => "network/ip/dhcp/range",
+            NetworkSection::DnsHost => "network/dns/host",
+            NetworkSection::DnsTxt => "network/dns/txt",
+            NetworkSection::DnsSrv => "network/dns/srv",
+            NetworkSection::Portgroup => "network/portgroup",
+            NetworkSection::ForwardInterface => "network/forward/interface",
+        }
+    }
+
+    /// Whether libvirt can replace an entry without taking it out first.
+    pub const fn modifies(self) -> bool {
+        match self {
+            NetworkSection::IpDhcpHost | NetworkSection::Portgroup => true,
+            NetworkSection::IpDhcpRange
+            | NetworkSection::DnsHost
+            | NetworkSection::DnsTxt
+            | NetworkSection::DnsSrv
+            | NetworkSection::ForwardInterface => false,
+        }
+    }
+}
+
+impl Step {
+    /// A few words for progress and for "failed to …": `start network front`.
+    pub fn describe(&self) -> String {
+        let name_of = |xml: &Element| xml.text_at("name").unwrap_or("?").to_owned();
+        match self {
+            Step::DefineNetwork { xml } => format!("define network {}", name_of(xml)),
+            Step::StartNetwork { name } => format!("start network {name}"),
+            Step::StopNetwork { name } => format!("stop network {name}"),
+            Step::UndefineNetwork { name } => format!("undefine network {name}"),
+            Step::AutostartNetwork { name, on } => autostart("network", name, *on),
+            Step::UpdateNetwork {
+                name,
+                verb,
+                section,
+                xml,
+                ..
+            } => update(name, *verb, *section, xml),
+            Step::RestartNetwork { name, .. } => format!("restart network {name}"),
+            Step::DefinePool { xml } => format!("define pool {}", name_of(xml)),
+            Step::StartPool { name } => format!("start pool {name}"),
+            Step::StopPool { name } => format!("stop pool {name}"),
+            Step::DeletePoolDirectory { name } => format!("remove the directory of pool {name}"),
+            Step::UndefinePool { name } => format!("undefine pool {name}"),
+            Step::AutostartPool { name, on } => autostart("pool", name, *on),
+            Step::CreateVolume { pool, xml } => {
+                format!("create volume {} in pool {pool}", name_of(xml))
+            }
+            Step::UploadVolume { pool, name, .. } => {
+                format!("upload volume {name} into pool {pool}")
+            }
+            Step::GrowVolume { name, .. } => format!("grow volume {name}"),
+            Step::DeleteVolume { pool, name } => format!("delete volume {name} of pool {pool}"),
+            Step::DefineGuest { xml } => format!("define guest {}", name_of(xml)),
+            Step::RenameGuest { from, to } => format!("rename guest {from} to {to}"),
+            Step::StartGuest { name } => format!("start guest {name}"),
+            Step::ShutdownGuest { name, .. } => format!("shut down guest {name}"),
+            Step::StageInstall { stage } => format!("fetch the installer of guest {}", stage.guest),
+            Step::AwaitInstall { name, .. } => format!("wait for the install of guest {name}"),
+            Step::SettleGuest { wanted, .. } => {
+                format!("take the installer out of guest {}", name_of(wanted))
+            }
+            Step::UndefineGuest { name, .. } => format!("undefine guest {name}"),
+            Step::SetMemory { guest, kib } => {
+                let memory = size(kib.saturating_mul(1024));
+                format!("set the memory of running guest {guest} to {memory}")
+            }
+            Step::SetVcpus { guest, count } => {
+                format!("set the vcpus of running guest {guest} to {count}")
+            }
+            Step::UpdateDevice { guest, xml } => {
+                format!("update {} of running guest {guest}", device(xml))
+            }
+            Step::AttachDevice { guest, xml } => {
+                format!("plug {} into running guest {guest}", device(xml))
+            }
+            Step::DetachDevice { guest, xml, .. } => {
+                format!("unplug {} from running guest {guest}", device(xml))
+            }
+            Step::SetMetadata { guest, part, .. } => {
+                let part = match part {
+                    MetadataPart::Title => "title",
+                    MetadataPart::Description => "description",
+                    MetadataPart::Element { key, .. } => key,
+                };
+                format!("set the {part} of running guest {guest}")
+            }
+            Step::AutostartGuest { name, on } => autostart("guest", name, *on),
+        }
+    }
+}
+
+/// `add DHCP host web1 to network front`
+fn update(network: &str, verb: UpdateVerb, section: NetworkSection, xml: &Element) -> String {
+    let (verb, preposition) = match verb {
+        UpdateVerb::Add => ("add", "to"),
+        UpdateVerb::Delete => ("delete", "from"),
+        UpdateVerb::Modify => ("modify", "in"),
+    };
+    let entry = match section {
+        NetworkSection::IpDhcpHost => "DHCP host",
+        NetworkSection::IpDhcpRange => "DHCP range",
+        NetworkSection::DnsHost => "DNS host",
+        NetworkSection::DnsTxt => "TXT record",
+        NetworkSection::DnsSrv => "SRV record",
+        NetworkSection::Portgroup => "port group",
+        NetworkSection::ForwardInterface => "interface",
+    };
+    let name = ["name", "ip", "start", "service", "dev"]
+        .into_iter()
+        .find_map(|key| xml.attribute(key))
+        .unwrap_or_default();
+    format!("{verb} {entry} {name} {preposition} network {network}")
+}
+
+/// `disk data`, by the name in the definition where it has one.
+fn device(xml: &Element) -> String {
+    let alias = xml.attribute_at("alias", "name");
+    let name = alias
+        .and_then(|alias| alias.strip_prefix("ua-"))
+        .or_else(|| xml.attribute_at("mac", "address"))
+        .or_else(|| xml.attribute_at("target", "dev"));
+    format!("{} {}", xml.name, name.or(alias).unwrap_or_default())
+}
+
+fn autostart(kind: &str, name: &str, on: bool) -> String {
+    let switch = if on { "on" } else { "off" };
+    format!("turn autostart of {kind} {name} {switch}")
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe())
+    }
+}

@@ -1,0 +1,585 @@
+//! What happens to a pool, an image or a volume.
+
+use uuid::Uuid;
+
+use super::build::{Found, Planner, last_trees, reason, reason_to_create};
+use super::label;
+use super::network::{renamed, switched, with_uuid};
+use super::step::{Content, Step};
+use super::{Action, AttributeChange, Change, Disruption};
+use super::{table, users};
+use crate::address::{Address, Kind};
+use crate::desired::{Detail, Resource};
+use crate::hash::sha256;
+use crate::libvirt::observed::{ObservedPool, ObservedVolume};
+use crate::size::{about, size};
+use crate::state::{Entry, Status};
+use crate::xml::merge::{Difference, Merged, merge};
+use crate::xml::schema;
+use crate::xml::tree::Element;
+
+pub(super) fn pool(
+    planner: &mut Planner<'_>,
+    resource: &Resource,
+    uuid: Uuid,
+    autostart: bool,
+) -> Change {
+    let pools = &planner.observed.pools;
+    match planner.find(resource, uuid, pools) {
+        Found::Foreign => Change::unchanged(resource.address.clone(), None),
+        Found::Absent => {
+            let uuid = planner.fresh(&resource.address, uuid, pools);
+            create_pool(planner, resource, uuid, autostart)
+        }
+        Found::Ours(live) => update_pool(planner, resource, live, autostart),
+        Found::Renamed(old, live) => {
+            // Only the definition is made anew: the directory and what is in it stay.
+            let mut change = create_pool(planner, resource, live.uuid, autostart);
+            change.action = Action::Replace;
+            change.reason = None;
+            change.disruption = Some(Disruption::Recreate);
+            change.before_xml = Some(live.xml.clone());
+            change.attributes = vec![renamed(&old, &resource.name, Disruption::Recreate)];
+            change.steps.splice(
+                0..0,
+                [
+                    Step::StopPool { name: old.clone() },
+                    Step::UndefinePool { name: old },
+                ],
+            );
+            change
+        }
+    }
+}
+
+fn create_pool(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, autostart: bool) -> Change {
+    let xml = with_uuid(&resource.xml, uuid);
+    let name = resource.name.clone();
+    let mut steps = vec![
+        Step::DefinePool { xml: xml.clone() },
+        Step::StartPool { name: name.clone() },
+    ];
+    if autostart {
+        steps.push(Step::AutostartPool { name, on: true });
+    }
+    Change {
+        action: Action::Create,
+        summary: pool_summary(&xml),
+        reason: reason_to_create(planner.entry(&resource.address)),
+        after_xml: Some(xml.clone()),
+        steps,
+        ..Change::unchanged(
+            resource.address.clone(),
+            Some(planner.applied(resource, Some(uuid), &xml)),
+        )
+    }
+}
+
+fn update_pool(
+    planner: &Planner<'_>,
+    resource: &Resource,
+    live: &ObservedPool,
+    autostart: bool,
+) -> Change {
+    let entry = planner.entry(&resource.address);
+    let wanted = with_uuid(&resource.xml, live.uuid);
+    let merged = merge_lasting(entry, &live.xml, &wanted);
+    let name = resource.name.clone();
+    let mut steps = Vec::new();
+    let mut attributes = Vec::new();
+    let redefined = merged.is_change();
+    let held_by = users::running_on(planner.observed, &name, live);
+    // An active pool keeps its old definition until it is started again. A directory's files can be open meanwhile; of others
+    // the stop takes away what guests run on, or fails since they do.
+    let stops = redefined && live.active && (is_directory(&live.xml) || held_by.is_empty());
+    let waits = redefined && live.active && !stops;
+    if redefined {
+        if stops {
+            steps.push(Step::StopPool { name: name.clone() });
+        }
+        // The directory that we made does not stay behind; one that someone else moved the pool to is not ours.
+        let last = last_trees(entry);
+        let path = |xml: &Element| xml.text_at("target/path").map(str::to_owned);
+        let is_where_applied = last.first().and_then(path) == path(&live.xml);
+        let moves = path(&merged.target) != path(&live.xml);
+        if moves && is_where_applied && entry.is_some_and(|entry| entry.made_directory) {
+            steps.push(Step::DeletePoolDirectory { name: name.clone() });
+        }
+        steps.push(Step::DefinePool {
+            xml: merged.target.clone(),
+        });
+        attributes = label::attributes(&merged.differences, pool_class);
+    }
+    if stops || !live.active {
+        steps.push(Step::StartPool { name: name.clone() });
+    }
+    if !live.active {
+        attributes.push(switched("active", true));
+    }
+    if live.autostart != autostart {
+        attributes.push(switched("autostart", autostart));
+        steps.push(Step::AutostartPool {
+            name,
+            on: autostart,
+        });
+    }
+    let record = planner.applied(resource, Some(live.uuid), &wanted);
+    let mut change = Change::unchanged(resource.address.clone(), Some(record));
+    if !steps.is_empty() {
+        change.action = Action::Update;
+        change.disruption = Some(Disruption::Live);
+        change.reason = reason(entry, &merged.differences);
+        change.attributes = attributes;
+        if waits {
+            let guests = Vec::from_iter(held_by).join(", ");
+            change.notes = vec![format!(
+                "comes into force when the pool is started again: {guests} cannot be without it"
+            )];
+        }
+        change.before_xml = Some(live.xml.clone());
+        change.after_xml = Some(if redefined {
+            merged.target
+        } else {
+            live.xml.clone()
+        });
+        change.steps = steps;
+    }
+    change
+}
+
+fn pool_class(difference: &Difference) -> Disruption {
+    table::row(table::POOL, &difference.path).map_or(Disruption::Live, |row| row.class)
+}
+
+fn is_directory(pool: &Element) -> bool {
+    pool.attribute("type") == Some("dir")
+}
+
+pub(super) fn delete_pool(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Change {
+    let Some((name, live)) = planner.owned(entry, &planner.observed.pools) else {
+        return Change::forgotten(address.clone());
+    };
+    let name = || name.to_owned();
+    let mut steps = vec![Step::StopPool { name: name() }];
+    if entry.made_directory {
+        steps.push(Step::DeletePoolDirectory { name: name() });
+    }
+    steps.push(Step::UndefinePool { name: name() });
+    Change {
+        action: Action::Delete,
+        summary: pool_summary(&live.xml),
+        before_xml: Some(live.xml.clone()),
+        steps,
+        ..Change::unchanged(address.clone(), None)
+    }
+}
+
+fn pool_summary(xml: &Element) -> String {
+    let kind = xml.attribute("type").unwrap_or_default();
+    match xml.text_at("target/path") {
+        Some(path) => format!("{kind} {path}"),
+        None => kind.to_owned(),
+    }
+}
+
+/// What an image is filled with, and what a guest was installed with, for the state to compare.
+pub(super) fn content(detail: &Detail) -> Option<String> {
+    match detail {
+        Detail::Image {
+            content: Content::File {
+                sha256: Some(hash), ..
+            },
+            ..
+        } => Some(format!("sha256:{hash}")),
+        Detail::Image {
+            content: Content::Bytes(bytes),
+            ..
+        } => Some(format!("sha256:{}", sha256(bytes))),
+        Detail::Image { size, .. } => Some(format!("size:{size}")),
+        Detail::Guest { install, .. } => install.as_ref().map(|install| install.answers.clone()),
+        Detail::Network { .. } | Detail::Pool { .. } | Detail::Volume { .. } => None,
+    }
+}
+
+/// A content as it is told: `2 GiB`, or the beginning of the hash.
+fn told(content: &str) -> String {
+    let bytes = content.strip_prefix("size:").and_then(|n| n.parse().ok());
+    bytes.map_or_else(|| content.chars().take(19).collect(), size)
+}
+
+pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
+    let Detail::Image {
+        pool,
+        content,
+        size,
+    } = &resource.detail
+    else {
+        return Change::unchanged(resource.address.clone(), None);
+    };
+    let entry = planner.entry(&resource.address);
+    let record = planner.applied(resource, None, &resource.xml);
+    let mut steps = vec![
+        Step::CreateVolume {
+            pool: pool.clone(),
+            xml: resource.xml.clone(),
+        },
+        Step::UploadVolume {
+            pool: pool.clone(),
+            name: resource.name.clone(),
+            content: content.clone(),
+        },
+    ];
+    let summary = match content {
+        Content::File { path, .. } => {
+            // The whole path would tell more, and make lines as long as it is; the definition has it.
+            let file = path.file_name().unwrap_or(path.as_os_str());
+            format!("{} from {}", about(*size), file.display())
+        }
+        Content::Bytes(_) => "seed for cloud-init".to_owned(),
+    };
+    let moved = entry.and_then(|entry| Some((entry, left_behind(planner, entry, resource, pool)?)));
+    if let Some((entry, old)) = moved {
+        return move_volume(planner, resource, entry, old, summary, steps, record);
+    }
+    if let Some(entry) = hidden(planner, resource, pool) {
+        return Change::unchanged(resource.address.clone(), Some(entry));
+    }
+    let Some(live) = volume_of(planner, pool, &resource.name) else {
+        return Change {
+            action: Action::Create,
+            summary,
+            reason: reason_to_create(entry),
+            after_xml: Some(resource.xml.clone()),
+            steps,
+            ..Change::unchanged(resource.address.clone(), Some(record))
+        };
+    };
+    let Some(entry) = entry else {
+        planner.conflict(resource, None);
+        return Change::unchanged(resource.address.clone(), None);
+    };
+    let unfinished = entry.status != Status::Applied;
+    // An imported image has no recorded content: it is taken as it is.
+    let changed = entry
+        .content
+        .as_ref()
+        .is_some_and(|old| Some(old) != record.content.as_ref());
+    if !unfinished && !changed && !planner.replaces(&resource.address) {
+        return Change::unchanged(resource.address.clone(), Some(record));
+    }
+    steps.insert(
+        0,
+        Step::DeleteVolume {
+            pool: pool.clone(),
+            name: resource.name.clone(),
+        },
+    );
+    if changed && resource.lifecycle.prevent_destroy {
+        planner.protected(&resource.address, "replaced", resource.span);
+    }
+    Change {
+        action: Action::Replace,
+        summary,
+        attributes: vec![AttributeChange {
+            name: "source".to_owned(),
+            before: entry.content.as_deref().map(told),
+            after: record.content.as_deref().map(told),
+            disruption: table::CONTENT.class,
+            note: unfinished.then(|| "an upload was not finished".to_owned()),
+            cause: None,
+            last: None,
+        }],
+        disruption: Some(table::CONTENT.class),
+        reason: super::build::reason(Some(entry), &[]),
+        before_xml: Some(live.xml.clone()),
+        after_xml: Some(resource.xml.clone()),
+        steps,
+        ..Change::unchanged(resource.address.clone(), Some(record))
+    }
+}
+
+pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
+    let Detail::Volume { pool, image, .. } = &resource.detail else {
+        return Change::unchanged(resource.address.clone(), None);
+    };
+    let entry = planner.entry(&resource.address);
+    let record = planner.applied(resource, None, &resource.xml);
+    let create = Step::CreateVolume {
+        pool: pool.clone(),
+        xml: resource.xml.clone(),
+    };
+    let summary = volume_summary(&resource.xml, image.as_ref());
+    let moved = entry.and_then(|entry| Some((entry, left_behind(planner, entry, resource, pool)?)));
+    if let Some((entry, old)) = moved {
+        return move_volume(planner, resource, entry, old, summary, vec![create], record);
+    }
+    if let Some(entry) = hidden(planner, resource, pool) {
+        return Change::unchanged(resource.address.clone(), Some(entry));
+    }
+    let Some(live) = volume_of(planner, pool, &resource.name) else {
+        return Change {
+            action: Action::Create,
+            summary,
+            reason: reason_to_create(entry),
+            after_xml: Some(resource.xml.clone()),
+            steps: vec![create],
+            ..Change::unchanged(resource.address.clone(), Some(record))
+        };
+    };
+    if entry.is_none() {
+        planner.conflict(resource, None);
+        return Change::unchanged(resource.address.clone(), None);
+    }
+    let merged = merge_lasting(entry, &live.xml, &resource.xml);
+    let asked_for = planner.replaces(&resource.address);
+    if !merged.is_change() && !asked_for {
+        return Change::unchanged(resource.address.clone(), Some(record));
+    }
+    let (before, after) = (capacity(&live.xml), capacity(&resource.xml));
+    let class = |difference: &Difference| volume_class(difference, before, after);
+    let told = merged.differences.iter();
+    let told = told.filter(|difference| !schema::is_mark(&difference.path));
+    let costs = told.map(class).max().unwrap_or(Disruption::Recreate);
+    let only_grows = !asked_for && costs == Disruption::Live;
+    let mut change = Change {
+        reason: reason(entry, &merged.differences),
+        before_xml: Some(live.xml.clone()),
+        after_xml: Some(merged.target.clone()),
+        ..Change::unchanged(resource.address.clone(), Some(record))
+    };
+    if only_grows {
+        change.action = Action::Update;
+        change.disruption = Some(costs);
+        change.attributes = label::attributes(&merged.differences, class);
+        change.steps = vec![Step::GrowVolume {
+            pool: pool.clone(),
+            name: resource.name.clone(),
+            capacity: after,
+            guest: users::running_disk(planner.observed, (pool, &resource.name), &live.path),
+        }];
+        return change;
+    }
+    if resource.lifecycle.prevent_destroy {
+        planner.protected(&resource.address, "replaced", resource.span);
+    }
+    change.action = Action::Replace;
+    change.summary = summary;
+    change.disruption = Some(Disruption::Recreate);
+    change.data_loss = Some(before);
+    change.attributes = label::attributes(&merged.differences, |_| Disruption::Recreate);
+    change.after_xml = Some(resource.xml.clone());
+    change.steps = vec![
+        Step::DeleteVolume {
+            pool: pool.clone(),
+            name: resource.name.clone(),
+        },
+        create,
+    ];
+    change
+}
+
+/// The volume that was made for a disk which is now to have another, by name or pool; the state would forget it.
+fn left_behind<'a>(
+    planner: &Planner<'a>,
+    entry: &Entry,
+    resource: &Resource,
+    pool: &str,
+) -> Option<&'a ObservedVolume> {
+    let old = entry.pool.as_deref()?;
+    // A pool that only has another name keeps what is in it.
+    let renamed = planner.state.resources.iter().any(|(address, entry)| {
+        let after = planner.changes.get(address).and_then(|c| c.entry.as_ref());
+        address.kind == Kind::Pool
+            && entry.name == old
+            && after.is_some_and(|after| after.name == pool)
+    });
+    (entry.name != resource.name || (old != pool && !renamed))
+        .then(|| volume_of(planner, old, &entry.name))
+        .flatten()
+}
+
+fn move_volume(
+    planner: &mut Planner<'_>,
+    resource: &Resource,
+    entry: &Entry,
+    old: &ObservedVolume,
+    summary: String,
+    mut steps: Vec<Step>,
+    record: Entry,
+) -> Change {
+    if resource.lifecycle.prevent_destroy {
+        planner.protected(&resource.address, "replaced", resource.span);
+    }
+    let before = entry.pool.clone().unwrap_or_default();
+    let after = record.pool.clone().unwrap_or_default();
+    let changed = |name: &str, before: &str, after: &str| {
+        (before != after).then(|| AttributeChange {
+            name: name.to_owned(),
+            before: Some(before.to_owned()),
+            after: Some(after.to_owned()),
+            disruption: Disruption::Recreate,
+            note: None,
+            cause: None,
+            last: None,
+        })
+    };
+    let attributes = changed("pool", &before, &after).into_iter().chain(changed(
+        "name",
+        &entry.name,
+        &resource.name,
+    ));
+    let delete = Step::DeleteVolume {
+        pool: before.clone(),
+        name: entry.name.clone(),
+    };
+    // One that is to be kept stays where it is, and is the user's from now on.
+    if !entry.keep {
+        steps.insert(0, delete);
+    }
+    // An image is a copy of a file that the user has.
+    let is_data = !entry.keep && resource.address.kind != Kind::Image;
+    Change {
+        action: Action::Replace,
+        summary,
+        attributes: attributes.collect(),
+        disruption: Some(Disruption::Recreate),
+        data_loss: is_data.then(|| capacity(&old.xml)),
+        before_xml: Some(old.xml.clone()),
+        after_xml: Some(resource.xml.clone()),
+        steps,
+        ..Change::unchanged(resource.address.clone(), Some(record))
+    }
+}
+
+/// A volume's entry where its pool is not active: what is in it cannot be seen, and is taken to be as recorded. Once the
+/// pool is started, the next look tells.
+fn hidden(planner: &Planner<'_>, resource: &Resource, pool: &str) -> Option<Entry> {
+    let entry = planner.entry(&resource.address)?;
+    let seen = is_active(planner, pool) || entry.status != Status::Applied;
+    (!seen).then(|| entry.clone())
+}
+
+fn is_active(planner: &Planner<'_>, pool: &str) -> bool {
+    planner
+        .observed
+        .pools
+        .get(pool)
+        .is_some_and(|pool| pool.active)
+}
+
+/// Compares a pool or volume with what is wanted, but for what only counts when it is made.
+fn merge_lasting(entry: Option<&Entry>, live: &Element, wanted: &Element) -> Merged {
+    let mut wanted = wanted.clone();
+    forget_passing(&mut wanted);
+    let mut last = last_trees(entry);
+    last.iter_mut().for_each(forget_passing);
+    merge(&last, live, &wanted)
+}
+
+/// Takes out what only counts when a pool's directory or a volume is made.
+pub(super) fn forget_passing(tree: &mut Element) {
+    fn forget(element: &mut Element, path: &str) {
+        element.children.retain_mut(|child| {
+            let path = format!("{path}/{}", child.name);
+            forget(child, &path);
+            !table::PASSING.contains(&path.as_str())
+        });
+    }
+    let root = tree.name.clone();
+    forget(tree, &root);
+}
+
+/// What a difference costs a volume whose capacity is `before` and to be `after`.
+fn volume_class(difference: &Difference, before: u64, after: u64) -> Disruption {
+    match table::row(table::VOLUME, &difference.path) {
+        Some(row) if row.path == table::GROWS.path => match after > before {
+            true => table::GROWS.class,
+            false => table::SHRINKS.class,
+        },
+        Some(row) => row.class,
+        None => Disruption::Recreate,
+    }
+}
+
+pub(super) fn delete_volume(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Change {
+    let pool = entry.pool.clone().unwrap_or_default();
+    let delete = Step::DeleteVolume {
+        pool: pool.clone(),
+        name: entry.name.clone(),
+    };
+    if planner.observed.pools.contains_key(&pool) && !is_active(planner, &pool) {
+        // It cannot be looked at, so what it was made as tells what is lost.
+        let made = last_trees(Some(entry)).pop();
+        return Change {
+            action: Action::Delete,
+            data_loss: match address.kind {
+                Kind::Image => None,
+                Kind::Network | Kind::Pool | Kind::Volume | Kind::Guest => {
+                    Some(made.as_ref().map_or(0, capacity))
+                }
+            },
+            steps: vec![Step::StartPool { name: pool }, delete],
+            ..Change::unchanged(address.clone(), None)
+        };
+    }
+    let Some(live) = volume_of(planner, &pool, &entry.name) else {
+        return Change::forgotten(address.clone());
+    };
+    let lost = match address.kind {
+        // An image is a copy of a file that the user has.
+        Kind::Image => None,
+        Kind::Network | Kind::Pool | Kind::Volume | Kind::Guest => Some(capacity(&live.xml)),
+    };
+    Change {
+        action: Action::Delete,
+        summary: volume_summary(&live.xml, None),
+        data_loss: lost,
+        before_xml: Some(live.xml.clone()),
+        steps: vec![delete],
+        ..Change::unchanged(address.clone(), None)
+    }
+}
+
+fn volume_of<'a>(planner: &Planner<'a>, pool: &str, name: &str) -> Option<&'a ObservedVolume> {
+    planner
+        .observed
+        .volumes
+        .get(&(pool.to_owned(), name.to_owned()))
+}
+
+/// A volume's capacity in bytes.
+fn capacity(xml: &Element) -> u64 {
+    schema::canonical(xml)
+        .text_at("capacity")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
+}
+
+fn volume_summary(xml: &Element, image: Option<&Address>) -> String {
+    let capacity = size(capacity(xml));
+    match image {
+        Some(image) => format!("{capacity} over {}", image.name),
+        None => capacity,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_open_a_volume_is_no_reason_to_lose_it() {
+        let volume = |permissions: &str| {
+            let text = format!(
+                "<volume><capacity>1</capacity><allocation>0</allocation><target>\
+                 <format type='qcow2'/>{permissions}</target></volume>"
+            );
+            let mut volume = Element::parse(&text).unwrap();
+            forget_passing(&mut volume);
+            volume
+        };
+        let ours = volume("<permissions><owner>0</owner><mode>600</mode></permissions>");
+        assert_eq!(ours, volume("<label>a</label>"));
+        assert!(ours.find("target/format").is_some() && ours.find("capacity").is_some());
+    }
+}

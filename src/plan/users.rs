@@ -1,0 +1,274 @@
+//! Who uses what goes: nothing is deleted under a guest, a volume or an image that needs it, whoever's they are.
+
+use std::borrow::Cow;
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::build::Planner;
+use super::checks::{self, own_bridge};
+use super::step::Step;
+use super::{Action, Change, PowerChange, guest};
+use crate::address::Kind;
+use crate::diagnostic::Diagnostic;
+use crate::libvirt::observed::{Observed, ObservedPool};
+use crate::xml::tree::Element;
+
+/// Notes each deletion of something that is in use and stays so.
+pub(super) fn check(planner: &mut Planner<'_>) {
+    let guests = LazyCell::new(|| guests_after(planner));
+    let gone: BTreeSet<(&str, &str)> = planner.changes.values().flat_map(volumes_of).collect();
+    let mut problems = Vec::new();
+    for change in planner.changes.values() {
+        let users: BTreeSet<String> = match change.address.kind {
+            Kind::Network if change.action == Action::Delete => network_users(change, &guests),
+            Kind::Pool if change.action == Action::Delete => pool_users(change, &guests),
+            Kind::Image | Kind::Volume => volumes_of(change)
+                .flat_map(|volume| volume_users(planner, change, volume, &guests, &gone))
+                .collect(),
+            Kind::Network | Kind::Pool | Kind::Guest => continue,
+        };
+        if users.is_empty() {
+            continue;
+        }
+        let what = match change.action {
+            Action::Replace => "replaced",
+            Action::None | Action::Create | Action::Update | Action::Delete | Action::Forget => {
+                "deleted"
+            }
+        };
+        let uses = if users.len() == 1 { "uses" } else { "use" };
+        let users = Vec::from_iter(users).join(", ");
+        problems.push(
+            Diagnostic::error(format!(
+                "{} cannot be {what}: {users} {uses} it",
+                change.address
+            ))
+            .hint(hint_for(change)),
+        );
+    }
+    for problem in problems {
+        planner.problems.push(problem);
+    }
+}
+
+fn hint_for(change: &Change) -> &'static str {
+    match (change.address.kind, change.action) {
+        (Kind::Image, Action::Replace) => {
+            "an image with overlays stays as it is: give the new one another name, and move guests to it one by one"
+        }
+        _ => "take it away from there first",
+    }
+}
+
+/// The volumes that a change deletes, by pool and name.
+pub(super) fn volumes_of(change: &Change) -> impl Iterator<Item = (&str, &str)> {
+    let is_volume = matches!(change.address.kind, Kind::Image | Kind::Volume);
+    let steps = change.steps.iter().filter(move |_| is_volume);
+    steps.filter_map(|step| match step {
+        Step::DeleteVolume { pool, name } => Some((pool.as_str(), name.as_str())),
+        _ => None,
+    })
+}
+
+/// A definition that is in force once the plan is carried out, and whose guest it is.
+struct Definition<'a> {
+    guest: &'a str,
+    /// Whether it is one of the lab's, which are stopped before a volume of theirs is replaced.
+    is_ours: bool,
+    xml: Cow<'a, Element>,
+}
+
+/// What guests are defined as and run with after the plan: of ours the new, of others what they have.
+fn guests_after<'a>(planner: &'a Planner<'_>) -> Vec<Definition<'a>> {
+    let ours = || {
+        let changes = planner.changes.values();
+        changes.filter(|change| change.address.kind == Kind::Guest)
+    };
+    // By name in libvirt, so that a guest which is deleted is not seen as somebody else's.
+    let touched: BTreeMap<&str, &Change> = ours()
+        .filter_map(|change| {
+            let xml = change.before_xml.as_ref()?;
+            Some((xml.text_at("name")?, change))
+        })
+        .collect();
+    let untouched: BTreeSet<&str> = ours()
+        .filter_map(|change| change.entry.as_ref())
+        .map(|entry| entry.name.as_str())
+        .collect();
+    let mut definitions = Vec::new();
+    for (name, guest) in &planner.observed.guests {
+        let change = touched.get(name.as_str());
+        let mut add = |xml: Cow<'a, Element>| {
+            definitions.push(Definition {
+                guest: name,
+                is_ours: untouched.contains(name.as_str()),
+                xml,
+            });
+        };
+        if change.is_none() {
+            add(Cow::Borrowed(&guest.xml));
+        }
+        if let Some(xml) = &guest.live_xml
+            && change.is_none_or(|change| runs_on(change))
+        {
+            // What is unplugged before is no longer in use.
+            add(match change {
+                Some(change) => Cow::Owned(guest::left(xml, &change.steps)),
+                None => Cow::Borrowed(xml),
+            });
+        }
+    }
+    definitions.extend(ours().filter_map(|change| {
+        let xml = change.after_xml.as_ref()?;
+        Some(Definition {
+            guest: xml.text_at("name")?,
+            is_ours: true,
+            xml: Cow::Borrowed(xml),
+        })
+    }));
+    definitions
+}
+
+/// Whether a guest that runs goes on with all that it has.
+fn runs_on(change: &Change) -> bool {
+    let stays = match change.action {
+        Action::None | Action::Update => true,
+        Action::Create | Action::Replace | Action::Delete | Action::Forget => false,
+    };
+    let goes_down = match change.power {
+        Some(PowerChange::Stop | PowerChange::Restart) => true,
+        Some(PowerChange::Start | PowerChange::Resume) | None => false,
+    };
+    stays && !goes_down
+}
+
+fn network_users(change: &Change, guests: &[Definition<'_>]) -> BTreeSet<String> {
+    let Some(xml) = &change.before_xml else {
+        return BTreeSet::new();
+    };
+    let name = xml.text_at("name");
+    let bridge = own_bridge(xml);
+    users_of(guests, |guest| {
+        let nics = guest.xml.child("devices").into_iter();
+        nics.flat_map(|devices| devices.children_named("interface"))
+            .any(|nic| name.is_some_and(|name| hangs_on(nic, name, bridge)))
+    })
+}
+
+/// Whether a NIC is on a network, which it names itself or by its bridge.
+pub(super) fn hangs_on(nic: &Element, network: &str, bridge: Option<&str>) -> bool {
+    match nic.attribute("type") {
+        Some("bridge") => bridge.is_some() && nic.attribute_at("source", "bridge") == bridge,
+        Some(_) | None => nic.attribute_at("source", "network") == Some(network),
+    }
+}
+
+fn pool_users(change: &Change, guests: &[Definition<'_>]) -> BTreeSet<String> {
+    let name = change.before_xml.as_ref().and_then(|x| x.text_at("name"));
+    users_of(guests, |guest| {
+        let mut disks = guest.xml.child("devices").into_iter();
+        name.is_some() && disks.any(|devices| any(devices, &|e| e.attribute("pool") == name))
+    })
+}
+
+/// Who uses a volume that goes. The lab's own guests do not count where it is replaced: they are shut down meanwhile.
+fn volume_users(
+    planner: &Planner<'_>,
+    change: &Change,
+    (pool, name): (&str, &str),
+    guests: &[Definition<'_>],
+    gone: &BTreeSet<(&str, &str)>,
+) -> BTreeSet<String> {
+    let key = (pool.to_owned(), name.to_owned());
+    let path = match planner.observed.volumes.get(&key) {
+        Some(volume) => Some(volume.path.clone()),
+        // In a pool that is not active it cannot be seen, but its place is known.
+        None => {
+            let pool = planner.observed.pools.get(pool);
+            let directory = pool.and_then(|pool| pool.directory());
+            directory.map(|directory| format!("{}/{name}", directory.trim_end_matches('/')))
+        }
+    };
+    let path = path.as_deref().filter(|path| !path.is_empty());
+    // A disk, what a disk is based on or copied to, a kernel, firmware: whatever is there by its path is in use.
+    let is_used = |element: &Element| {
+        let by_path = path.is_some_and(|path| {
+            element.text == path || element.attributes.iter().any(|(_, value)| value == path)
+        });
+        by_path || names_volume(element, pool, name)
+    };
+    let is_stopped = change.action == Action::Replace && change.address.kind == Kind::Volume;
+    let mut users = users_of(guests, |guest| {
+        let parts = ["os", "devices"].into_iter();
+        !(is_stopped && guest.is_ours)
+            && parts
+                .filter_map(|part| guest.xml.child(part))
+                .any(|part| any(part, &is_used))
+    });
+    let overlays = planner.observed.volumes.iter().filter(|(key, volume)| {
+        let goes = gone.contains(&(key.0.as_str(), key.1.as_str()));
+        !goes && path.is_some() && volume.xml.text_at("backingStore/path") == path
+    });
+    users.extend(overlays.map(|((pool, name), _)| format!("volume {pool}/{name}")));
+    users
+}
+
+/// Whether an element is the source of a disk that names a volume by its pool.
+fn names_volume(source: &Element, pool: &str, name: &str) -> bool {
+    source.attribute("pool") == Some(pool) && source.attribute("volume") == Some(name)
+}
+
+/// The running guest that has a volume as a disk, with the disk's device name.
+pub(super) fn running_disk(
+    observed: &Observed,
+    (pool, name): (&str, &str),
+    path: &str,
+) -> Option<(String, String)> {
+    let is_it = |disk: &&Element| {
+        let by_name = disk
+            .child("source")
+            .is_some_and(|s| names_volume(s, pool, name));
+        by_name || checks::source_of(disk) == Some(path)
+    };
+    observed.guests.iter().find_map(|(guest, seen)| {
+        let devices = seen.live_xml.as_ref()?.child("devices")?;
+        let disk = devices.children_named("disk").find(is_it)?;
+        Some((
+            guest.clone(),
+            disk.attribute_at("target", "dev")?.to_owned(),
+        ))
+    })
+}
+
+/// The guests that run on a pool's volumes, by the pool's name or by where it is.
+pub(super) fn running_on(observed: &Observed, name: &str, pool: &ObservedPool) -> BTreeSet<String> {
+    let path = pool
+        .xml
+        .text_at("target/path")
+        .map(|path| path.trim_end_matches('/'));
+    let is_in = |value: &str| {
+        let rest = path.and_then(|path| value.strip_prefix(path));
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    let is_used = |element: &Element| {
+        element.attribute("pool") == Some(name)
+            || element.attributes.iter().any(|(_, value)| is_in(value))
+    };
+    let guests = observed.guests.iter().filter(|(_, guest)| {
+        let devices = guest.live_xml.as_ref().and_then(|xml| xml.child("devices"));
+        devices.is_some_and(|devices| any(devices, &is_used))
+    });
+    guests.map(|(name, _)| format!("guest {name}")).collect()
+}
+
+fn users_of(guests: &[Definition<'_>], uses: impl Fn(&Definition<'_>) -> bool) -> BTreeSet<String> {
+    let users = guests.iter().filter(|guest| uses(guest));
+    users
+        .map(|guest| format!("guest {}", guest.guest))
+        .collect()
+}
+
+/// Whether an element or one below it is such.
+fn any(element: &Element, is_such: &impl Fn(&Element) -> bool) -> bool {
+    is_such(element) || element.children.iter().any(|child| any(child, is_such))
+}

@@ -1,0 +1,159 @@
+//! What a lab owns and what was last applied to it. The values are here, the files in [`store`].
+
+mod document;
+mod error;
+mod journal;
+mod lock;
+mod moved;
+pub mod seen;
+pub mod store;
+#[cfg(test)]
+mod tests;
+
+pub use moved::Readdressing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::address::{Address, Name};
+use seen::Seen;
+
+/// The version of the format that this program reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a lab owns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Version of the format.
+    pub version: u32,
+    /// The lab.
+    pub lab: Name,
+    /// Where its objects are; `None` before the first apply.
+    pub hypervisor: Option<HypervisorId>,
+    /// What it owns.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<Address, Entry>,
+    /// What was seen when all was as it should be; no part of the state's file.
+    #[serde(skip)]
+    pub seen: Arc<Seen>,
+}
+
+/// Tells one hypervisor from another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HypervisorId {
+    /// The URI at the last apply, for messages.
+    pub uri: String,
+    /// The host's UUID, which decides.
+    pub host_uuid: Option<Uuid>,
+}
+
+/// One resource that a lab owns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Name in libvirt.
+    pub name: String,
+    /// UUID in libvirt; volumes have none.
+    pub uuid: Option<Uuid>,
+    /// A volume's pool, by its name in libvirt.
+    pub pool: Option<String>,
+    /// How far it is.
+    pub status: Status,
+    /// Never deleted by us.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
+    /// May not be deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prevent_destroy: bool,
+    /// What an image was filled with: `sha256:…` where the definition gives it, else `size:…` in bytes.
+    #[serde(default)]
+    pub content: Option<String>,
+    /// We made the pool's directory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub made_directory: bool,
+    /// Seconds a guest's shutdown may take, for when its definition is gone.
+    pub shutdown_timeout: Option<u64>,
+    /// What it needs, so that deletion knows the order when the definition is gone.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub depends_on: BTreeSet<Address>,
+    /// The XML that was last applied with success.
+    pub applied: Option<String>,
+    /// The XML of attempts that were not finished: what of them is not wanted goes, as with `applied`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempted: Vec<String>,
+    /// A network or pool that came from another address, and has the name in libvirt that it had there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept_name: bool,
+    /// Whether a network, pool or guest was to run when it was applied last; unknown of what was only taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<bool>,
+    /// Whether it was to start with the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autostart: Option<bool>,
+    /// The pool in which a guest's installer was put, until it is taken out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<String>,
+}
+
+/// How far a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Being created: it may be there, in part or not at all.
+    Creating,
+    /// Being changed.
+    Changing,
+    /// Being deleted.
+    Deleting,
+    /// As applied.
+    Applied,
+}
+
+impl Entry {
+    /// The entry of an object that is known by its mark alone.
+    pub fn found(name: &str, uuid: Uuid) -> Self {
+        Self {
+            name: name.to_owned(),
+            uuid: Some(uuid),
+            pool: None,
+            status: Status::Applied,
+            keep: false,
+            prevent_destroy: false,
+            content: None,
+            made_directory: false,
+            shutdown_timeout: None,
+            depends_on: BTreeSet::new(),
+            applied: None,
+            attempted: Vec::new(),
+            staged: None,
+            kept_name: false,
+            active: None,
+            autostart: None,
+        }
+    }
+}
+
+impl State {
+    /// The state of a lab that was never applied.
+    pub fn new(lab: Name) -> Self {
+        Self {
+            version: FORMAT_VERSION,
+            lab,
+            hypervisor: None,
+            resources: BTreeMap::new(),
+            seen: Arc::default(),
+        }
+    }
+
+    /// Forgets where the objects were once none is left, so that the lab can be applied elsewhere.
+    fn settle_place(&mut self) {
+        if self.resources.is_empty() {
+            self.hypervisor = None;
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The files of a state: TOML, journal, lock.
+//!
+//! `<lab>.toml` is the state as of the last run that ended, written whole; `<lab>.journal` is what
+//! happened since, and is there only during a run or after one that was killed; `<lab>.lock` is there
+//! while a process changes the lab. A state is read as TOML with the journal played over it.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use super::error::{StoreError, StoreErrorKind};
+use super::journal::{Journal, Record, sync_directory_of};
+use super::lock::Lock;
+use super::seen::{self, Seen};
+use super::{Entry, HypervisorId, State, document, journal};
+use crate::address::{Address, Name};
+use crate::crash;
+
+/// How often a reader looks again when a writer ends its run in between.
+const READ_ATTEMPTS: usize = 10;
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing is written or locked, no directory is made.
+    Read,
+    /// The lab is locked until the store is dropped.
+    Write,
+}
+
+/// Keeps the state of one lab, so that a crash at any instruction loses nothing.
+///
+/// A run is [`begin`](Store::begin), then for each resource [`intend`](Store::intend) before it is touched and
+/// [`settle`](Store::settle) after, then [`finish`](Store::finish). A run that never finishes is
+/// completed when the store is next opened.
+#[derive(Debug)]
+pub struct Store {
+    state: State,
+    backing: Backing,
+}
+
+#[derive(Debug)]
+enum Backing {
+    /// Dies with the process.
+    Memory,
+    /// Files that were read and stay as they are.
+    ReadOnly(PathBuf),
+    Files {
+        paths: Paths,
+        journal: Journal,
+        /// Declared last of what matters: it is let go of when all files are closed.
+        _lock: Lock,
+    },
+}
+
+#[derive(Debug)]
+struct Paths {
+    toml: PathBuf,
+    /// The next `toml` while it is being written. One name, so that a crash leaves one file at most.
+    next: PathBuf,
+    journal: PathBuf,
+    lock: PathBuf,
+    seen: PathBuf,
+}
+
+impl Paths {
+    fn new(directory: &Path, lab: &Name) -> Self {
+        Self {
+            toml: directory.join(format!("{lab}.toml")),
+            next: directory.join(format!(".{lab}.toml.next")),
+            journal: directory.join(format!("{lab}.journal")),
+            lock: directory.join(format!("{lab}.lock")),
+            seen: directory.join(format!(".{lab}.seen")),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the state of a lab and gives it as it is, the journal of an unfinished run included.
+    ///
+    /// With [`Access::Write`] the directory is made, the lab is locked, and a journal is folded into the TOML
+    /// at once. A lab without files has an empty state.
+    pub fn open(directory: &Path, lab: &Name, access: Access) -> Result<(Self, State), StoreError> {
+        let paths = Paths::new(directory, lab);
+        let store = match access {
+            Access::Read => {
+                let (state, _) = read(&paths, lab)?;
+                Self {
+                    state,
+                    backing: Backing::ReadOnly(paths.toml),
+                }
+            }
+            Access::Write => {
+                fs::create_dir_all(directory).map_err(|error| {
+                    StoreError::io(directory, "make the state directory", &error)
+                })?;
+                let lock = Lock::take(&paths.lock)?;
+                let (state, journaled) = read(&paths, lab)?;
+                let mut journal = Journal::new(paths.journal.clone());
+                if journaled {
+                    write(&paths, &state)?;
+                    journal.remove()?;
+                }
+                Self {
+                    state,
+                    backing: Backing::Files {
+                        paths,
+                        journal,
+                        _lock: lock,
+                    },
+                }
+            }
+        };
+        let state = store.state.clone();
+        Ok((store, state))
+    }
+
+    /// An empty state without files, for a hypervisor whose objects die with the process.
+    pub fn in_memory(lab: &Name) -> (Self, State) {
+        let state = State::new(lab.clone());
+        let store = Self {
+            state: state.clone(),
+            backing: Backing::Memory,
+        };
+        (store, state)
+    }
+
+    /// Records that a run on this hypervisor begins.
+    pub fn begin(&mut self, hypervisor: &HypervisorId) -> Result<(), StoreError> {
+        self.record(Record::Begin {
+            hypervisor: hypervisor.clone(),
+        })
+    }
+
+    /// Records, in one, that resources have other addresses. Nothing is touched for it.
+    pub fn readdress(&mut self, moves: &[(Address, Address)]) -> Result<(), StoreError> {
+        if moves.is_empty() {
+            return Ok(());
+        }
+        self.record(Record::Move {
+            moves: moves.to_vec(),
+        })
+    }
+
+    /// Records what is known of a resource if the process dies from here on. Comes before its first step;
+    /// when it returns the record is on the disk.
+    pub fn intend(&mut self, address: &Address, entry: &Entry) -> Result<(), StoreError> {
+        self.record(Record::Intend {
+            address: address.clone(),
+            entry: entry.clone(),
+        })
+    }
+
+    /// Records what a resource now is; `None` where it leaves the state.
+    pub fn settle(&mut self, address: &Address, entry: Option<&Entry>) -> Result<(), StoreError> {
+        self.record(Record::Settle {
+            address: address.clone(),
+            entry: entry.cloned(),
+        })
+    }
+
+    /// Writes the state whole, removes the journal, and gives the state. The lock stays until the store is dropped.
+    pub fn finish(&mut self) -> Result<State, StoreError> {
+        self.state.settle_place();
+        match &mut self.backing {
+            Backing::Memory => {}
+            Backing::ReadOnly(path) => return Err(misuse(path)),
+            Backing::Files { paths, journal, .. } => {
+                write(paths, &self.state)?;
+                journal.remove()?;
+            }
+        }
+        Ok(self.state.clone())
+    }
+
+    /// Keeps what was seen when all was as it should be, for the next look. That it cannot be kept is no reason to fail.
+    pub fn remember(&mut self, seen: Seen) {
+        match &self.backing {
+            Backing::Memory | Backing::ReadOnly(_) => {}
+            Backing::Files { paths, .. } => seen::save(&paths.seen, seen),
+        }
+    }
+
+    /// The state as of the last record.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn record(&mut self, record: Record) -> Result<(), StoreError> {
+        match &mut self.backing {
+            Backing::Memory => {}
+            Backing::ReadOnly(path) => return Err(misuse(path)),
+            Backing::Files { journal, .. } => journal.append(&self.state.lab, &record)?,
+        }
+        record.apply(&mut self.state);
+        Ok(())
+    }
+}
+
+fn misuse(path: &Path) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Misuse,
+        path,
+        "the state was opened for reading and is to be written",
+        "this is a bug in miniascape",
+    )
+}
+
+/// Reads TOML and journal as they belong together, and says whether there is a journal.
+fn read(paths: &Paths, lab: &Name) -> Result<(State, bool), StoreError> {
+    let mut before = contents(&paths.toml)?;
+    let mut journaled = None;
+    for _ in 0..READ_ATTEMPTS {
+        journaled = contents(&paths.journal)?;
+        // A writer that ends its run replaces the TOML and then removes the journal; seen half by half,
+        // that would be an old state or an old journal over a new one.
+        let after = contents(&paths.toml)?;
+        if before == after {
+            break;
+        }
+        before = after;
+    }
+    let mut state = match &before {
+        Some(bytes) => document::read(bytes, lab, &paths.toml)?,
+        None => State::new(lab.clone()),
+    };
+    if let Some(bytes) = &journaled {
+        for record in journal::read(bytes, lab, &paths.journal)? {
+            record.apply(&mut state);
+        }
+    }
+    state.settle_place();
+    state.seen = Arc::new(seen::load(&paths.seen));
+    Ok((state, journaled.is_some()))
+}
+
+fn contents(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::io(path, "read the state", &error)),
+    }
+}
+
+/// Writes the state whole: whoever reads sees the old one or the new one. One that is there already is left alone.
+fn write(paths: &Paths, state: &State) -> Result<(), StoreError> {
+    let text = document::write(state, &paths.toml)?;
+    if contents(&paths.toml)?.is_some_and(|old| old == text.as_bytes()) {
+        return Ok(());
+    }
+    replace(paths, text.as_bytes()).map_err(|error| {
+        let _ = fs::remove_file(&paths.next);
+        StoreError::io(&paths.toml, "write the state", &error)
+    })
+}
+
+fn replace(paths: &Paths, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(&paths.next) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&paths.next)?;
+    if let Ok(old) = fs::metadata(&paths.toml) {
+        file.set_permissions(old.permissions())?;
+    }
+    crash::torn(format_args!("state: half written"), || {
+        let _ = file.write_all(&bytes[..bytes.len() / 2]);
+    });
+    file.write_all(bytes)?;
+    crash::point(format_args!("state: written"));
+    file.sync_all()?;
+    crash::point(format_args!("state: on the disk"));
+    fs::rename(&paths.next, &paths.toml)?;
+    crash::point(format_args!("state: in its place"));
+    sync_directory_of(&paths.toml)
+}

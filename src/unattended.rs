@@ -1,0 +1,312 @@
+//! What sets a guest up without questions: answer files, the seed for cloud-init, and the installer's command line.
+//!
+//! `generate` writes it into files and `apply` hands it to the installer: both get it from here, so that they agree.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use minijinja::Value;
+use minijinja::value::Serde;
+use serde::Serialize;
+
+use crate::address::Address;
+use crate::context::Contexts;
+use crate::diagnostic::Diagnostic;
+use crate::install::os::Installer;
+use crate::lab::model::Guest;
+use crate::lab::model::install::{FileSource, GuestFile, Install};
+use crate::lab::model::system::{Method, System};
+use crate::template::{TemplateError, Templates};
+
+/// An unattended install in full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unattended {
+    /// The files that answer the installer, the main one first.
+    pub files: Vec<AnswerFile>,
+    /// How the installer gets them.
+    pub delivery: Delivery,
+    /// The installer's kernel command line.
+    pub cmdline: String,
+    /// What the installer prints to the serial console when all is done. `None` where the answer files, being the user's
+    /// own, do not: then a guest that powers itself off is taken to be installed.
+    pub done: Option<String>,
+}
+
+/// A file with answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerFile {
+    /// Its name, without a directory.
+    pub name: &'static str,
+    /// Its text.
+    pub text: String,
+}
+
+/// How an installer gets its answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// In the root directory of its initrd.
+    Initrd,
+    /// On a volume labelled `CIDATA`.
+    Seed,
+}
+
+/// A file of the user's, as answer templates see it.
+#[derive(Debug, Serialize)]
+struct RenderedFile<'a> {
+    dst: &'a str,
+    mode: &'a str,
+    owner: &'a str,
+    content: String,
+    base64: String,
+}
+
+/// What the installer of a guest prints when all is done.
+pub fn done(guest: &Guest) -> String {
+    format!("miniascape: {} is installed", guest.key)
+}
+
+/// The unattended install of a guest that has one.
+pub fn install(
+    contexts: &Contexts<'_>,
+    templates: &Templates,
+    guest: &Guest,
+) -> Result<Option<Unattended>, Diagnostic> {
+    let Some(install) = &guest.install else {
+        return Ok(None);
+    };
+    let render = Renderer::new(contexts, templates, guest)?;
+    let mut files = Vec::new();
+    for (name, template) in parts(install) {
+        let text = render.file(name, template)?;
+        // Debian's scripts are there only where there is something to do.
+        if !text.trim().is_empty() {
+            files.push(AnswerFile { name, text });
+        }
+    }
+    let done = done(guest);
+    let says_so = files.iter().any(|file| file.text.contains(&done));
+    Ok(Some(Unattended {
+        delivery: match install.installer {
+            Installer::Kickstart | Installer::Preseed | Installer::Autoyast => Delivery::Initrd,
+            Installer::Autoinstall => Delivery::Seed,
+        },
+        cmdline: cmdline(install, &guest.system, &guest.hostname),
+        done: says_so.then_some(done),
+        files,
+    }))
+}
+
+/// The files on the seed of a guest that is set up by cloud-init.
+pub fn seed(
+    contexts: &Contexts<'_>,
+    templates: &Templates,
+    guest: &Guest,
+) -> Result<Option<Vec<AnswerFile>>, Diagnostic> {
+    let Some(seed) = &guest.cloud_init else {
+        return Ok(None);
+    };
+    let render = Renderer::new(contexts, templates, guest)?;
+    let parts = [
+        ("user-data", seed.template.as_str()),
+        ("meta-data", "cloud-init/meta-data.j2"),
+        ("network-config", "cloud-init/network-config.j2"),
+    ];
+    let mut files = Vec::new();
+    for (name, template) in parts {
+        let text = render.file(name, template)?;
+        files.push(AnswerFile { name, text });
+    }
+    Ok(Some(files))
+}
+
+/// What an answer template sees beside what all see: `system`, `install`, `files` and `done`.
+pub fn answers(
+    contexts: &Contexts<'_>,
+    templates: &Templates,
+    guest: &Guest,
+) -> Result<Vec<(&'static str, Value)>, Diagnostic> {
+    Ok(Renderer::new(contexts, templates, guest)?.more())
+}
+
+/// The answer files of an install: name and template.
+fn parts(install: &Install) -> Vec<(&'static str, &str)> {
+    let main = install.template.as_str();
+    match install.installer {
+        Installer::Kickstart => vec![("ks.cfg", main)],
+        Installer::Autoyast => vec![("autoinst.xml", main)],
+        Installer::Preseed => vec![
+            ("preseed.cfg", main),
+            ("miniascape-early.sh", "autoinstall.d/early.sh.j2"),
+            ("miniascape-late.sh", "autoinstall.d/late.sh.j2"),
+        ],
+        Installer::Autoinstall => vec![
+            ("user-data", main),
+            ("meta-data", "cloud-init/meta-data.j2"),
+        ],
+    }
+}
+
+/// Renders the files of one guest.
+struct Renderer<'a> {
+    contexts: &'a Contexts<'a>,
+    templates: &'a Templates,
+    guest: &'a Guest,
+    files: Value,
+}
+
+impl<'a> Renderer<'a> {
+    fn new(
+        contexts: &'a Contexts<'a>,
+        templates: &'a Templates,
+        guest: &'a Guest,
+    ) -> Result<Self, Diagnostic> {
+        let mut files = Vec::new();
+        for file in &guest.files {
+            let content = user_file(contexts, templates, guest, file)?;
+            files.push(RenderedFile {
+                dst: &file.dst,
+                mode: &file.mode,
+                owner: &file.owner,
+                base64: STANDARD.encode(&content),
+                content,
+            });
+        }
+        Ok(Self {
+            contexts,
+            templates,
+            guest,
+            files: Value::from(Serde(&files)),
+        })
+    }
+
+    /// What an answer template sees beside what all see.
+    fn more(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("system", Value::from(Serde(&self.guest.system))),
+            ("install", Value::from(Serde(&self.guest.install))),
+            ("files", self.files.clone()),
+            ("done", Value::from(done(self.guest))),
+        ]
+    }
+
+    fn file(&self, name: &str, template: &str) -> Result<String, Diagnostic> {
+        let context = self.contexts.guest(self.guest, name, self.more());
+        let text = self.templates.render(template, &context);
+        let text = text.map_err(|error| explain(error, self.guest, name))?;
+        Ok(whole_lines(text))
+    }
+}
+
+fn user_file(
+    contexts: &Contexts<'_>,
+    templates: &Templates,
+    guest: &Guest,
+    file: &GuestFile,
+) -> Result<String, Diagnostic> {
+    let context = contexts.guest(guest, &file.dst, Vec::new());
+    let name = format!("files.{}", file.key);
+    match &file.source {
+        FileSource::File { path } => templates
+            .render(&path.to_string_lossy(), &context)
+            .map(whole_lines),
+        FileSource::Inline { content } => {
+            templates.render_text(&name, content, &context).map(|text| {
+                // The last line break was taken for the template's own, and is the text's.
+                match content.ends_with('\n') {
+                    true => text + "\n",
+                    false => text,
+                }
+            })
+        }
+    }
+    .map_err(|error| explain(error, guest, &name))
+}
+
+fn explain(error: TemplateError, guest: &Guest, what: &str) -> Diagnostic {
+    let address = Address::guest(&guest.key);
+    error.diagnostic(&format!("for {what} of {address}"))
+}
+
+/// A template's last line break is its own, not the text's (as in Jinja2); a text file ends with one.
+pub fn whole_lines(mut text: String) -> String {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// The installer's kernel command line. Sources: `man dracut.cmdline` and Anaconda's boot options, the appendix B of
+/// Debian's installation guide, subiquity's documentation, AutoYaST's boot options.
+fn cmdline(install: &Install, system: &System, hostname: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let url = install.url.as_deref();
+    match install.installer {
+        Installer::Kickstart => {
+            words.push("inst.ks=file:/ks.cfg".to_owned());
+            words.push(match url {
+                Some(url) => format!("inst.repo={url}"),
+                None => "inst.repo=cdrom".to_owned(),
+            });
+            // Without questions: what fails ends the install instead of waiting for an answer.
+            words.push("inst.cmdline".to_owned());
+            words.extend(url.and_then(|_| dracut_network(system, hostname)));
+            if let Some(proxy) = &system.proxy {
+                words.push(format!("inst.proxy={proxy}"));
+            }
+        }
+        Installer::Preseed => {
+            words.extend(["auto=true", "priority=critical"].map(str::to_owned));
+        }
+        Installer::Autoinstall => {
+            words.extend(["autoinstall", "ds=nocloud"].map(str::to_owned));
+            // The live system comes from a CD image, by HTTP where there is no drive with it.
+            if let Some(url) = url {
+                words.push("ip=dhcp".to_owned());
+                words.push(format!("url={url}"));
+            }
+        }
+        Installer::Autoyast => {
+            words.push("autoyast=file:///autoinst.xml".to_owned());
+            words.push(match url {
+                Some(url) => format!("install={url}"),
+                None => "install=cd:/".to_owned(),
+            });
+            words.push("textmode=1".to_owned());
+            if url.is_some() && !has_static(system) {
+                words.push("ifcfg=*=dhcp".to_owned());
+            }
+        }
+    }
+    words.extend(install.cmdline.clone());
+    if system.serial_console {
+        // The last one is where the installer talks.
+        words.extend(["console=tty0", "console=ttyS0,115200n8"].map(str::to_owned));
+    }
+    words.join(" ")
+}
+
+fn has_static(system: &System) -> bool {
+    system
+        .network
+        .first()
+        .is_some_and(|nic| nic.ipv4 == Method::Static)
+}
+
+/// `ip=` of dracut for the first NIC, which Anaconda reaches its packages by. The NIC is known by its MAC.
+fn dracut_network(system: &System, hostname: &str) -> Option<String> {
+    let nic = system.network.first()?;
+    if nic.ipv4 != Method::Static {
+        return (nic.ipv4 == Method::Dhcp).then(|| "ip=dhcp".to_owned());
+    }
+    let v4 = |ip: &&std::net::IpAddr| ip.is_ipv4();
+    let address = nic.addresses.iter().find(|net| net.addr().is_ipv4())?;
+    let gateway = nic.gateways.iter().find(v4);
+    let gateway = gateway.map(ToString::to_string).unwrap_or_default();
+    let server = nic.nameservers.iter().find(v4);
+    let server = server.map(|ip| format!(" nameserver={ip}"));
+    let (ip, mask) = (address.addr(), address.netmask());
+    Some(format!(
+        "ifname=net0:{mac} ip={ip}::{gateway}:{mask}:{hostname}:net0:none{server}",
+        mac = nic.mac,
+        server = server.unwrap_or_default(),
+    ))
+}

@@ -1,0 +1,245 @@
+//! What is said while a plan runs, on standard error: a live view on a terminal, plain lines elsewhere.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::address::Address;
+use crate::execute::Event;
+
+/// The width of addresses.
+const ADDRESS_WIDTH: usize = 24;
+/// How often a second the terminal is drawn anew at the most.
+const REDRAWS: u8 = 10;
+/// How often a guest that is waited for is told of where lines cannot change in place.
+const EACH: Duration = Duration::from_secs(60);
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Lines that change in place, with elapsed times.
+    Terminal,
+    /// A line for each resource that is done.
+    Lines,
+    /// Only failures.
+    Silent,
+}
+
+/// Tells of a run as it goes on.
+#[derive(Debug)]
+pub struct Progress {
+    kind: Kind,
+    bars: MultiProgress,
+    running: Mutex<BTreeMap<Address, ProgressBar>>,
+    /// When something was last said of a guest that is waited for.
+    said: Mutex<BTreeMap<Address, Instant>>,
+    total: ProgressBar,
+}
+
+impl Progress {
+    /// The view of a run over so many resources.
+    pub fn new(kind: Kind, total: usize) -> Self {
+        let target = match kind {
+            Kind::Terminal => ProgressDrawTarget::stderr_with_hz(REDRAWS),
+            Kind::Lines | Kind::Silent => ProgressDrawTarget::hidden(),
+        };
+        let bars = MultiProgress::with_draw_target(target);
+        let total = bars.add(ProgressBar::new(total as u64));
+        total.set_style(style("      {pos} of {len} done, {elapsed}"));
+        Self {
+            kind,
+            bars,
+            running: Mutex::new(BTreeMap::new()),
+            said: Mutex::new(BTreeMap::new()),
+            total,
+        }
+    }
+
+    /// Tells of an event.
+    pub fn event(&self, event: &Event) {
+        match event {
+            Event::Started { address } => {
+                let bar = self
+                    .bars
+                    .insert_before(&self.total, ProgressBar::new_spinner());
+                bar.set_style(style("      {prefix} {wide_msg} {elapsed}"));
+                bar.set_prefix(format!("{address:<ADDRESS_WIDTH$}"));
+                bar.enable_steady_tick(Duration::from_millis(500));
+                self.running().insert(address.clone(), bar);
+            }
+            Event::Step {
+                address,
+                description,
+            } => {
+                if let Some(bar) = self.running().get(address) {
+                    bar.set_message(description.clone());
+                }
+            }
+            Event::Progress {
+                address,
+                done,
+                total,
+            } => {
+                if let Some(bar) = self.running().get(address) {
+                    bar.set_message(format!("{} of {}", coarse(*done), coarse(*total)));
+                }
+            }
+            Event::Says { address, line } => self.says(address, line),
+            Event::Note { address, text } => self.line(address, text),
+            Event::Finished { address, elapsed } => {
+                self.ended(address);
+                if self.kind != Kind::Silent {
+                    self.line(address, &format!("done in {:.1} s", elapsed.as_secs_f64()));
+                }
+            }
+            Event::Failed { address, error, .. } => {
+                self.ended(address);
+                // The whole of it, with its hint, is said when the run has ended.
+                let text = error.to_string();
+                let first = text.lines().next().unwrap_or_default();
+                self.line(address, &format!("failed to {first}"));
+            }
+            Event::Skipped { address, because } => {
+                self.ended(address);
+                self.line(address, &format!("not done, since {because} failed"));
+            }
+        }
+    }
+
+    /// Tells what a guest that is waited for printed last; where lines cannot change in place, one a minute.
+    fn says(&self, address: &Address, line: &str) {
+        if let Some(bar) = self.running().get(address) {
+            bar.set_message(line.to_owned());
+        }
+        if self.kind == Kind::Lines {
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let due = |last: &Instant| now.duration_since(*last) >= EACH;
+            if said.get(address).is_none_or(due) {
+                said.insert(address.clone(), now);
+                self.line(address, line);
+            }
+        }
+    }
+
+    /// Clears what changes in place.
+    pub fn finish(&self) {
+        for (_, bar) in std::mem::take(&mut *self.running()) {
+            bar.finish_and_clear();
+        }
+        self.total.finish_and_clear();
+    }
+
+    fn ended(&self, address: &Address) {
+        if let Some(bar) = self.running().remove(address) {
+            bar.finish_and_clear();
+            self.bars.remove(&bar);
+        }
+        self.total.inc(1);
+    }
+
+    fn line(&self, address: &Address, text: &str) {
+        self.say(&format!("{address:<ADDRESS_WIDTH$} {text}"));
+    }
+
+    /// Says something that is about no single resource.
+    pub fn say(&self, line: &str) {
+        // A line that cannot be written is no reason to stop the run; `eprintln!` would panic.
+        match self.kind {
+            Kind::Terminal => drop(self.bars.println(line)),
+            Kind::Lines | Kind::Silent => drop(writeln!(std::io::stderr().lock(), "{line}")),
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<Address, ProgressBar>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes done, in whole MiB: exact bytes would flicker.
+fn coarse(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::libvirt::{ErrorKind, HypervisorError};
+
+    /// Every event there is, also for resources that never began and with sizes that make no sense.
+    fn events() -> Vec<Event> {
+        let address = |text: &str| text.parse::<Address>().unwrap();
+        let web = address("guest.web");
+        vec![
+            Event::Started {
+                address: web.clone(),
+            },
+            Event::Step {
+                address: web.clone(),
+                description: "start guest web {with braces}".to_owned(),
+            },
+            Event::Progress {
+                address: web.clone(),
+                done: u64::MAX,
+                total: 0,
+            },
+            Event::Progress {
+                address: address("image.never-begun"),
+                done: 0,
+                total: u64::MAX,
+            },
+            Event::Note {
+                address: web.clone(),
+                text: "stays as it is".to_owned(),
+            },
+            Event::Finished {
+                address: web.clone(),
+                elapsed: Duration::MAX,
+            },
+            Event::Finished {
+                address: web.clone(),
+                elapsed: Duration::ZERO,
+            },
+            Event::Failed {
+                address: address("guest.db"),
+                description: "start guest db".to_owned(),
+                error: HypervisorError {
+                    kind: ErrorKind::Failed,
+                    message: "start guest db: no memory".to_owned(),
+                    hint: None,
+                },
+            },
+            Event::Skipped {
+                address: address("guest.front"),
+                because: address("guest.db"),
+            },
+        ]
+    }
+
+    #[test]
+    fn every_event_is_taken_in_any_order() {
+        for kind in [Kind::Terminal, Kind::Lines, Kind::Silent] {
+            let progress = Progress::new(kind, 1);
+            for event in events().iter().chain(events().iter().rev()) {
+                progress.event(event);
+            }
+            progress.finish();
+            progress.finish();
+            assert!(progress.running().is_empty());
+        }
+    }
+
+    #[test]
+    fn without_a_terminal_nothing_is_drawn() {
+        for kind in [Kind::Lines, Kind::Silent] {
+            assert!(Progress::new(kind, 3).bars.is_hidden(), "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,777 @@
+//! Differences between XML trees, three ways: what was applied last, what is live, what is wanted now.
+//!
+//! The rules, in full:
+//! - what is wanted and not live is added or changed;
+//! - what was applied last and is not wanted any more is removed;
+//! - what is only live is libvirt's own and stays, except in lists that are the user's ([`schema::is_owned`]).
+//!
+//! The target is the live tree with just these differences applied, so that addresses, MACs and all that others
+//! set survive. Elements of a list are matched by identity ([`schema::keys`]).
+
+use super::schema::{self, Strength};
+use super::tree::Element;
+
+/// What has to change, and what results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// The live tree with the differences applied.
+    pub target: Element,
+    /// The differences, in the order of the wanted tree; removals after what stays.
+    pub differences: Vec<Difference>,
+}
+
+/// One place where the live tree is not as wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Where in the schema: `domain/devices/disk/driver@cache`; a text is at its element.
+    pub path: String,
+    /// The elements on the way there below the root, each as it is wanted (or, where it is to go, as it is live).
+    pub within: Vec<Element>,
+    /// What is there now.
+    pub before: Option<Value>,
+    /// What is to be there.
+    pub after: Option<Value>,
+    /// Who changed it.
+    pub cause: Cause,
+    /// What was applied last, where it was one value: for a change by both, what neither side has any more.
+    pub last: Option<Value>,
+}
+
+/// What stands at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// The value of an attribute or the text of an element.
+    Text(String),
+    /// A whole element that is added or removed.
+    Tree(Element),
+}
+
+/// Who is behind a difference, as far as the last apply tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The definition changed; what is live is as applied last, or was never applied.
+    Definition,
+    /// The definition is as applied last: someone changed libvirt's side.
+    Drift,
+    /// Neither is as applied last: the definition changed, and someone changed libvirt's side to something else.
+    Both,
+}
+
+impl Cause {
+    /// What is behind two differences together.
+    pub fn and(self, other: Self) -> Self {
+        match self == other {
+            true => self,
+            false => Cause::Both,
+        }
+    }
+}
+
+impl Merged {
+    /// Whether anything differs but for miniascape's own marks.
+    pub fn is_change(&self) -> bool {
+        self.differences
+            .iter()
+            .any(|difference| !schema::is_mark(&difference.path))
+    }
+}
+
+/// Compares three ways. `last` are the trees that may have been applied: the last one with success and, after a run
+/// that broke off, the attempt. All trees have the same root.
+pub fn merge(last: &[Element], live: &Element, wanted: &Element) -> Merged {
+    let last: Vec<Element> = last.iter().map(schema::canonical).collect();
+    let last: Vec<&Element> = last.iter().collect();
+    let mut target = schema::canonical(live);
+    let wanted = schema::spelled(wanted);
+    let mut merger = Merger {
+        known: !last.is_empty(),
+        differences: Vec::new(),
+        within: Vec::new(),
+    };
+    merger.element(&wanted.name, &last, &mut target, &wanted);
+    Merged {
+        target,
+        differences: merger.differences,
+    }
+}
+
+/// Puts a user's XML over what a template gave: its attributes and texts win, its elements are merged into those they
+/// are identical with, or added. The result is in libvirt's spelling, so that a unit or netmask of the one is never taken
+/// for the other's.
+pub fn overlay(base: &mut Element, overlay: &Element) {
+    *base = schema::spelled(base);
+    let overlay = schema::spelled(overlay);
+    // An overlay never removes, so it is a merge with nothing applied before; lists that are the user's alone must
+    // stay, so the base's elements are not looked at as drift.
+    overlay_at(&overlay.name, base, &overlay);
+}
+
+fn overlay_at(path: &str, base: &mut Element, overlay: &Element) {
+    for (name, value) in &overlay.attributes {
+        base.set_attribute(name, value.clone());
+    }
+    if !overlay.text.is_empty() {
+        base.text.clone_from(&overlay.text);
+        base.children.clear();
+    }
+    if !overlay.children.is_empty() {
+        base.text.clear();
+    }
+    let matches = match_children(path, &overlay.children, &base.children);
+    let mut added = Vec::new();
+    for (child, matched) in overlay.children.iter().zip(matches) {
+        match matched {
+            Some(at) => overlay_at(&join(path, &child.name), &mut base.children[at], child),
+            None => added.push(child.clone()),
+        }
+    }
+    // Only now: what is put in moves what was matched.
+    for child in added {
+        insert(path, base, child);
+    }
+}
+
+struct Merger {
+    /// Whether it is known what was applied last. Without that, nothing is anyone's drift.
+    known: bool,
+    differences: Vec<Difference>,
+    within: Vec<Element>,
+}
+
+impl Merger {
+    fn element(&mut self, path: &str, last: &[&Element], live: &mut Element, wanted: &Element) {
+        self.attributes(path, last, live, wanted);
+        self.text(path, last, live, wanted);
+        self.children(path, last, live, wanted);
+    }
+
+    fn attributes(&mut self, path: &str, last: &[&Element], live: &mut Element, wanted: &Element) {
+        for (name, value) in &wanted.attributes {
+            let at = format!("{path}@{name}");
+            let before = live.attribute(name).map(str::to_owned);
+            let implied = || schema::implied(&at, wanted).or(schema::implied(&at, live));
+            let is = before.as_deref().or_else(implied);
+            if is.is_some_and(|is| schema::same(&at, value, is)) {
+                continue;
+            }
+            // What was implied last was applied, though the tree does not have it.
+            let known: Vec<&str> = last
+                .iter()
+                .filter_map(|last| {
+                    let implied = schema::implied(&at, last).filter(|implied| implied == value);
+                    last.attribute(name).or(implied)
+                })
+                .collect();
+            self.value(at, &known, before.as_deref(), Some(value));
+            live.set_attribute(name, value.clone());
+        }
+        let gone = last.iter().flat_map(|last| &last.attributes);
+        for (name, _) in gone.filter(|(name, _)| wanted.attribute(name).is_none()) {
+            if let Some(before) = live.remove_attribute(name) {
+                let known: Vec<&str> = last.iter().filter_map(|l| l.attribute(name)).collect();
+                self.value(format!("{path}@{name}"), &known, Some(&before), None);
+            }
+        }
+    }
+
+    fn text(&mut self, path: &str, last: &[&Element], live: &mut Element, wanted: &Element) {
+        let was_set = last.iter().any(|last| !last.text.is_empty());
+        // An element has a text or children, never both.
+        let is_replaced = !wanted.children.is_empty();
+        let goes = wanted.text.is_empty() && (was_set || is_replaced) && !live.text.is_empty();
+        let changes = !wanted.text.is_empty() && !schema::same(path, &wanted.text, &live.text);
+        if !goes && !changes {
+            return;
+        }
+        let given = |text: &'_ str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let known: Vec<String> = last.iter().filter_map(|last| given(&last.text)).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let (before, after) = (given(&live.text), given(&wanted.text));
+        self.value(path.to_owned(), &known, before.as_deref(), after.as_deref());
+        live.text.clone_from(&wanted.text);
+    }
+
+    fn children(&mut self, path: &str, last: &[&Element], live: &mut Element, wanted: &Element) {
+        let to_live = match_children(path, &wanted.children, &live.children);
+        // For each last tree: which child of it belongs to which wanted child, and which are wanted no more.
+        let to_last: Vec<Vec<Option<usize>>> = last
+            .iter()
+            .map(|last| match_children(path, &wanted.children, &last.children))
+            .collect();
+        let before = live.children.clone();
+        let mut added = Vec::new();
+        for (i, child) in wanted.children.iter().enumerate() {
+            let at = join(path, &child.name);
+            let last: Vec<&Element> = last
+                .iter()
+                .zip(&to_last)
+                .filter_map(|(last, matched)| matched[i].map(|k| &last.children[k]))
+                .collect();
+            match to_live[i] {
+                Some(k) => {
+                    self.within.push(child.clone());
+                    self.element(&at, &last, &mut live.children[k], child);
+                    self.within.pop();
+                }
+                None => {
+                    let cause = match last.as_slice() {
+                        [] => Cause::Definition,
+                        last if last.iter().any(|last| say_the_same(&at, last, child)) => {
+                            Cause::Drift
+                        }
+                        // It was another one, and that is gone as well.
+                        _ => Cause::Both,
+                    };
+                    self.differ(at, None, Some(Value::Tree(child.clone())), cause, None);
+                    added.push(child.clone());
+                }
+            }
+        }
+
+        // What goes: elements of a last tree that are wanted no more, and strangers in lists that are the user's.
+        let mut goes: Vec<Option<Cause>> = vec![None; before.len()];
+        let is_free = |k: usize| !to_live.contains(&Some(k));
+        for (last, matched) in last.iter().zip(&to_last) {
+            let dropped: Vec<Element> = last
+                .children
+                .iter()
+                .enumerate()
+                .filter(|(k, _)| !matched.contains(&Some(*k)))
+                .map(|(_, child)| child.clone())
+                .collect();
+            let free: Vec<usize> = (0..before.len()).filter(|k| is_free(*k)).collect();
+            let candidates: Vec<Element> = free.iter().map(|k| before[*k].clone()).collect();
+            for (old, at) in dropped
+                .iter()
+                .zip(match_children(path, &dropped, &candidates))
+            {
+                if let Some(at) = at {
+                    let was = &before[free[at]];
+                    goes[free[at]] = Some(match is_as(&join(path, &old.name), old, was) {
+                        true => Cause::Definition,
+                        false => Cause::Both,
+                    });
+                }
+            }
+        }
+        for (k, child) in before.iter().enumerate() {
+            let at = join(path, &child.name);
+            let makes_way = schema::is_owned(&at) || !wanted.text.is_empty();
+            if is_free(k) && goes[k].is_none() && makes_way {
+                goes[k] = Some(match self.known {
+                    true => Cause::Drift,
+                    false => Cause::Definition,
+                });
+            }
+            match goes[k] {
+                Some(cause) => self.differ(at, Some(Value::Tree(child.clone())), None, cause, None),
+                // libvirt's own element may hold a list that is the user's: `<dns>` with a stranger's host.
+                None if is_free(k) && schema::holds_owned(&at) => {
+                    let nothing = Element::new(&child.name);
+                    self.within.push(nothing.clone());
+                    self.element(&at, &[], &mut live.children[k], &nothing);
+                    self.within.pop();
+                }
+                None => {}
+            }
+        }
+        let mut index = 0;
+        live.children.retain(|_| {
+            index += 1;
+            goes[index - 1].is_none()
+        });
+        for child in added {
+            insert(path, live, child);
+        }
+    }
+
+    /// Notes a difference of one value. `known` are those that may have been applied last.
+    fn value(&mut self, path: String, known: &[&str], before: Option<&str>, after: Option<&str>) {
+        let is = |one: Option<&str>| {
+            known
+                .iter()
+                .any(|known| one.is_some_and(|one| schema::same(&path, known, one)))
+        };
+        let cause = match known {
+            // libvirt may have filled it in: nothing tells that anyone else did.
+            [] => Cause::Definition,
+            _ if is(after) => Cause::Drift,
+            _ if is(before) => Cause::Definition,
+            _ => Cause::Both,
+        };
+        let text = |text: &str| Value::Text(text.to_owned());
+        let last = match known {
+            [only] => Some(text(only)),
+            _ => None,
+        };
+        self.differ(path, before.map(text), after.map(text), cause, last);
+    }
+
+    fn differ(
+        &mut self,
+        path: String,
+        before: Option<Value>,
+        after: Option<Value>,
+        cause: Cause,
+        last: Option<Value>,
+    ) {
+        self.differences.push(Difference {
+            last,
+            path,
+            within: self.within.clone(),
+            before,
+            after,
+            cause,
+        });
+    }
+}
+
+/// Whether a live element still is as it was applied, whatever libvirt filled in.
+fn is_as(path: &str, applied: &Element, live: &Element) -> bool {
+    let mut merger = Merger {
+        known: true,
+        differences: Vec::new(),
+        within: Vec::new(),
+    };
+    merger.element(path, &[], &mut live.clone(), applied);
+    merger.differences.is_empty()
+}
+
+/// Whether two elements at a path say the same, in whatever order they say it.
+fn say_the_same(path: &str, one: &Element, other: &Element) -> bool {
+    let says_all = |there: &Element, wanted: &Element| {
+        let mut merger = Merger {
+            known: false,
+            differences: Vec::new(),
+            within: Vec::new(),
+        };
+        merger.element(path, &[], &mut there.clone(), wanted);
+        merger.differences.is_empty()
+    };
+    says_all(one, other) && says_all(other, one)
+}
+
+fn join(path: &str, name: &str) -> String {
+    format!("{path}/{name}")
+}
+
+/// Puts an element into its parent, which is at the path: behind the last of its name, else where the schema has it
+/// ([`schema::rank`]), else at the end.
+pub fn insert(path: &str, parent: &mut Element, child: Element) {
+    let siblings = &parent.children;
+    let behind_its_like = || {
+        let last = siblings.iter().rposition(|s| s.name == child.name)?;
+        Some(last + 1)
+    };
+    let by_rank = || {
+        let rank = schema::rank(&join(path, &child.name))?;
+        siblings.iter().position(|sibling| {
+            schema::rank(&join(path, &sibling.name)).is_some_and(|other| other > rank)
+        })
+    };
+    let at = behind_its_like().or_else(by_rank).unwrap_or(siblings.len());
+    parent.children.insert(at, child);
+}
+
+/// The one of some elements that is the same as `wanted` by identity; all are children of the element at `path`.
+pub fn like<'a>(path: &str, wanted: &Element, among: &'a [Element]) -> Option<&'a Element> {
+    let matched = match_children(path, std::slice::from_ref(wanted), among);
+    among.get(matched.into_iter().flatten().next()?)
+}
+
+/// For each of `ours`, the index of the one of `theirs` that is the same by identity; no index is given twice.
+fn match_children(path: &str, ours: &[Element], theirs: &[Element]) -> Vec<Option<usize>> {
+    let mut matched: Vec<Option<usize>> = vec![None; ours.len()];
+    let mut taken = vec![false; theirs.len()];
+    let mut names: Vec<&str> = ours.iter().map(|element| element.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let keys = schema::keys(&join(path, name));
+        for pass in 0..=keys.len() {
+            for (i, our) in ours.iter().enumerate() {
+                if our.name != name || matched[i].is_some() {
+                    continue;
+                }
+                let found = theirs.iter().enumerate().position(|(k, their)| {
+                    !taken[k] && their.name == name && is_same(keys, pass, our, their)
+                });
+                if let Some(k) = found {
+                    matched[i] = Some(k);
+                    taken[k] = true;
+                }
+            }
+        }
+    }
+    matched
+}
+
+/// Whether two elements of one name are the same by the key of a pass; behind all keys, if neither has any of them.
+fn is_same(keys: &[schema::Key], pass: usize, our: &Element, their: &Element) -> bool {
+    let Some(key) = keys.get(pass) else {
+        let has_none = |element| keys.iter().all(|key| key.of(element).is_none());
+        return has_none(our) && has_none(their);
+    };
+    let equal = match (key.of(our), key.of(their)) {
+        (Some(ours), Some(theirs)) => ours == theirs,
+        _ => false,
+    };
+    let contradicts = || {
+        keys[..pass].iter().any(
+            |earlier| matches!((earlier.of(our), earlier.of(their)), (Some(a), Some(b)) if a != b),
+        )
+    };
+    match key.strength {
+        Strength::Strong => equal && !contradicts(),
+        Strength::Weak => equal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn xml(text: &str) -> Element {
+        Element::parse(text).unwrap()
+    }
+
+    fn paths(merged: &Merged) -> Vec<&str> {
+        merged.differences.iter().map(|d| d.path.as_str()).collect()
+    }
+
+    const LIVE: &str = "<domain type='kvm'>
+        <name>web1</name>
+        <memory unit='KiB'>1048576</memory>
+        <vcpu placement='static'>1</vcpu>
+        <os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type><boot dev='hd'/></os>
+        <devices>
+          <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/a'/><target dev='vda' bus='virtio'/><alias name='ua-root'/><address type='pci' slot='0x04'/></disk>
+          <controller type='usb' index='0' model='qemu-xhci'/>
+          <controller type='pci' index='0' model='pcie-root'/>
+          <interface type='network'><mac address='52:54:00:aa:bb:cc'/><source network='front'/><model type='virtio'/><alias name='ua-eth0'/></interface>
+          <memballoon model='virtio'/>
+        </devices>
+      </domain>";
+    const WANTED: &str = "<domain type='kvm'>
+        <name>web1</name>
+        <memory unit='GiB'>1</memory>
+        <vcpu>1</vcpu>
+        <os><type arch='x86_64' machine='q35'>hvm</type></os>
+        <devices>
+          <interface type='network'><mac address='52:54:00:AA:BB:CC'/><source network='front'/><model type='virtio'/><alias name='ua-eth0'/></interface>
+          <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/a'/><target dev='vda' bus='virtio'/><alias name='ua-root'/></disk>
+        </devices>
+      </domain>";
+
+    #[test]
+    fn what_libvirt_fills_in_is_no_difference() {
+        for last in [vec![], vec![xml(WANTED)]] {
+            let merged = merge(&last, &xml(LIVE), &xml(WANTED));
+            assert_eq!(paths(&merged), [""; 0]);
+            assert_eq!(merged.target, schema::canonical(&xml(LIVE)));
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_is_changed_in_place() {
+        let wanted = WANTED
+            .replace("unit='GiB'>1<", "unit='GiB'>2<")
+            .replace("type='qcow2'/>", "type='qcow2' cache='none'/>");
+        let merged = merge(&[xml(WANTED)], &xml(LIVE), &xml(&wanted));
+        assert_eq!(
+            paths(&merged),
+            ["domain/memory", "domain/devices/disk/driver@cache"]
+        );
+        assert!(
+            merged
+                .differences
+                .iter()
+                .all(|d| d.cause == Cause::Definition)
+        );
+        let disk = merged.target.find("devices/disk").unwrap();
+        assert_eq!(disk.attribute_at("address", "slot"), Some("0x04"));
+        assert_eq!(disk.attribute_at("driver", "cache"), Some("none"));
+        let again = merge(&[xml(&wanted)], &merged.target, &xml(&wanted));
+        assert!(again.differences.is_empty());
+    }
+
+    #[test]
+    fn what_was_applied_and_is_not_wanted_goes() {
+        let last = WANTED.replace(
+            "</devices>",
+            "<watchdog model='i6300esb' action='reset'/></devices>",
+        );
+        let live = LIVE.replace(
+            "</devices>",
+            "<watchdog model='i6300esb' action='reset'/></devices>",
+        );
+        let merged = merge(&[xml(&last)], &xml(&live), &xml(WANTED));
+        assert_eq!(paths(&merged), ["domain/devices/watchdog"]);
+        assert!(merged.target.find("devices/watchdog").is_none());
+        assert!(
+            merge(&[xml(WANTED)], &xml(&live), &xml(WANTED))
+                .differences
+                .is_empty(),
+            "what someone else added outside of the user's lists stays"
+        );
+    }
+
+    #[test]
+    fn strangers_in_the_users_lists_are_drift() {
+        let live = LIVE.replace(
+            "</devices>",
+            "<disk type='file' device='disk'><source file='/b'/><target dev='vdb' bus='virtio'/></disk></devices>",
+        );
+        let merged = merge(&[xml(WANTED)], &xml(&live), &xml(WANTED));
+        assert_eq!(paths(&merged), ["domain/devices/disk"]);
+        assert_eq!(merged.differences[0].cause, Cause::Drift);
+        assert_eq!(merged.target, schema::canonical(&xml(LIVE)));
+    }
+
+    #[test]
+    fn strangers_are_found_in_elements_that_the_definition_has_not() {
+        let live =
+            xml("<network><dns><host ip='10.0.0.9'><hostname>x</hostname></host></dns></network>");
+        let merged = merge(&[], &live, &xml("<network/>"));
+        assert_eq!(paths(&merged), ["network/dns/host"]);
+    }
+
+    #[test]
+    fn drift_of_a_value_is_told_from_a_change_of_the_definition() {
+        let live = LIVE.replace(">1048576<", ">2097152<");
+        let merged = merge(&[xml(WANTED)], &xml(&live), &xml(WANTED));
+        assert_eq!(merged.differences[0].cause, Cause::Drift);
+    }
+
+    #[test]
+    fn a_change_by_both_is_told_with_what_was_applied() {
+        let live = LIVE.replace(">1048576<", ">2097152<");
+        let wanted = WANTED.replace("unit='GiB'>1<", "unit='GiB'>4<");
+        let merged = merge(&[xml(WANTED)], &xml(&live), &xml(&wanted));
+        assert_eq!(merged.differences[0].cause, Cause::Both);
+        assert_eq!(
+            merged.differences[0].last,
+            Some(Value::Text("1048576".into()))
+        );
+
+        // Elements that were changed or removed by someone, and then by the definition.
+        let host = |ip: &str| {
+            format!("<network><dns><host ip='{ip}'><hostname>x</hostname></host></dns></network>")
+        };
+        let none = "<network><dns/></network>";
+        let cause = |last: &str, live: &str, wanted: &str| {
+            let merged = merge(&[xml(last)], &xml(live), &xml(wanted));
+            let causes = merged.differences.iter().map(|difference| difference.cause);
+            causes.reduce(Cause::and).unwrap()
+        };
+        let txt =
+            |value: &str| format!("<network><dns><txt name='a' value='{value}'/></dns></network>");
+        assert_eq!(cause(&txt("1"), none, &txt("1")), Cause::Drift);
+        assert_eq!(cause(&txt("1"), none, &txt("2")), Cause::Both);
+        assert_eq!(cause(&txt("1"), &txt("2"), none), Cause::Both);
+        assert_eq!(cause(&txt("1"), &txt("1"), none), Cause::Definition);
+        assert_eq!(
+            cause(&host("10.0.0.1"), none, &host("10.0.0.1")),
+            Cause::Drift
+        );
+    }
+
+    #[test]
+    fn reservations_match_by_any_of_their_keys() {
+        let net = |host: &str| {
+            xml(&format!(
+                "<network><ip address='10.0.0.1' prefix='24'><dhcp>{host}</dhcp></ip></network>"
+            ))
+        };
+        let live = net("<host mac='52:54:00:00:00:01' name='a' ip='10.0.0.5'/>");
+        let wanted = net("<host mac='52:54:00:00:00:02' name='a' ip='10.0.0.5'/>");
+        let merged = merge(&[], &live, &wanted);
+        assert_eq!(paths(&merged), ["network/ip/dhcp/host@mac"]);
+    }
+
+    #[test]
+    fn what_is_added_to_a_guest_stands_where_libvirt_has_it() {
+        let mut base = xml(WANTED);
+        overlay(
+            &mut base,
+            &xml("<domain><iothreads>2</iothreads><memoryBacking/><x/><cputune/></domain>"),
+        );
+        let names: Vec<&str> = base.children.iter().map(|c| c.name.as_str()).collect();
+        let order = [
+            "name",
+            "memory",
+            "memoryBacking",
+            "vcpu",
+            "iothreads",
+            "cputune",
+            "os",
+            "devices",
+            "x",
+        ];
+        assert_eq!(names, order);
+        assert_eq!(
+            merge(&[], &xml(WANTED), &base).target,
+            schema::canonical(&base)
+        );
+    }
+
+    #[test]
+    fn what_an_overlay_adds_does_not_shift_what_it_changes() {
+        let mut base = xml(
+            "<domain><devices><disk><target dev='vda'/></disk><interface><alias name='ua-e'/></interface></devices></domain>",
+        );
+        let text = "<domain><devices><disk><target dev='vdb'/></disk><interface><alias name='ua-e'/><boot order='1'/></interface></devices></domain>";
+        overlay(&mut base, &xml(text));
+        let expected = "<domain><devices><disk><target dev='vda'/></disk><disk><target dev='vdb'/></disk><interface><alias name='ua-e'/><boot order='1'/></interface></devices></domain>";
+        assert_eq!(base, xml(expected));
+    }
+
+    #[test]
+    fn overlays_are_merged_by_identity_and_never_remove() {
+        let mut base = xml(WANTED);
+        overlay(
+            &mut base,
+            &xml(
+                "<domain><memory unit='MiB'>64</memory><devices><disk><target dev='vda'/><iotune><read_iops_sec>5</read_iops_sec></iotune></disk><watchdog model='i6300esb'/></devices></domain>",
+            ),
+        );
+        assert_eq!(base.text_at("memory"), Some("65536"));
+        assert_eq!(base.text_at("devices/disk/iotune/read_iops_sec"), Some("5"));
+        assert_eq!(
+            base.find("devices").unwrap().children_named("disk").count(),
+            1
+        );
+        assert!(base.find("devices/watchdog").is_some());
+        assert!(base.find("devices/interface").is_some());
+    }
+
+    #[test]
+    fn what_an_overlay_adds_does_not_move_what_it_changes() {
+        let mut base = xml(
+            "<domain><devices><disk><target dev='vda'/></disk><serial type='pty'/><rng/></devices></domain>",
+        );
+        let more = "<domain><devices><disk><target dev='vdb'/></disk><serial type='file'/></devices></domain>";
+        overlay(&mut base, &xml(more));
+        let merged = "<domain><devices><disk><target dev='vda'/></disk><disk><target dev='vdb'/></disk>\
+                      <serial type='file'/><rng/></devices></domain>";
+        assert_eq!(base, xml(merged));
+    }
+
+    #[test]
+    fn what_is_put_in_stands_where_libvirt_has_it() {
+        let mut base =
+            xml("<domain><name>a</name><memory>1</memory><vcpu>1</vcpu><os/><devices/></domain>");
+        let more = "<domain><genid/><numatune/><memoryBacking/><x:y/><on_crash>destroy</on_crash></domain>";
+        overlay(&mut base, &xml(more));
+        let merged = "<domain><name>a</name><genid/><memory unit='KiB'>1</memory><memoryBacking/><vcpu>1</vcpu>\
+                      <numatune/><os/><on_crash>destroy</on_crash><devices/><x:y/></domain>";
+        assert_eq!(base, xml(merged));
+    }
+
+    #[test]
+    fn consoles_and_ports_are_not_taken_for_libvirts_own() {
+        let mut base = xml(
+            "<domain><devices><serial type='pty'><target port='0'/></serial></devices></domain>",
+        );
+        let more = "<domain><devices><serial type='unix'><target port='1'/></serial>\
+                    <console type='pty'><target type='virtio' port='0'/></console></devices></domain>";
+        overlay(&mut base, &xml(more));
+        let ports = base.find("devices").unwrap().children_named("serial");
+        assert_eq!(ports.count(), 2);
+        let live = xml("<domain><devices>\
+             <serial type='pty'><target type='isa-serial' port='0'/></serial>\
+             <serial type='unix'><target type='isa-serial' port='1'/></serial>\
+             <console type='pty'><target type='serial' port='0'/></console>\
+             <console type='pty'><target type='virtio' port='0'/></console></devices></domain>");
+        assert_eq!(paths(&merge(&[], &live, &base)), Vec::<&str>::new());
+        let panic = xml("<domain><devices><panic/></devices></domain>");
+        let live = xml("<domain><devices><panic model='isa'/></devices></domain>");
+        assert_eq!(paths(&merge(&[], &live, &panic)), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn what_libvirt_takes_for_granted_is_still_the_users_word() {
+        let vcpu = |text: &str| xml(&format!("<domain>{text}</domain>"));
+        let wanted = vcpu("<vcpu current='4'>4</vcpu>");
+        let merged = merge(
+            std::slice::from_ref(&wanted),
+            &vcpu("<vcpu>4</vcpu>"),
+            &wanted,
+        );
+        assert_eq!(paths(&merged), [""; 0]);
+        let merged = merge(
+            std::slice::from_ref(&wanted),
+            &vcpu("<vcpu current='2'>4</vcpu>"),
+            &wanted,
+        );
+        assert_eq!(paths(&merged), ["domain/vcpu@current"]);
+        assert_eq!(merged.differences[0].cause, Cause::Drift);
+
+        let srv = |port: &str| {
+            xml(&format!(
+                "<network><dns><srv service='a' protocol='tcp' {port}/></dns></network>"
+            ))
+        };
+        let merged = merge(&[], &srv("port='389'"), &srv("port='0'"));
+        assert_eq!(paths(&merged), ["network/dns/srv@port"]);
+        assert_eq!(paths(&merge(&[], &srv(""), &srv("port='0'"))), [""; 0]);
+    }
+
+    #[test]
+    fn an_element_has_a_text_or_children_but_never_both() {
+        let (text, children) = (xml("<a><b>t</b></a>"), xml("<a><b><c/></b></a>"));
+        for (live, wanted) in [(&text, &children), (&children, &text)] {
+            assert_eq!(&merge(&[], live, wanted).target, wanted);
+            let mut base = live.clone();
+            overlay(&mut base, wanted);
+            assert_eq!(&base, wanted);
+        }
+    }
+
+    #[test]
+    fn a_number_of_an_overlay_does_not_get_the_units_of_what_was_there() {
+        let mut base = xml("<domain><memory unit='GiB'>1</memory></domain>");
+        overlay(&mut base, &xml("<domain><memory>65536</memory></domain>"));
+        assert_eq!(
+            base,
+            xml("<domain><memory unit='KiB'>65536</memory></domain>")
+        );
+        let mut base = xml("<network><ip address='10.0.0.1' prefix='24'/></network>");
+        overlay(
+            &mut base,
+            &xml("<network><ip address='10.0.0.1' netmask='255.255.0.0'/></network>"),
+        );
+        assert_eq!(base.attribute_at("ip", "prefix"), Some("16"));
+    }
+
+    #[test]
+    fn what_has_none_of_its_keys_is_found_again() {
+        for device in [
+            "<disk type='file'><source file='/a'/></disk>",
+            "<hostdev type='scsi'><source><adapter name='scsi_host0'/><address bus='0' target='0' unit='1'/></source></hostdev>",
+        ] {
+            let wanted = xml(&format!("<domain><devices>{device}</devices></domain>"));
+            assert_eq!(paths(&merge(&[], &wanted, &wanted)), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_case_are_two() {
+        let groups = |names: [&str; 2]| {
+            let [a, b] = names.map(|name| format!("<portgroup name='{name}'/>"));
+            xml(&format!("<network>{a}{b}</network>"))
+        };
+        let merged = merge(&[], &groups(["a", "A"]), &groups(["A", "a"]));
+        assert_eq!(paths(&merged), [""; 0]);
+    }
+
+    #[test]
+    fn what_was_applied_in_another_order_was_applied() {
+        let net = |inside: &str| xml(&format!("<network>{inside}</network>"));
+        let last = net("<route address='10.2.0.0' prefix='24'/>");
+        let wanted = net("<route prefix='24' address='10.2.0.0'/>");
+        let merged = merge(&[last], &net(""), &wanted);
+        assert_eq!(merged.differences[0].cause, Cause::Drift);
+    }
+}

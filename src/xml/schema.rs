@@ -1,0 +1,763 @@
+//! All that is known of libvirt's schema: what tells the elements of a list apart, which spellings mean the
+//! same, which lists are the user's alone, and which marks are miniascape's own. Everything that is not in
+//! these tables is handled by the general rules of [`super::merge`].
+//!
+//! Paths are element names from the root on, `domain/devices/disk`.
+//! Sources: <https://libvirt.org/formatdomain.html>, <https://libvirt.org/formatnetwork.html>,
+//! <https://libvirt.org/formatstorage.html>.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
+use super::tree::Element;
+
+/// Namespace and element of the mark that guests and networks carry.
+pub const MARK: &str = "miniascape:resource";
+/// Its namespace.
+pub const MARK_NAMESPACE: &str = "urn:miniascape:1";
+/// Path of the mark below the root.
+const MARK_PATHS: [&str; 2] = [
+    "domain/metadata/miniascape:resource",
+    "network/metadata/miniascape:resource",
+];
+
+/// A way to tell the elements of a list apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Parts joined by `+`: `@attribute`, `child@attribute`, `text`, or `child/child` for that text.
+    /// A part `@attribute=value` has `value` where the attribute is not there.
+    parts: &'static str,
+    /// How it relates to the keys before it.
+    pub strength: Strength,
+}
+
+/// How a key relates to the keys before it in its list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strength {
+    /// Elements that differ in an earlier key, which both have, are not the same.
+    Strong,
+    /// Elements are the same by this key even if they differ in an earlier one.
+    Weak,
+}
+
+const fn strong(parts: &'static str) -> Key {
+    Key {
+        parts,
+        strength: Strength::Strong,
+    }
+}
+
+const fn weak(parts: &'static str) -> Key {
+    Key {
+        parts,
+        strength: Strength::Weak,
+    }
+}
+
+/// The key of elements that no better one tells apart: by their order.
+const ANY: &str = "@=";
+
+/// What tells the elements of a list apart, the best key first. Elements of paths that are not here are told apart by
+/// their name, and several of one name by their order.
+const KEYS: &[(&str, &[Key])] = &[
+    (
+        "domain/devices/disk",
+        &[strong("alias@name"), strong("target@dev")],
+    ),
+    (
+        "domain/devices/interface",
+        &[
+            strong("alias@name"),
+            strong("mac@address"),
+            strong("source@network"),
+            strong("source@bridge"),
+            strong("@type"),
+        ],
+    ),
+    (
+        "domain/devices/filesystem",
+        &[strong("alias@name"), strong("target@dir")],
+    ),
+    (
+        "domain/devices/hostdev",
+        &[
+            strong("alias@name"),
+            strong(
+                "source/address@domain=0+source/address@bus+source/address@slot+source/address@function",
+            ),
+            strong("source/address@bus+source/address@device"),
+            strong("source/vendor@id+source/product@id"),
+            strong("source/address@uuid"),
+            strong(
+                "source/adapter@name+source/address@bus+source/address@target+source/address@unit",
+            ),
+            strong("source@protocol+source@name"),
+            strong("source@wwpn"),
+        ],
+    ),
+    (
+        "domain/devices/controller",
+        &[
+            strong("alias@name"),
+            strong("@type+@index"),
+            strong("@type+@model"),
+            strong("@type"),
+        ],
+    ),
+    (
+        "domain/devices/channel",
+        &[
+            strong("alias@name"),
+            strong("target@name"),
+            strong("@type+target@type"),
+        ],
+    ),
+    (
+        "domain/devices/console",
+        &[
+            strong("alias@name"),
+            strong("target@type=serial+target@port"),
+            weak("target@type=serial"),
+        ],
+    ),
+    ("domain/devices/graphics", &[strong("@type")]),
+    (
+        "domain/devices/input",
+        &[strong("alias@name"), strong("@type+@bus"), strong("@type")],
+    ),
+    (
+        "domain/devices/sound",
+        &[strong("alias@name"), strong("@model")],
+    ),
+    ("domain/devices/audio", &[strong("@id"), strong("@type")]),
+    (
+        "domain/devices/panic",
+        &[strong("alias@name"), strong("@model"), strong(ANY)],
+    ),
+    // libvirt adds a console of its own for the first serial port, before all others.
+    (
+        "domain/devices/console",
+        &[strong("alias@name"), strong("target@type=serial")],
+    ),
+    (
+        "domain/devices/serial",
+        &[strong("alias@name"), strong("target@port"), strong(ANY)],
+    ),
+    ("domain/devices/shmem", &[strong("@name")]),
+    (
+        "domain/devices/memory",
+        &[
+            strong("alias@name"),
+            strong("target/address@base"),
+            strong("@model"),
+        ],
+    ),
+    (
+        "domain/devices/interface/filterref/parameter",
+        &[strong("@name")],
+    ),
+    ("domain/devices/interface/ip", &[strong("@address")]),
+    ("domain/devices/interface/route", &[strong("@address")]),
+    ("domain/cpu/feature", &[strong("@name")]),
+    ("domain/cpu/numa/cell", &[strong("@id"), strong(ANY)]),
+    ("domain/clock/timer", &[strong("@name")]),
+    ("domain/cputune/vcpupin", &[strong("@vcpu")]),
+    ("domain/cputune/iothreadpin", &[strong("@iothread")]),
+    ("domain/iothreadids/iothread", &[strong("@id")]),
+    ("domain/vcpus/vcpu", &[strong("@id")]),
+    ("domain/numatune/memnode", &[strong("@cellid")]),
+    ("domain/blkiotune/device", &[strong("path")]),
+    (
+        "domain/memoryBacking/hugepages/page",
+        &[strong("@size+@unit=KiB")],
+    ),
+    ("domain/sysinfo/system/entry", &[strong("@name")]),
+    ("domain/sysinfo/bios/entry", &[strong("@name")]),
+    ("domain/sysinfo/baseBoard/entry", &[strong("@name")]),
+    ("domain/sysinfo/entry", &[strong("@name")]),
+    ("domain/seclabel", &[strong("@model"), strong("@type")]),
+    ("domain/os/firmware/feature", &[strong("@name")]),
+    ("domain/qemu:commandline/qemu:env", &[strong("@name")]),
+    ("network/ip", &[strong("@address"), weak("@family=ipv4")]),
+    (
+        "network/ip/dhcp/host",
+        &[strong("@mac"), strong("@id"), weak("@ip"), weak("@name")],
+    ),
+    ("network/ip/dhcp/range", &[strong("@start+@end")]),
+    ("network/dns/host", &[strong("@ip")]),
+    ("network/dns/host/hostname", &[strong("text")]),
+    (
+        "network/dns/forwarder",
+        &[strong("@addr+@domain="), strong("@domain"), strong("@addr")],
+    ),
+    ("network/dns/txt", &[strong("@name")]),
+    (
+        "network/dns/srv",
+        &[
+            strong("@service+@protocol+@domain=+@target="),
+            strong("@service+@protocol"),
+        ],
+    ),
+    ("network/portgroup", &[strong("@name")]),
+    ("network/route", &[strong("@address+@prefix=")]),
+    ("network/forward/interface", &[strong("@dev")]),
+    ("network/forward/nat/address", &[strong("@start")]),
+    ("volume/target/features/entry", &[strong("@name")]),
+    ("pool/source/host", &[strong("@name")]),
+    ("pool/source/device", &[strong("@path")]),
+];
+
+/// The order in which libvirt writes what is in a domain. Its schema allows any, but libxml2 refuses documents where two of the
+/// schema's groups lie apart and interleave: `name` and `uuid` around `memory` and `memoryBacking`.
+const DOMAIN_ORDER: &[&str] = &[
+    "name",
+    "uuid",
+    "genid",
+    "title",
+    "description",
+    "metadata",
+    "maxMemory",
+    "memory",
+    "currentMemory",
+    "blkiotune",
+    "memtune",
+    "memoryBacking",
+    "vcpu",
+    "vcpus",
+    "iothreads",
+    "iothreadids",
+    "defaultiothread",
+    "cputune",
+    "numatune",
+    "resource",
+    "sysinfo",
+    "bootloader",
+    "bootloader_args",
+    "os",
+    "idmap",
+    "features",
+    "cpu",
+    "clock",
+    "on_poweroff",
+    "on_reboot",
+    "on_crash",
+    "on_lockfailure",
+    "pm",
+    "perf",
+    "devices",
+    "seclabel",
+    "keywrap",
+    "launchSecurity",
+];
+
+/// Where an element belongs among its siblings, if that matters: behind those of a lower rank.
+pub fn rank(path: &str) -> Option<usize> {
+    let name = path.strip_prefix("domain/")?;
+    DOMAIN_ORDER.iter().position(|known| *known == name)
+}
+
+/// Lists that are the user's: an element that neither the definition nor the last apply has was put there by someone
+/// else and is taken out again. libvirt itself adds nothing to them.
+const OWNED: &[&str] = &[
+    "domain/devices/disk",
+    "domain/devices/interface",
+    "domain/devices/filesystem",
+    "domain/devices/hostdev",
+    "network/ip",
+    "network/ip/dhcp/host",
+    "network/ip/dhcp/range",
+    "network/dns/host",
+    "network/dns/host/hostname",
+    "network/dns/txt",
+    "network/dns/srv",
+];
+
+/// What tells the elements at a path apart.
+pub fn keys(path: &str) -> &'static [Key] {
+    KEYS.iter()
+        .find(|(known, _)| *known == path)
+        .map_or(&[], |(_, keys)| keys)
+}
+
+/// Whether the elements at a path are the user's alone.
+pub fn is_owned(path: &str) -> bool {
+    OWNED.contains(&path)
+}
+
+/// Whether there is a list that is the user's alone somewhere below a path.
+pub fn holds_owned(path: &str) -> bool {
+    OWNED.iter().any(|owned| {
+        owned
+            .strip_prefix(path)
+            .is_some_and(|rest| rest.starts_with('/'))
+    })
+}
+
+/// Whether an element or attribute only serves miniascape to find things again: it is put in along with other changes,
+/// and is no reason for a change by itself.
+pub fn is_mark(path: &str) -> bool {
+    MARK_PATHS.iter().any(|mark| path.starts_with(mark))
+        || path == "domain/metadata"
+        || path == "network/metadata"
+        || path.ends_with("/alias")
+        || path.ends_with("/alias@name")
+}
+
+impl Key {
+    /// The value of the key for an element; `None` where a part is missing.
+    pub fn of(&self, element: &Element) -> Option<String> {
+        let parts: Option<Vec<String>> = self
+            .parts
+            .split('+')
+            .map(|part| part_of(part, element))
+            .collect();
+        parts.map(|parts| parts.join(" "))
+    }
+}
+
+fn part_of(part: &str, element: &Element) -> Option<String> {
+    if part == "text" {
+        return Some(element.text.clone());
+    }
+    let Some((path, attribute)) = part.split_once('@') else {
+        return element.text_at(part).map(str::to_owned);
+    };
+    let (attribute, default) = match attribute.split_once('=') {
+        Some((attribute, default)) => (attribute, Some(default)),
+        None => (attribute, None),
+    };
+    let holder = if path.is_empty() {
+        Some(element)
+    } else {
+        element.find(path)
+    };
+    holder
+        .and_then(|holder| holder.attribute(attribute))
+        .or(default)
+        .map(folded)
+}
+
+/// A key's value, the same for all that libvirt takes for the same: numbers in hex, addresses, UUIDs and MACs. Names
+/// that differ in case are two.
+fn folded(value: &str) -> String {
+    if let Some(number) = hex(value) {
+        return number.to_string();
+    }
+    if let Ok(address) = value.parse::<IpAddr>() {
+        return address.to_string();
+    }
+    let is_mac = || {
+        let mut pairs = value.split(':');
+        pairs.clone().count() > 2 && pairs.all(|pair| u8::from_str_radix(pair, 16).is_ok())
+    };
+    if is_mac() || Uuid::try_parse(value).is_ok() {
+        return value.to_lowercase();
+    }
+    value.to_owned()
+}
+
+/// Rewrites spellings that libvirt rewrites as well: units of memory and capacity, netmasks, and the case of MACs; and
+/// leaves out what libvirt leaves out. The result means the same and can be given to libvirt.
+pub fn canonical(element: &Element) -> Element {
+    let mut tree = spelled(element);
+    let name = tree.name.clone();
+    omit(&mut tree, &name);
+    tree
+}
+
+/// As [`canonical`], with everything said that was said: what is wanted is compared by what it says.
+pub fn spelled(element: &Element) -> Element {
+    let mut tree = element.clone();
+    let name = tree.name.clone();
+    rewrite(&mut tree, &name);
+    tree
+}
+
+/// What libvirt takes an attribute for that is not there, and so leaves out where it has this value. The path ends in
+/// `@attribute`.
+pub fn implied<'a>(path: &str, element: &'a Element) -> Option<&'a str> {
+    match path {
+        "network/dns/srv@port" | "network/dns/srv@priority" | "network/dns/srv@weight" => Some("0"),
+        "domain/vcpu@current" if !element.text.is_empty() => Some(&element.text),
+        // Where no nodes are named, libvirt writes what it is.
+        "domain/numatune/memory@placement" => Some("static"),
+        _ => None,
+    }
+}
+
+fn omit(element: &mut Element, path: &str) {
+    let is_said = |(name, value): &(String, String)| {
+        implied(&format!("{path}@{name}"), element) != Some(value.as_str())
+    };
+    if matches!(
+        path,
+        "network/dns/srv" | "domain/vcpu" | "domain/numatune/memory"
+    ) {
+        let said = element.attributes.iter().filter(|a| is_said(a)).cloned();
+        element.attributes = said.collect();
+    }
+    for child in &mut element.children {
+        let path = format!("{path}/{}", child.name);
+        omit(child, &path);
+    }
+}
+
+fn rewrite(element: &mut Element, path: &str) {
+    match path {
+        "domain" => lift_namespaces(element),
+        "network" => {
+            lift_namespaces(element);
+            // A count of libvirt's.
+            element.remove_attribute("connections");
+        }
+        "domain/memory" | "domain/currentMemory" | "domain/maxMemory" => {
+            rewrite_unit(element, "KiB", "KiB");
+        }
+        "volume/capacity" | "volume/allocation" => rewrite_unit(element, "bytes", "bytes"),
+        _ if path.starts_with("domain/memtune/") => rewrite_unit(element, "KiB", "KiB"),
+        "domain/devices/memory/target/size"
+        | "domain/devices/memory/target/block"
+        | "domain/devices/memory/target/requested"
+        | "domain/devices/memory/target/current"
+        | "domain/devices/memory/target/label/size" => rewrite_unit(element, "KiB", "KiB"),
+        "domain/cpu/numa/cell" => {
+            let unit = element.attribute("unit").unwrap_or("KiB").to_owned();
+            match element.attribute("memory").map(str::to_owned) {
+                Some(memory) => {
+                    if let Some(kib) = scale(&memory, &unit, "KiB") {
+                        element.set_attribute("memory", kib);
+                        element.set_attribute("unit", "KiB");
+                    }
+                }
+                // A unit of nothing says nothing, and must not change what is there.
+                None => drop(element.remove_attribute("unit")),
+            }
+        }
+        "domain/memoryBacking/hugepages/page" => {
+            let unit = element.attribute("unit").unwrap_or("KiB");
+            if let Some(kib) = element
+                .attribute("size")
+                .and_then(|size| scale(size, unit, "KiB"))
+            {
+                element.set_attribute("size", kib);
+                element.set_attribute("unit", "KiB");
+            }
+        }
+        // Names like this are libvirt's to give: it takes them out of definitions.
+        "domain/devices/interface" => element.children.retain(|child| {
+            let taken = ["vnet", "vif", "macvtap", "macvlan"];
+            let dev = child.attribute("dev").unwrap_or_default();
+            child.name != "target" || !taken.iter().any(|prefix| dev.starts_with(prefix))
+        }),
+        "network/ip" | "network/route" | "domain/devices/interface/ip" => {
+            let prefix = element
+                .attribute("netmask")
+                .and_then(|mask| mask.parse().ok())
+                .and_then(|mask: IpAddr| ipnet::ip_mask_to_prefix(mask).ok());
+            if let Some(prefix) = prefix {
+                element.remove_attribute("netmask");
+                element.set_attribute("prefix", prefix.to_string());
+            }
+        }
+        "network/mac" | "domain/devices/interface/mac" => lower(element, "address"),
+        "network/ip/dhcp/host" => lower(element, "mac"),
+        _ => {}
+    }
+    if path.starts_with("domain/") {
+        for (name, value) in &mut element.attributes {
+            if matches!(name.as_str(), "cpuset" | "nodeset" | "cpus")
+                && let Some(set) = number_set(value)
+            {
+                *value = set;
+            }
+        }
+    }
+    for child in &mut element.children {
+        let path = format!("{path}/{}", child.name);
+        rewrite(child, &path);
+    }
+    if path == "domain" {
+        clamp_memory(element);
+    }
+}
+
+/// A guest has at most its maximum of memory, whatever else it says.
+fn clamp_memory(domain: &mut Element) {
+    let kib = |name: &str| -> Option<u64> { domain.text_at(name)?.parse().ok() };
+    if let (Some(now), Some(most)) = (kib("currentMemory"), kib("memory"))
+        && now > most
+        && let Some(current) = domain.child_mut("currentMemory")
+    {
+        current.text = most.to_string();
+    }
+}
+
+/// A set of processors or nodes as libvirt writes it: `0,1,2,^1` is `0,2`. `None` for what is not one.
+fn number_set(text: &str) -> Option<String> {
+    // libvirt's own sets are far smaller; what is larger is left to it to refuse.
+    const MOST: usize = 1 << 16;
+    let mut set = BTreeSet::new();
+    for part in text.split(',').map(str::trim) {
+        if let Some(not) = part.strip_prefix('^') {
+            set.remove(&not.parse().ok()?);
+            continue;
+        }
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+        if last > MOST || first > last {
+            return None;
+        }
+        set.extend(first..=last);
+    }
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for number in set {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            Some(_) | None => ranges.push((number, number)),
+        }
+    }
+    let ranges = ranges.iter().map(|(first, last)| match last - first {
+        0 => first.to_string(),
+        _ => format!("{first}-{last}"),
+    });
+    Some(ranges.collect::<Vec<_>>().join(","))
+}
+
+/// libvirt declares the namespaces of what is not its own, `qemu:commandline`, at the root. (In metadata they stay.)
+fn lift_namespaces(root: &mut Element) {
+    let mut lifted = Vec::new();
+    let own = root.children.iter_mut();
+    for child in own.filter(|child| child.name != "metadata") {
+        let (namespaces, others) = std::mem::take(&mut child.attributes)
+            .into_iter()
+            .partition(|(name, _)| name.starts_with("xmlns:"));
+        child.attributes = others;
+        lifted.extend::<Vec<_>>(namespaces);
+    }
+    for (name, value) in lifted {
+        root.set_attribute(&name, value);
+    }
+}
+
+fn lower(element: &mut Element, attribute: &str) {
+    if let Some(value) = element.attribute(attribute) {
+        let value = value.to_lowercase();
+        element.set_attribute(attribute, value);
+    }
+}
+
+fn rewrite_unit(element: &mut Element, default: &str, to: &str) {
+    if element.text.is_empty() {
+        // As above.
+        element.remove_attribute("unit");
+        return;
+    }
+    let unit = element.attribute("unit").unwrap_or(default);
+    if let Some(text) = scale(&element.text, unit, to) {
+        element.text = text;
+        element.set_attribute("unit", to);
+    }
+}
+
+/// Converts a number between libvirt's units, rounding up as libvirt does. `None` for what is not a number or unit.
+fn scale(number: &str, from: &str, to: &str) -> Option<String> {
+    let number = number.trim().parse::<u128>().ok()?;
+    let bytes = number.checked_mul(bytes_of(from)?)?;
+    Some(bytes.div_ceil(bytes_of(to)?).to_string())
+}
+
+/// The bytes of one of libvirt's units. <https://libvirt.org/formatdomain.html#memory-allocation>
+fn bytes_of(unit: &str) -> Option<u128> {
+    Some(match unit {
+        "b" | "bytes" | "B" => 1,
+        "KB" => 1000,
+        "k" | "K" | "KiB" => 1 << 10,
+        "MB" => 1_000_000,
+        "M" | "MiB" => 1 << 20,
+        "GB" => 1_000_000_000,
+        "G" | "GiB" => 1 << 30,
+        "TB" => 1_000_000_000_000,
+        "T" | "TiB" => 1 << 40,
+        "P" | "PiB" => 1 << 50,
+        "E" | "EiB" => 1 << 60,
+        _ => return None,
+    })
+}
+
+/// Whether what is wanted and what is live mean the same at a path that ends in `@attribute` or, for a text, in the
+/// element's name.
+pub fn same(path: &str, wanted: &str, live: &str) -> bool {
+    if wanted == live {
+        return true;
+    }
+    match path {
+        "domain/os/type@machine" => is_machine(wanted, live),
+        "domain/uuid"
+        | "domain/genid"
+        | "domain/devices/hostdev/source/address@uuid"
+        | "network/uuid"
+        | "pool/uuid" => wanted.eq_ignore_ascii_case(live),
+        "pool/target/permissions/mode" | "volume/target/permissions/mode" => {
+            wanted.trim_start_matches('0') == live.trim_start_matches('0')
+        }
+        "domain/clock@adjustment" => wanted.strip_prefix('+') == Some(live),
+        _ => match (wanted.parse::<IpAddr>(), live.parse::<IpAddr>()) {
+            (Ok(wanted), Ok(live)) => wanted == live,
+            _ => same_number(wanted, live),
+        },
+    }
+}
+
+/// Whether `live` is the versioned machine type that the alias `wanted` stands for.
+fn is_machine(wanted: &str, live: &str) -> bool {
+    match wanted {
+        "pc" => live.starts_with("pc-i440fx-"),
+        alias => [format!("pc-{alias}-"), format!("{alias}-")]
+            .iter()
+            .any(|prefix| live.starts_with(prefix.as_str())),
+    }
+}
+
+/// Addresses of devices are written `3`, `0x3` and `0x03`; only where one is in hex do numbers compare by value.
+fn same_number(wanted: &str, live: &str) -> bool {
+    match (hex(wanted), hex(live)) {
+        (Some(wanted), Some(live)) => wanted == live,
+        (Some(wanted), None) => live.parse() == Ok(wanted),
+        (None, Some(live)) => wanted.parse() == Ok(live),
+        (None, None) => false,
+    }
+}
+
+fn hex(text: &str) -> Option<u64> {
+    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_and_spellings_become_libvirts() {
+        let tree = Element::parse(
+            "<domain><memory unit='GiB'>1</memory><currentMemory unit='bytes'>1025</currentMemory></domain>",
+        )
+        .unwrap();
+        let tree = canonical(&tree);
+        assert_eq!(tree.text_at("memory"), Some("1048576"));
+        assert_eq!(tree.attribute_at("memory", "unit"), Some("KiB"));
+        assert_eq!(tree.text_at("currentMemory"), Some("2"));
+
+        let net =
+            Element::parse("<network><ip address='10.0.0.1' netmask='255.255.255.0'/></network>");
+        let net = canonical(&net.unwrap());
+        assert_eq!(net.attribute_at("ip", "prefix"), Some("24"));
+        assert_eq!(net.attribute_at("ip", "netmask"), None);
+    }
+
+    #[test]
+    fn a_console_without_a_target_is_the_serial_one() {
+        let of = |text: &str| keys("domain/devices/console")[2].of(&Element::parse(text).unwrap());
+        let serial = of("<console type='pty'><target type='serial' port='0'/></console>");
+        assert_eq!(of("<console type='pty'/>"), serial);
+        let virtio = of("<console type='pty'><target type='virtio' port='1'/></console>");
+        assert_ne!(virtio, serial);
+    }
+
+    #[test]
+    fn values_that_mean_the_same() {
+        assert!(same("domain/os/type@machine", "q35", "pc-q35-7.2"));
+        assert!(same("domain/os/type@machine", "pc", "pc-i440fx-9.0"));
+        assert!(!same("domain/os/type@machine", "q35", "pc-i440fx-9.0"));
+        assert!(same("x@slot", "0x03", "3"));
+        assert!(same("network/ip@address", "fd00:0::1", "fd00::1"));
+        assert!(!same("x@slot", "3", "03"));
+    }
+
+    fn canonical_of(text: &str) -> Element {
+        canonical(&Element::parse(text).unwrap())
+    }
+
+    #[test]
+    fn spellings_that_libvirt_rewrites_are_its_own() {
+        for (written, kept) in [
+            (
+                "<domain><vcpu cpuset='0,1,2,^1' current='4'>4</vcpu></domain>",
+                "<domain><vcpu cpuset='0,2'>4</vcpu></domain>",
+            ),
+            (
+                "<domain><cputune><vcpupin vcpu='0' cpuset='1,0'/></cputune></domain>",
+                "<domain><cputune><vcpupin vcpu='0' cpuset='0-1'/></cputune></domain>",
+            ),
+            (
+                "<domain><numatune><memory mode='strict' placement='static' nodeset='0-0'/></numatune></domain>",
+                "<domain><numatune><memory mode='strict' nodeset='0'/></numatune></domain>",
+            ),
+            (
+                "<domain><memoryBacking><hugepages><page size='2' unit='MiB'/></hugepages></memoryBacking></domain>",
+                "<domain><memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages></memoryBacking></domain>",
+            ),
+            (
+                "<domain><devices><memory><target><size unit='MiB'>1</size><node>0</node></target></memory></devices></domain>",
+                "<domain><devices><memory><target><size unit='KiB'>1024</size><node>0</node></target></memory></devices></domain>",
+            ),
+            (
+                "<domain><devices><interface><target dev='vnet7'/></interface><interface><target dev='tap1'/></interface></devices></domain>",
+                "<domain><devices><interface/><interface><target dev='tap1'/></interface></devices></domain>",
+            ),
+            (
+                "<domain><metadata><a:b xmlns:a='urn:a'/></metadata><qemu:commandline xmlns:qemu='urn:q'/></domain>",
+                "<domain xmlns:qemu='urn:q'><metadata><a:b xmlns:a='urn:a'/></metadata><qemu:commandline/></domain>",
+            ),
+            (
+                "<network connections='5'><d:options xmlns:d='urn:d'/><dns><srv service='a' priority='0'/></dns></network>",
+                "<network xmlns:d='urn:d'><d:options/><dns><srv service='a'/></dns></network>",
+            ),
+        ] {
+            assert_eq!(canonical_of(written), Element::parse(kept).unwrap());
+            assert_eq!(canonical_of(kept), Element::parse(kept).unwrap());
+        }
+    }
+
+    #[test]
+    fn sets_that_make_no_sense_are_left_to_libvirt() {
+        for text in ["", "a", "1-", "^", "2-1", "0-99999999999", "auto"] {
+            assert_eq!(number_set(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_compare_numbers_by_value() {
+        let key = |text: &str| {
+            let hostdev = Element::parse(text).unwrap();
+            keys("domain/devices/hostdev")[1].of(&hostdev)
+        };
+        assert_eq!(
+            key("<hostdev><source><address bus='6' slot='0x02' function='0'/></source></hostdev>"),
+            key(
+                "<hostdev><source><address domain='0x0000' bus='0x06' slot='2' function='0x0'/></source></hostdev>"
+            ),
+        );
+        assert!(same("pool/target/permissions/mode", "755", "0755"));
+        assert!(same("domain/clock@adjustment", "+3600", "3600"));
+        assert!(same(
+            "domain/devices/hostdev/source/address@uuid",
+            "C2-AB",
+            "c2-ab"
+        ));
+    }
+
+    #[test]
+    fn numbers_that_are_too_large_are_left_to_libvirt() {
+        let most = u128::MAX;
+        let text = format!("<domain><memory unit='KiB'>{most}</memory></domain>");
+        assert_eq!(canonical_of(&text), Element::parse(&text).unwrap());
+    }
+
+    #[test]
+    fn keys_compare_addresses_by_value() {
+        let key = |text: &str| keys("network/dns/host")[0].of(&Element::parse(text).unwrap());
+        assert_eq!(key("<host ip='FD00:0::5'/>"), key("<host ip='fd00::5'/>"));
+    }
+}

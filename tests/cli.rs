@@ -1,0 +1,675 @@
+//! The program as a process: what it prints where, and how it exits. On libvirt's test driver, or without a hypervisor.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use miniascape::address::Name;
+use miniascape::state::store::{Access, Store, StoreErrorKind};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const COMMANDS: [&str; 9] = [
+    "plan",
+    "apply",
+    "destroy",
+    "generate",
+    "render",
+    "validate",
+    "import",
+    "status",
+    "completions",
+];
+const TEST: [&str; 2] = ["-c", "test:///default"];
+const HELLO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/hello");
+
+/// What a run of the program gave.
+#[derive(Debug)]
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Run {
+    /// Checks how it exited.
+    fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+
+    /// Checks that standard error has all these texts.
+    fn says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.err.contains(text), "no `{text}` in {self:#?}");
+        }
+        self
+    }
+
+    /// Checks that it failed with these texts, and that nothing looks like a result.
+    fn fails(self, texts: &[&str]) {
+        let run = self.exits(1).says(texts);
+        assert_eq!(run.out, "", "{run:#?}");
+    }
+}
+
+/// A directory for a lab, removed at the end.
+struct Lab(TempDir);
+
+impl Lab {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let lab = Self(tempfile::tempdir().unwrap());
+        for (path, text) in files {
+            let path = lab.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        lab
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_miniascape"));
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .stdin(Stdio::null());
+        for variable in [
+            "COLUMNS",
+            "LIBVIRT_DEFAULT_URI",
+            "NO_COLOR",
+            "RUST_BACKTRACE",
+        ] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Run {
+        checked(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs a command on the test driver.
+    fn test(&self, arguments: &[&str]) -> Run {
+        self.run(&[arguments, &TEST].concat())
+    }
+}
+
+fn checked(output: Output) -> Run {
+    let run = Run {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    };
+    for text in ["panicked", "RUST_BACKTRACE", "bug in miniascape"] {
+        assert!(
+            !run.out.contains(text) && !run.err.contains(text),
+            "{run:#?}"
+        );
+    }
+    run
+}
+
+/// A directory without a lab.
+fn nowhere() -> Lab {
+    Lab::new(&[])
+}
+
+fn hello(arguments: &[&str]) -> Run {
+    nowhere().test(&[arguments, &["-C", HELLO]].concat())
+}
+
+/// The end of something that nobody reads: writing to it fails.
+fn closed() -> Stdio {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    drop(theirs);
+    Stdio::from(OwnedFd::from(ours))
+}
+
+/// Times differ from run to run.
+fn without_times(text: &str) -> String {
+    let word = |word: &str| match word.parse::<f64>() {
+        Ok(_) if word.contains('.') => "N".to_owned(),
+        Ok(_) | Err(_) => word.to_owned(),
+    };
+    let line = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+const HELLO_PLAN: &str = "\
+lab hello on test:///default: 6 resources, 0 unchanged
+
+  + network.hello        192.168.155.1/24, nat, hello.test
+  + pool.hello           dir /var/lib/libvirt/images/hello
+  + volume.one.data      64 MiB
+  + volume.two.data      64 MiB
+  + guest.one            1 vcpu, 192 MiB, hello 192.168.155.11
+  + guest.two            1 vcpu, 192 MiB, hello 192.168.155.12
+
+Plan: 6 to create.
+";
+
+// Arguments.
+
+#[test]
+fn help_fits_80_columns() {
+    let lab = nowhere();
+    for flag in ["-h", "--help"] {
+        let mut pages = vec![lab.run(&[flag])];
+        pages.extend(COMMANDS.map(|command| lab.run(&[command, flag])));
+        for page in pages {
+            let page = page.exits(0);
+            assert_eq!(page.err, "");
+            assert!(page.out.contains("Usage: miniascape"), "{page:#?}");
+            for line in page.out.lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_command_is_tested_for_its_help() {
+    let help = nowhere().run(&["--help"]).exits(0).out;
+    let listed = help
+        .split("Commands:")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .skip(1)
+        .map_while(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help" && !command.starts_with('['));
+    assert_eq!(listed.collect::<Vec<_>>(), COMMANDS);
+}
+
+#[test]
+fn usage_errors_are_failures_and_not_changes() {
+    let cases: [(&[&str], &str); 11] = [
+        (&[], "Usage: miniascape"),
+        (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
+        (
+            &["plan", "--frobnicate"],
+            "unexpected argument '--frobnicate'",
+        ),
+        (
+            &["plan", "--target", "one"],
+            "`one` is not an address such as",
+        ),
+        (&["plan", "--var", "x"], "write it as NAME=VALUE"),
+        (&["plan", "--var", "=x"], "write it as NAME=VALUE"),
+        (
+            &["plan", "--color", "blue"],
+            "[possible values: auto, always, never]",
+        ),
+        (
+            &["apply", "--max-disruption", "none"],
+            "[possible values: live, relink, restart, recreate]",
+        ),
+        (&["apply", "--json"], "--yes"),
+        (&["destroy", "--lab", "a b"], "a name consists of letters"),
+        (&["completions", "cmd"], "possible values: bash"),
+    ];
+    for (arguments, text) in cases {
+        nowhere().run(arguments).fails(&[text]);
+    }
+}
+
+#[test]
+fn the_version_is_printed() {
+    let run = nowhere().run(&["--version"]).exits(0);
+    let version = concat!("miniascape ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(run.out, version);
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let run = nowhere().run(&["completions", shell]).exits(0);
+        assert_eq!(run.err, "");
+        assert!(run.out.contains("max-disruption"), "{shell}");
+    }
+}
+
+// Definitions and settings.
+
+#[test]
+fn a_directory_without_a_lab_is_told_what_to_do() {
+    for command in ["plan", "apply", "destroy", "validate", "status"] {
+        nowhere()
+            .run(&[command])
+            .fails(&["error: there is no lab in .", "write a lab.yaml here"]);
+    }
+    nowhere()
+        .run(&["plan", "--chdir", "gone"])
+        .fails(&["there is no directory gone"]);
+    nowhere()
+        .run(&["plan", "-C", "gone.yaml"])
+        .fails(&["`-C gone.yaml`: there is no such file or directory"]);
+}
+
+/// The look at libvirt that was begun goes on when the process ends: nothing may be freed under its threads.
+#[test]
+fn ending_in_the_middle_of_a_look_is_no_crash() {
+    let lab = nowhere();
+    for _ in 0..100 {
+        lab.run(&["plan"]).exits(1);
+    }
+}
+
+#[test]
+fn broken_settings_are_shown_with_their_place() {
+    let lab = Lab::new(&[
+        ("lab.yaml", "lab: x\n"),
+        ("miniascape.toml", "parallel = 2\nconect = 'x'\n"),
+    ]);
+    lab.run(&["validate"])
+        .fails(&["unknown field `conect`", "miniascape.toml:2:1", "= help: "]);
+    fs::write(lab.path().join("miniascape.toml"), "parallel = \"x\n").unwrap();
+    lab.run(&["validate"])
+        .fails(&["miniascape.toml:1:14", "= help: "]);
+}
+
+#[test]
+fn settings_name_the_hypervisor_and_the_command_line_wins() {
+    let lab = Lab::new(&[
+        ("lab.yaml", "lab: x\n"),
+        ("miniascape.toml", "connect = 'test:///default'\n"),
+    ]);
+    let run = lab.run(&["plan"]).exits(0);
+    assert_eq!(run.out, "Nothing to do: 0 resources, all as defined.\n");
+    lab.run(&["plan", "-c", "test:///gone.xml"])
+        .fails(&["failed to connect to test:///gone.xml"]);
+}
+
+#[test]
+fn all_problems_of_a_definition_come_at_once() {
+    let lab = Lab::new(&[(
+        "lab.yaml",
+        "lab: x\nguests:\n  one: {memroy: 1GiB}\n  two: {vcpus: many}\n",
+    )]);
+    lab.run(&["validate"])
+        .fails(&["lab.yaml:3:9", "did you mean `memory`?", "lab.yaml:4:16"]);
+}
+
+#[test]
+fn the_example_is_valid() {
+    let run = nowhere().run(&["validate", "-C", HELLO]).exits(0);
+    assert_eq!(
+        run.out,
+        "Lab hello is valid: 1 network, 1 pool, 0 images, 2 volumes, 2 guests.\n"
+    );
+    assert_eq!(run.err, "");
+}
+
+#[test]
+fn a_template_error_names_file_line_and_way_out() {
+    let text = "lab: x\nguests:\n  one: {memory: {{ size }}}\n";
+    let lab = Lab::new(&[
+        ("lab.yaml.j2", text),
+        ("vars.yaml", "size: 2GiB\n"),
+        ("list.yaml", "- 1\n"),
+        ("broken.yaml", "[1\n"),
+    ]);
+    lab.run(&["validate"]).fails(&[
+        "lab.yaml.j2:3:3",
+        "`size` is not set",
+        "--var size=",
+        "{{ size }}",
+    ]);
+    lab.run(&["validate", "--var", "sise=1GiB"])
+        .fails(&["lab.yaml.j2:3:3", "did you mean `sise`?"]);
+
+    for arguments in [["--var", "size=2GiB"], ["--var-file", "vars.yaml"]] {
+        let run = lab.test(&[&["plan"], &arguments[..]].concat()).exits(0);
+        assert!(run.out.contains("1 vcpu, 2 GiB"), "{run:#?}");
+    }
+    let both = ["plan", "--var", "size=3GiB", "--var-file", "vars.yaml"];
+    let run = lab.test(&both).exits(0);
+    assert!(run.out.contains("1 vcpu, 3 GiB"), "{run:#?}");
+
+    let cases = [
+        ("gone.yaml", "cannot read variables from gone.yaml"),
+        ("list.yaml", "it is not a map"),
+        ("broken.yaml", "at line 2 column 1"),
+    ];
+    for (file, text) in cases {
+        lab.run(&["validate", "--var-file", file]).fails(&[text]);
+    }
+}
+
+#[test]
+fn a_labs_own_template_that_is_broken_is_named_with_line_and_guest() {
+    let cases = [
+        (
+            "<domain>\n{{ gest.name }}\n</domain>\n",
+            ".j2:2",
+            "did you mean `guest`?",
+        ),
+        ("<domain>\n{% if %}\n</domain>\n", ".j2:2", "syntax error"),
+        (
+            "<domain>\n<a></domain>\n",
+            "cannot be read",
+            "line 2 of what it gives is",
+        ),
+    ];
+    for (template, place, text) in cases {
+        let lab = Lab::new(&[
+            ("lab.yaml", "lab: x\nguests:\n  one: {memory: 1GiB}\n"),
+            ("templates/libvirt/domain.xml.j2", template),
+        ]);
+        let all = [
+            "template libvirt/domain.xml.j2",
+            place,
+            text,
+            "lab.yaml:3:3",
+            "for guest.one",
+        ];
+        lab.run(&["validate"]).fails(&all);
+        lab.test(&["plan"]).fails(&all);
+    }
+}
+
+// Plans.
+
+#[test]
+fn a_plan_is_printed_and_its_exit_code_tells_of_changes() {
+    let run = hello(&["plan"]).exits(0);
+    assert_eq!(run.out, HELLO_PLAN);
+    assert_eq!(
+        hello(&["plan", "--detailed-exitcode"]).exits(2).out,
+        run.out
+    );
+
+    let empty = Lab::new(&[("lab.yaml", "lab: x\n")]);
+    empty.test(&["plan", "--detailed-exitcode"]).exits(0);
+    nowhere()
+        .test(&["plan", "--detailed-exitcode"])
+        .fails(&["there is no lab"]);
+}
+
+#[test]
+fn a_plan_as_json_is_versioned() {
+    let run = hello(&["plan", "--json"]).exits(0);
+    let plan: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(plan["format"], "miniascape.plan/1");
+    assert_eq!(plan["totals"]["create"], 6);
+    assert_eq!(plan["changes"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn colours_come_only_when_asked_for() {
+    assert!(!hello(&["plan"]).out.contains('\u{1b}'));
+    assert!(hello(&["plan", "--color", "always"]).out.contains('\u{1b}'));
+}
+
+#[test]
+fn xml_is_shown_on_demand() {
+    let run = hello(&["plan", "--diff"]).exits(0);
+    assert!(run.out.contains("+<domain type='test'>"), "{run:#?}");
+    assert!(run.out.contains("+  <name>hello</name>"), "{run:#?}");
+}
+
+#[test]
+fn a_target_plans_only_what_it_needs() {
+    let run = hello(&["plan", "--json", "--target", "guest.one"]).exits(0);
+    let plan: Value = serde_json::from_str(&run.out).unwrap();
+    let changes = plan["changes"].as_array().unwrap().iter();
+    let addresses: Vec<&str> = changes
+        .filter(|change| change["action"] != "none")
+        .map(|change| change["address"].as_str().unwrap())
+        .collect();
+    let needed = [
+        "network.hello",
+        "pool.hello",
+        "volume.one.data",
+        "guest.one",
+    ];
+    assert_eq!(addresses, needed);
+
+    hello(&["plan", "--target", "guest.onee"])
+        .fails(&["there is no guest.onee", "did you mean `guest.one`?"]);
+}
+
+#[test]
+fn an_install_needs_the_image_of_its_cd() {
+    let medium = "
+lab: x
+pools: {media: {path: /srv/media}, disks: {path: /srv/disks}}
+images: {cd: {pool: media, source: cd.raw}}
+guests:
+  web:
+    memory: 1GiB
+    disks: {root: {pool: disks, size: 20GiB}}
+    interfaces: {eth0: {user: true}}
+    install: {os: debian-12, location: {pool: media, volume: cd.raw}, url: https://deb.example/debian}
+    system: {root: {password: $6$abcdefgh$0123456789012345678901234567890123456789012345678901234567890123456789012345678901234./}}
+";
+    let cd = "0".repeat(512);
+    let lab = Lab::new(&[("lab.yaml", medium), ("cd.raw", &cd)]);
+    let run = lab
+        .run(&["plan", "--json", "--target", "guest.web", TEST[0], TEST[1]])
+        .exits(0);
+    let plan: Value = serde_json::from_str(&run.out).unwrap();
+    let changes = plan["changes"].as_array().unwrap().iter();
+    let addresses: Vec<&Value> = changes.map(|change| &change["address"]).collect();
+    assert!(addresses.contains(&&Value::from("image.cd")), "{run:#?}");
+}
+
+#[test]
+fn what_is_not_ours_is_not_touched() {
+    // The test driver comes with a guest `test` and a network `default`.
+    let lab = Lab::new(&[(
+        "lab.yaml",
+        "lab: x\nnetworks:\n  default: {address: 192.168.77.1/24}\nguests:\n  test: {memory: 1GiB}\n",
+    )]);
+    for command in [&["plan"][..], &["apply", "-y"]] {
+        lab.test(command)
+            .exits(1)
+            .says(&["lab.yaml:3:3", "lab.yaml:5:3", "miniascape import"]);
+    }
+    let run = lab.test(&["import", "guest.test", "network.default"]);
+    assert!(run.exits(0).out.starts_with("guest.test is `test` now.\n"));
+    lab.test(&["import", "guest.test", "guest.gone"])
+        .fails(&["there is no guest.gone"]);
+}
+
+#[test]
+fn all_that_is_there_can_be_taken_over_at_once() {
+    let lab = Lab::new(&[(
+        "lab.yaml",
+        "lab: x\nnetworks:\n  default: {address: 192.168.77.1/24}\n  other: {mode: isolated}\npools: {default-pool: {path: /default-pool}}\n\
+         guests:\n  test: {memory: 1GiB}\n",
+    )]);
+    let run = lab.test(&["import", "--all"]).exits(0);
+    assert_eq!(
+        run.out,
+        "network.default is `default` now.\n\
+         pool.default-pool is `default-pool` now.\n\
+         guest.test is `test` now.\n\
+         Taken over: 3; 0 were this lab's already, 1 are not there.\n\
+         `miniascape plan` shows what differs from the definition.\n"
+    );
+    assert!(run.err.contains("not there: network.other"), "{}", run.err);
+    lab.test(&["import"]).fails(&["<ADDRESS>"]);
+    lab.test(&["import", "--all", "guest.test"])
+        .fails(&["cannot be used with"]);
+}
+
+// Applying and destroying.
+
+#[test]
+fn the_example_is_applied() {
+    let run = hello(&["apply", "-y"]).exits(0);
+    assert_eq!(
+        without_times(&run.out),
+        format!("{HELLO_PLAN}\nApplied in N s: 6 created.")
+    );
+    let mut lines: Vec<String> = without_times(&run.err).lines().map(str::to_owned).collect();
+    // Resources are done at the same time.
+    lines[1..].sort();
+    assert_eq!(
+        lines,
+        [
+            "note: nothing on test:// outlives this process, so no state is kept",
+            "guest.one                done in N s",
+            "guest.two                done in N s",
+            "network.hello            done in N s",
+            "pool.hello               done in N s",
+            "volume.one.data          done in N s",
+            "volume.two.data          done in N s",
+        ]
+    );
+}
+
+#[test]
+fn quiet_is_silent_but_for_results() {
+    let run = hello(&["apply", "-y", "-q"]).exits(0);
+    assert_eq!(run.err, "");
+    assert!(run.out.contains("Applied in"));
+}
+
+#[test]
+fn events_are_a_json_object_in_a_line() {
+    let run = hello(&["apply", "-y", "--json"]).exits(0);
+    let mut finished = 0;
+    for line in run.out.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event["format"], "miniascape.event/1");
+        finished += usize::from(event["event"] == "finished");
+    }
+    assert_eq!(finished, 6);
+}
+
+#[test]
+fn without_consent_nothing_is_changed() {
+    let run = hello(&["apply"]).exits(1);
+    assert_eq!(run.out, HELLO_PLAN);
+    run.says(&[
+        "there is no terminal to ask on, and nothing was changed",
+        "`--yes`",
+    ]);
+}
+
+#[test]
+fn a_limit_lets_creations_pass() {
+    hello(&["apply", "-y", "--max-disruption", "live"]).exits(0);
+}
+
+#[test]
+fn nothing_is_destroyed_where_nothing_is() {
+    let nothing = "Nothing to do: lab hello has nothing here.\n";
+    assert_eq!(hello(&["destroy", "-y"]).exits(0).out, nothing);
+    let run = nowhere().test(&["destroy", "--lab", "hello"]).exits(0);
+    assert_eq!(run.out, nothing);
+}
+
+#[test]
+fn a_broken_definition_can_be_destroyed_by_name() {
+    let lab = Lab::new(&[("lab.yaml", "lab: x\nguests: [\n")]);
+    lab.test(&["destroy"])
+        .fails(&["note: `destroy --lab NAME` works without a definition"]);
+    lab.test(&["destroy", "--lab", "x"]).exits(0);
+}
+
+#[test]
+fn xml_that_libvirt_does_not_know_fails_at_its_guest_alone() {
+    let one = "  one:\n    xml: <domain><devices><wachdog model='x'/></devices></domain>\n";
+    let lab = Lab::new(&[(
+        "lab.yaml",
+        &format!("lab: x\nguests:\n{one}  two: {{}}\n  three: {{depends_on: [one]}}\n"),
+    )]);
+    let run = lab.test(&["apply", "-y"]).exits(1).says(&[
+        "guest.two                done in",
+        "guest.three              not done, since guest.one failed",
+        "error: guest.one failed to define guest one",
+        "hint: ",
+        "remains:\n  guest.three",
+        "1 done.",
+    ]);
+    assert!(!run.out.contains("Applied"), "{run:#?}");
+    // The lines of progress keep to themselves; libvirt's many are said once, at the end.
+    assert_eq!(run.err.matches("Extra element").count(), 1, "{run:#?}");
+}
+
+#[test]
+fn the_status_is_a_table() {
+    let run = nowhere().test(&["status", "-C", HELLO]).exits(0);
+    assert!(run.out.starts_with("ADDRESS          NAME"), "{run:#?}");
+    assert_eq!(
+        run.out.matches(" missing ").count() + run.out.matches(" missing\n").count(),
+        6
+    );
+}
+
+#[test]
+fn a_hypervisor_that_does_not_answer_is_named() {
+    let lab = Lab::new(&[("lab.yaml", "lab: x\n")]);
+    lab.run(&[
+        "plan",
+        "-c",
+        "qemu+unix:///system?socket=/nonexistent/socket",
+    ])
+    .fails(&["failed to connect to qemu+unix:///system", "= help: "]);
+}
+
+// Pipes.
+
+#[test]
+fn readers_that_go_away_are_no_reason_to_fail() {
+    let lab = nowhere();
+    let commands: [&[&str]; 4] = [
+        &["--help"],
+        &["completions", "bash"],
+        &["plan", "-C", HELLO, "-c", "test:///default"],
+        &["apply", "-y", "-C", HELLO, "-c", "test:///default"],
+    ];
+    for arguments in commands {
+        let output = lab.command(arguments).stdout(closed()).output().unwrap();
+        checked(output).exits(0);
+        let output = lab.command(arguments).stderr(closed()).output().unwrap();
+        let run = checked(output).exits(0);
+        assert!(!run.out.is_empty(), "{arguments:?}");
+    }
+}
+
+// The state: the test driver keeps none, so these look at the store that the commands open.
+
+#[test]
+fn a_state_directory_that_is_a_file_is_named() {
+    let lab = Lab::new(&[("state", "")]);
+    let directory = lab.path().join("state");
+    let name = Name::new("x").unwrap();
+    for access in [Access::Read, Access::Write] {
+        let error = Store::open(&directory, &name, access).unwrap_err();
+        assert!(
+            error.to_string().contains(&*directory.to_string_lossy()),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_state_in_use_says_by_whom() {
+    let lab = nowhere();
+    let name = Name::new("x").unwrap();
+    let (held, _) = Store::open(lab.path(), &name, Access::Write).unwrap();
+    let error = Store::open(lab.path(), &name, Access::Write).unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Locked);
+    let pid = format!("pid {}", std::process::id());
+    assert!(error.to_string().contains(&pid), "{error}");
+    assert!(error.hint.is_some());
+    // Whoever only reads need not wait.
+    Store::open(lab.path(), &name, Access::Read).unwrap();
+    drop(held);
+    Store::open(lab.path(), &name, Access::Write).unwrap();
+}

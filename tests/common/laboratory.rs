@@ -1,0 +1,170 @@
+//! A lab on the hypervisor in memory, from its definition on, without any command.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use miniascape::address::Name;
+use miniascape::desired;
+use miniascape::diagnostic::SourceMap;
+use miniascape::execute::{self, Report};
+use miniascape::lab::model::Lab;
+use miniascape::lab::{self, Definition, Source};
+use miniascape::libvirt::fake::Fake;
+use miniascape::libvirt::observed::Observed;
+use miniascape::libvirt::{Hypervisor, Others, Scope};
+use miniascape::plan::{self, Action, Change, Options, Plan};
+use miniascape::state::seen::Seen;
+use miniascape::state::store::Store;
+use miniascape::state::{HypervisorId, State};
+use miniascape::template::Templates;
+use miniascape::view::Color;
+use miniascape::view::diagnostic::render;
+
+/// The hypervisor and the state. The lab's name is `shop`.
+pub struct Laboratory {
+    pub fake: Fake,
+    pub store: Store,
+    /// What was seen at every plan until now.
+    prints: Mutex<HashSet<u64>>,
+}
+
+fn read(path: &Path) -> Definition {
+    lab::read(&Source {
+        dir: path.parent().unwrap().to_owned(),
+        config: vec![path.file_name().unwrap().to_string_lossy().into_owned()],
+        vars: serde_json::Map::new(),
+        system_dir: "/nowhere".into(),
+    })
+}
+
+impl Laboratory {
+    pub fn new() -> Self {
+        let (store, _) = Store::in_memory(&Name::new("shop").unwrap());
+        Self {
+            fake: Fake::new(),
+            store,
+            prints: Mutex::default(),
+        }
+    }
+
+    /// Plans a definition, or without one the deletion of everything.
+    pub fn plan(&self, definition: Option<&Path>) -> (Plan, SourceMap) {
+        self.plan_with(definition, &Options::default())
+    }
+
+    /// The same, limited or widened.
+    pub fn plan_with(&self, definition: Option<&Path>, options: &Options) -> (Plan, SourceMap) {
+        let state = self.store.state();
+        let wide = |scope: Scope| Scope {
+            others: Others::Read,
+            ..scope
+        };
+        let Some(path) = definition else {
+            let scope = wide(desired::scope(None, state));
+            let observed = self.fake.observe(&scope).unwrap();
+            let plan = plan::destroy(&state.lab, &observed, state, options);
+            return (plan, SourceMap::default());
+        };
+        let Definition {
+            lab,
+            sources,
+            diagnostics,
+        } = read(path);
+        let complain = |problems| render(problems, &sources, Color::Never);
+        let lab = lab.unwrap_or_else(|| panic!("{}", complain(&diagnostics)));
+        let templates = Templates::new(Vec::new());
+        let make = |scope: &Scope| {
+            let observed = self.fake.observe(scope).unwrap();
+            let kept = desired::kept(&lab, Some(&observed), state);
+            let (desired, problems) = desired::build(&kept, &observed, &templates);
+            let mut plan = plan::make(&desired, &observed, state, options);
+            self.plan_from_memory(&kept, &observed, &templates, options, &plan);
+            let seen = plan::seen(&desired, &observed, state, &plan);
+            self.prints.lock().unwrap().extend(seen.prints);
+            plan.problems.extend(problems);
+            plan
+        };
+        let scope = desired::scope(Some(&lab), state);
+        let mut plan = make(&scope);
+        if plan.deletes_volumes() {
+            plan = make(&wide(scope));
+        }
+        (plan, sources)
+    }
+
+    /// What was seen at any time before makes a plan faster, never another one.
+    fn plan_from_memory(
+        &self,
+        lab: &Lab,
+        observed: &Observed,
+        templates: &Templates,
+        options: &Options,
+        plan: &Plan,
+    ) {
+        let seen = Seen {
+            // Taken for a while, since there come to be many.
+            prints: std::mem::take(&mut *self.prints.lock().unwrap()),
+            ..Seen::default()
+        };
+        let (desired, _) = desired::build_with(lab, observed, templates, &seen);
+        let state = State {
+            seen: Arc::new(seen),
+            ..self.store.state().clone()
+        };
+        let remembered = plan::make(&desired, observed, &state, options);
+        assert_eq!(but_spelling(&remembered), but_spelling(plan));
+        assert_eq!(remembered.edges, plan.edges);
+        let seen = Arc::into_inner(state.seen).unwrap();
+        self.prints.lock().unwrap().extend(seen.prints);
+    }
+
+    /// Runs a plan on one thread.
+    pub fn run(&mut self, plan: &Plan) -> Report {
+        let facts = self.fake.observe(&Default::default()).unwrap().facts;
+        let id = HypervisorId {
+            uri: facts.uri,
+            host_uuid: facts.host_uuid,
+        };
+        self.store.begin(&id).unwrap();
+        let report = execute::run(
+            plan,
+            &self.fake,
+            &mut self.store,
+            &execute::Options { parallel: 1 },
+            &AtomicBool::new(false),
+            &|_| {},
+        )
+        .unwrap();
+        self.store.finish().unwrap();
+        report
+    }
+
+    /// Plans and runs, and wants it to succeed.
+    pub fn apply(&mut self, definition: &Path) {
+        let (plan, sources) = self.plan(Some(definition));
+        let problems = render(&plan.problems, &sources, Color::Never);
+        assert!(!plan.problems.has_errors(), "{problems}");
+        let report = self.run(&plan);
+        assert_eq!(report.failed, [], "{}", definition.display());
+        assert_eq!(report.skipped, [], "{}", definition.display());
+    }
+}
+
+/// The changes of a plan, but for how libvirt spells what was applied: the state learns that where it looks.
+fn but_spelling(plan: &Plan) -> Vec<Change> {
+    let mut changes: Vec<Change> = plan.changes.values().cloned().collect();
+    for change in &mut changes {
+        // A guest may also only be stopped and started, for its disk's sake.
+        let is_as_it_is = match change.action {
+            Action::None => true,
+            Action::Update => change.attributes.is_empty(),
+            Action::Create | Action::Replace | Action::Delete | Action::Forget => false,
+        };
+        if let (true, Some(entry)) = (is_as_it_is, &mut change.entry) {
+            entry.applied = None;
+        }
+    }
+    changes
+}

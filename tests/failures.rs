@@ -1,0 +1,181 @@
+//! Whatever step fails: one more run brings the lab where it was to be, and a destroy leaves nothing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+#[path = "common/laboratory.rs"]
+mod laboratory;
+
+use std::path::{Path, PathBuf};
+
+use laboratory::Laboratory;
+use miniascape::execute::Report;
+use miniascape::plan::Plan;
+use miniascape::view::Color;
+use miniascape::view::plan::{Diff, Options, text};
+
+fn definition(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cases/failures")
+        .join(name)
+}
+
+fn shown(plan: &Plan) -> String {
+    let options = Options {
+        color: Color::Never,
+        diff: Diff::Hidden,
+    };
+    text(plan, &options)
+}
+
+fn steps(plan: &Plan) -> usize {
+    let changes = plan.changes.values();
+    changes.map(|c| c.quiesce.len() + c.steps.len()).sum()
+}
+
+/// Each change that does something is in exactly one list of the report.
+fn partition(plan: &Plan, report: &Report) {
+    let mut told: Vec<String> = Vec::new();
+    told.extend(report.done.iter().map(ToString::to_string));
+    told.extend(report.failed.iter().map(|f| f.address.to_string()));
+    told.extend(report.skipped.iter().map(|(a, _)| a.to_string()));
+    told.extend(report.not_started.iter().map(ToString::to_string));
+    told.sort();
+    let mut once = told.clone();
+    once.dedup();
+    assert_eq!(told, once);
+    for change in plan.changes.values().filter(|change| change.is_shown()) {
+        let address = change.address.to_string();
+        assert!(told.contains(&address), "{address} is in no list");
+    }
+}
+
+/// When the lab is destroyed.
+#[derive(Clone, Copy, PartialEq)]
+enum GivenUp {
+    /// Straight after the failure.
+    AtOnce,
+    /// After one more run has brought it where it was to be.
+    Mended,
+}
+
+/// Applies `before` undisturbed; then lets each step of the way to `after` (or of a destroy) fail in turn.
+fn fail_everywhere(before: Option<&Path>, after: Option<&Path>, given_up: GivenUp) {
+    let prepared = || {
+        let mut laboratory = Laboratory::new();
+        if let Some(before) = before {
+            laboratory.apply(before);
+        }
+        laboratory
+    };
+    let all = steps(&prepared().plan(after).0);
+    assert!(all > 10);
+    let mut wanted = prepared();
+    let (plan, _) = wanted.plan(after);
+    wanted.run(&plan);
+    let wanted = wanted.fake.snapshot();
+    for n in 1..=all {
+        let mut laboratory = prepared();
+        let (plan, _) = laboratory.plan(after);
+        laboratory.fake.fail_at(n);
+        let report = laboratory.run(&plan);
+        let [failure] = report.failed.as_slice() else {
+            panic!("step {n} did not fail: {report:#?}");
+        };
+        let at = format!("step {n}, {}", failure.step);
+        partition(&plan, &report);
+
+        if given_up == GivenUp::AtOnce {
+            gone(&mut laboratory, &at);
+            continue;
+        }
+        let (again, _) = laboratory.plan(after);
+        assert!(!again.problems.has_errors(), "{at}: {:#?}", again.problems);
+        assert!(!again.is_empty(), "{at}: nothing is left to do");
+        let report = laboratory.run(&again);
+        assert_eq!(report.failed, [], "{at}\n{}", shown(&again));
+        let (settled, _) = laboratory.plan(after);
+        assert!(settled.is_empty(), "{at}\n{}", shown(&settled));
+        if after.is_none() {
+            assert_eq!(laboratory.fake.snapshot(), wanted, "{at}");
+        }
+
+        gone(&mut laboratory, &at);
+    }
+}
+
+/// Destroys everything, and wants nothing to be left.
+fn gone(laboratory: &mut Laboratory, at: &str) {
+    let (destroy, _) = laboratory.plan(None);
+    let report = laboratory.run(&destroy);
+    assert_eq!(report.failed, [], "{at}");
+    let initial = Laboratory::new().fake.snapshot();
+    assert_eq!(laboratory.fake.snapshot(), initial, "{at}");
+    assert!(laboratory.store.state().resources.is_empty(), "{at}");
+}
+
+#[test]
+fn creation() {
+    let after = definition("one.yaml");
+    for given_up in [GivenUp::AtOnce, GivenUp::Mended] {
+        fail_everywhere(None, Some(&after), given_up);
+    }
+}
+
+#[test]
+fn update() {
+    let (before, after) = (definition("one.yaml"), definition("two.yaml"));
+    for given_up in [GivenUp::AtOnce, GivenUp::Mended] {
+        fail_everywhere(Some(&before), Some(&after), given_up);
+    }
+}
+
+#[test]
+fn destruction() {
+    let before = definition("one.yaml");
+    fail_everywhere(Some(&before), None, GivenUp::Mended);
+}
+
+#[test]
+fn renaming() {
+    let (before, after) = (definition("one.yaml"), definition("moved.yaml"));
+    fail_everywhere(Some(&before), Some(&after), GivenUp::Mended);
+}
+
+/// The process dies after a step and before that is recorded.
+#[test]
+fn renaming_that_was_not_recorded() {
+    let (before, after) = (definition("one.yaml"), definition("moved.yaml"));
+    let prepared = || {
+        let mut laboratory = Laboratory::new();
+        laboratory.apply(&before);
+        laboratory
+    };
+    for n in 1..=steps(&prepared().plan(Some(&after)).0) {
+        for given_up in [GivenUp::AtOnce, GivenUp::Mended] {
+            let mut laboratory = prepared();
+            let (plan, _) = laboratory.plan(Some(&after));
+            laboratory.fake.fail_after(n);
+            let report = laboratory.run(&plan);
+            let [failure] = report.failed.as_slice() else {
+                panic!("step {n} did not fail: {report:#?}");
+            };
+            let at = format!("step {n}, {}", failure.step);
+            if given_up == GivenUp::Mended {
+                let (again, _) = laboratory.plan(Some(&after));
+                assert!(!again.problems.has_errors(), "{at}: {:#?}", again.problems);
+                let report = laboratory.run(&again);
+                assert_eq!(report.failed, [], "{at}\n{}", shown(&again));
+                let (settled, _) = laboratory.plan(Some(&after));
+                assert!(settled.is_empty(), "{at}\n{}", shown(&settled));
+                let performed = laboratory.fake.performed();
+                let data = ["root", "data", "more", "base"].map(|disk| {
+                    performed
+                        .iter()
+                        .any(|step| step.starts_with("delete volume") && step.contains(disk))
+                });
+                assert_eq!(data, [false; 4], "{at}: {performed:#?}");
+            }
+            gone(&mut laboratory, &at);
+        }
+    }
+}

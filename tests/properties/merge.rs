@@ -1,0 +1,220 @@
+//! The three-way merge.
+
+use miniascape::xml::merge::{merge, overlay};
+use miniascape::xml::schema;
+use miniascape::xml::tree::Element;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use crate::cases;
+use crate::order::{Dice, shuffled, sorted, told};
+use crate::trees::{Double, trees, without};
+
+/// Whether a tree has all that is wanted: each attribute and text, and for each element one that has all of it.
+fn has(path: &str, tree: &Element, wanted: &Element) -> bool {
+    let attribute = |(name, value): &(String, String)| {
+        let at = format!("{path}@{name}");
+        tree.attribute(name)
+            .or(schema::implied(&at, tree))
+            .is_some_and(|there| schema::same(&at, value, there))
+    };
+    let child = |child: &Element| {
+        let at = format!("{path}/{}", child.name);
+        tree.children_named(&child.name)
+            .any(|there| has(&at, there, child))
+    };
+    wanted.attributes.iter().all(attribute)
+        && (wanted.text.is_empty() || schema::same(path, &wanted.text, &tree.text))
+        && wanted.children.iter().all(child)
+}
+
+/// A mark left in a tree: at the element of this index, counted through the tree without those that hold a text.
+#[derive(Debug, Clone)]
+struct Mark {
+    at: Index,
+    kind: MarkKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum MarkKind {
+    Attribute,
+    Element,
+    /// An element of a list with keys, where there is one.
+    Listed,
+}
+
+fn marks() -> impl Strategy<Value = Vec<Mark>> {
+    let kind = select(&[MarkKind::Attribute, MarkKind::Element, MarkKind::Listed][..]);
+    vec(
+        (any::<Index>(), kind).prop_map(|(at, kind)| Mark { at, kind }),
+        0..=6,
+    )
+}
+
+/// The ways to all elements that may have children, as indices.
+fn ways(element: &Element, way: &[usize], ways: &mut Vec<Vec<usize>>) {
+    if element.text.is_empty() {
+        ways.push(way.to_vec());
+    }
+    for (index, child) in element.children.iter().enumerate() {
+        self::ways(child, &[way, &[index]].concat(), ways);
+    }
+}
+
+/// Puts a mark into a tree, under a name that is its own. Says whether it is in a list that is the user's alone.
+fn put(tree: &mut Element, way: &[usize], kind: MarkKind, name: &str) -> bool {
+    let mut path = tree.name.clone();
+    let mut at = tree;
+    for index in way {
+        at = &mut at.children[*index];
+        path = format!("{path}/{}", at.name);
+    }
+    let listed = match path.as_str() {
+        "domain/devices" => Some(
+            Element::new("interface")
+                .with_child(Element::new("alias").with("name", format!("ua-{name}"))),
+        ),
+        "domain/cpu" => Some(Element::new("feature").with("name", name)),
+        "network" => Some(Element::new("portgroup").with("name", name)),
+        "network/dns" => Some(Element::new("txt").with("name", name)),
+        "network/ip/dhcp" => Some(Element::new("host").with("name", name)),
+        "network/forward" => Some(Element::new("interface").with("dev", name)),
+        _ => None,
+    };
+    match (kind, listed) {
+        (MarkKind::Attribute, _) => {
+            at.set_attribute(name, "x");
+            false
+        }
+        (MarkKind::Listed, Some(element)) => {
+            path = format!("{path}/{}", element.name);
+            at.children.push(element);
+            schema::is_owned(&path)
+        }
+        (MarkKind::Element | MarkKind::Listed, _) => {
+            at.children.push(Element::new(name));
+            false
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(96))]
+
+    #[test]
+    fn what_is_written_reads_the_same(trees in trees(1)) {
+        let text = trees[0].to_string();
+        prop_assert_eq!(&Element::parse(&text).unwrap(), &trees[0]);
+    }
+
+    #[test]
+    fn merged_again_nothing_differs(trees in trees(4)) {
+        let trees: Vec<Element> = trees.iter().map(|tree| without(Double::ByBestKey, tree)).collect();
+        let [first, attempt, live, wanted] = &trees[..] else { unreachable!() };
+        let last = [first.clone(), attempt.clone()];
+        for last in [&last[..0], &last[..1], &last[..]] {
+            let merged = merge(last, live, wanted);
+            let again = merge(std::slice::from_ref(wanted), &merged.target, wanted);
+            prop_assert_eq!(told(&again.differences), Vec::<String>::new(), "{}", merged.target);
+            prop_assert_eq!(&again.target, &schema::canonical(&merged.target));
+            let read = Element::parse(&merged.target.to_string()).unwrap();
+            prop_assert_eq!(&read, &merged.target);
+        }
+    }
+
+    #[test]
+    fn what_the_user_wrote_is_in_the_target(trees in trees(3)) {
+        let [last, live, wanted] = &trees[..] else { unreachable!() };
+        let merged = merge(std::slice::from_ref(last), live, wanted);
+        let wanted = schema::spelled(wanted);
+        prop_assert!(has(&wanted.name, &merged.target, &wanted), "{}{}", wanted, merged.target);
+    }
+
+    #[test]
+    fn a_tree_does_not_differ_from_itself(trees in trees(2)) {
+        let [last, tree] = &trees[..] else { unreachable!() };
+        let both = [last.clone(), tree.clone()];
+        for last in [&both[..0], &both[1..], &both[..]] {
+            let merged = merge(last, tree, tree);
+            prop_assert_eq!(told(&merged.differences), Vec::<String>::new());
+        }
+        let canonical = schema::canonical(tree);
+        prop_assert_eq!(schema::canonical(&canonical), canonical);
+    }
+
+    #[test]
+    fn what_was_dropped_goes_and_what_others_added_stays(
+        trees in trees(1), dropped in marks(), added in marks(), unlike in vec(any::<Index>(), 0..=2),
+    ) {
+        let wanted = without(Double::ByAnyKey, &trees[0]);
+        let mut all = Vec::new();
+        ways(&wanted, &[], &mut all);
+        let mut last = wanted.clone();
+        for (n, mark) in dropped.iter().enumerate() {
+            put(&mut last, mark.at.get::<Vec<usize>>(&all), mark.kind, &format!("dropped-{n}."));
+        }
+        let mut live = last.clone();
+        let mut stays = Vec::new();
+        let mut goes = Vec::new();
+        for (n, mark) in added.iter().enumerate() {
+            let name = format!("added-{n}.");
+            match put(&mut live, mark.at.get::<Vec<usize>>(&all), mark.kind, &name) {
+                true => goes.push(name),
+                false => stays.push(name),
+            }
+        }
+        // Someone else gave some of the root's children another text, or took them out.
+        for index in unlike {
+            if !wanted.children.is_empty() {
+                let at = index.index(wanted.children.len());
+                let child = &mut live.children[at];
+                if !child.text.is_empty() {
+                    "unlike".clone_into(&mut child.text);
+                }
+            }
+        }
+        let merged = merge(&[last], &live, &wanted);
+        let target = merged.target.to_string();
+        prop_assert!(has(&wanted.name, &merged.target, &wanted), "{}", target);
+        prop_assert!(!target.contains("dropped-") && !target.contains("unlike"), "{}", target);
+        for name in goes {
+            prop_assert!(!target.contains(&name), "{} is in {}", name, target);
+        }
+        for name in stays {
+            prop_assert!(target.contains(&name), "{} is not in {}", name, target);
+        }
+    }
+
+    #[test]
+    fn order_never_matters(trees in trees(3), seed: u64) {
+        let trees: Vec<Element> = trees.iter().map(|tree| without(Double::ByAnyKey, tree)).collect();
+        let mut dice = Dice(seed);
+        let others: Vec<Element> = trees.iter().map(|tree| shuffled(tree, &mut dice)).collect();
+        let merged = merge(&trees[..1], &trees[1], &trees[2]);
+        let other = merge(&others[..1], &others[1], &others[2]);
+        prop_assert_eq!(told(&merged.differences), told(&other.differences));
+        prop_assert_eq!(sorted(&merged.target).to_string(), sorted(&other.target).to_string());
+    }
+
+    #[test]
+    fn an_overlay_is_in_what_it_is_put_over_and_is_put_there_once(trees in trees(2)) {
+        let trees: Vec<Element> = trees
+            .iter()
+            .map(|tree| {
+                let mut tree = without(Double::ByBestKey, tree);
+                // What libvirt takes this for depends on `memory`, which may be the other tree's.
+                tree.children.retain(|child| child.name != "currentMemory");
+                tree
+            })
+            .collect();
+        let [base, over] = &trees[..] else { unreachable!() };
+        let mut once = base.clone();
+        overlay(&mut once, over);
+        let over = schema::spelled(over);
+        prop_assert!(has(&over.name, &schema::spelled(&once), &over), "{}", once);
+        let mut twice = once.clone();
+        overlay(&mut twice, &over);
+        prop_assert_eq!(twice, once);
+    }
+}

@@ -1,0 +1,178 @@
+//! Everything a definition can say, kept by a real libvirt: applied, taken away again, put back.
+
+use crate::lab::{Lab, inventory};
+
+/// Networks and a pool with nothing special, and the guests with little.
+const PLAIN: &str = "
+lab: features
+networks:
+  front: {address: 192.168.157.1/24, domain: front.test, dhcp: true}
+  back: {address: 192.168.158.1/24}
+pools:
+  features: {path: @DIR@/pool}
+common: {memory: 64MiB, running: false, shutdown_timeout: 1s}
+guests:
+  devices:
+    disks: {root: {pool: features, size: 8MiB}}
+    interfaces: {eth0: {network: front}}
+  tuned:
+    disks: {root: {pool: features, size: 8MiB}}
+    interfaces: {eth0: {network: front}}
+  old.pc_1+x:
+    hostname: old
+    machine: pc
+    disks: {root: {pool: features, size: 8MiB}}
+";
+
+/// The same with whatever there is.
+const RICH: &str = "
+lab: features
+networks:
+  front:
+    address: [192.168.157.1/24, fd00:157::1/64]
+    domain: other.test
+    mtu: 1400
+    bridge: featbr
+    autostart: false
+    dhcp: {start: 192.168.157.100, end: 192.168.157.200}
+    dns:
+      hosts: {ntp: 192.168.157.5, both: [192.168.157.6, 'fd00:157::6']}
+      forwarders: [10.0.0.1, {domain: x.test, address: 10.0.0.2}]
+      srv: [{service: ldap, protocol: tcp, target: ntp.other.test, port: 389}]
+      txt: {info: 'a & b < c'}
+    xml: |
+      <network xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0'>
+        <route address='192.168.222.0' netmask='255.255.255.0' gateway='192.168.157.2'/>
+        <portgroup name='plain' default='yes'/>
+        <dnsmasq:options><dnsmasq:option value='log-queries'/></dnsmasq:options>
+      </network>
+  back: {mode: isolated, address: 192.168.158.1/24, dns: {enabled: false}}
+pools:
+  features: {path: @DIR@/pool, autostart: false}
+common: {memory: 64MiB, running: false, shutdown_timeout: 1s}
+guests:
+  devices:
+    title: \"a & b < c ' ü\"
+    description: \"two\\nlines\"
+    autostart: true
+    graphics: spice
+    serial: {file: @DIR@/console.log}
+    disks:
+      root: {pool: features, size: 16MiB, cache: default}
+      scsi: {pool: features, size: 4MiB, bus: scsi, cache: none, format: raw, shareable: true}
+      sata: {pool: features, size: 4MiB, bus: sata}
+      ro: {pool: features, size: 4MiB, bus: scsi, readonly: true}
+      cd: {device: cdrom}
+    interfaces:
+      eth0: {network: front, model: e1000e, mtu: 1400, link: down, ip: 192.168.157.33}
+      eth1: {user: true}
+    xml: |
+      <domain>
+        <devices>
+          <disk><target dev='vda'/><boot order='1'/><serial>ABC</serial></disk>
+          <watchdog model='i6300esb' action='reset'/>
+          <filesystem type='mount' accessmode='mapped'><source dir='@DIR@'/><target dir='share'/></filesystem>
+          <hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='0' slot='5' function='0'/></source></hostdev>
+          <vsock model='virtio'><cid auto='no' address='77'/></vsock>
+          <input type='tablet' bus='usb'/>
+          <sound model='ich9'/>
+          <rng model='virtio'><rate bytes='1024' period='1000'/></rng>
+        </devices>
+      </domain>
+  tuned:
+    firmware: uefi
+    vcpus: 4
+    disks: {root: {pool: features, size: 8MiB}}
+    interfaces: {eth0: {network: front}}
+    xml: |
+      <domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+        <maxMemory slots='4' unit='GiB'>1</maxMemory>
+        <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>
+        <memtune><hard_limit unit='GiB'>1</hard_limit></memtune>
+        <iothreads>2</iothreads>
+        <cputune><shares>512</shares><vcpupin vcpu='0' cpuset='0,1'/></cputune>
+        <os><smbios mode='sysinfo'/></os>
+        <sysinfo type='smbios'><system><entry name='manufacturer'>M &amp; N</entry></system></sysinfo>
+        <cpu><topology sockets='1' cores='2' threads='2'/><numa><cell id='0' cpus='0,1,2,3' memory='64' unit='MiB'/></numa></cpu>
+        <clock offset='utc'><timer name='hpet' present='no'/></clock>
+        <metadata><x:y xmlns:x='urn:x'>kept</x:y></metadata>
+        <devices><disk><target dev='vda'/><driver iothread='1'/></disk></devices>
+        <qemu:commandline><qemu:env name='FEATURE' value='a b'/></qemu:commandline>
+      </domain>
+  old.pc_1+x:
+    hostname: old
+    machine: pc
+    graphics: {type: vnc, listen: 127.0.0.1}
+    boot: {order: [network, hd]}
+    cpu: {mode: custom, model: qemu64}
+    disks:
+      root: {pool: features, size: 8MiB}
+      ide: {pool: features, size: 4MiB, bus: ide}
+      usb: {pool: features, size: 4MiB, bus: usb}
+    interfaces: {eth0: {network: back, model: rtl8139}, eth1: {network: back, model: e1000}}
+";
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn everything_is_kept_goes_again_and_comes_back() {
+    let before = inventory();
+    let lab = Lab::new(PLAIN);
+    lab.apply(&[]);
+    lab.define(RICH);
+    lab.apply(&[]);
+    // A disk that has grown does not shrink by itself.
+    lab.define(&PLAIN.replacen("size: 8MiB", "size: 16MiB", 1));
+    lab.apply(&[
+        "--allow-data-loss",
+        "volume.devices.scsi",
+        "--allow-data-loss",
+        "volume.devices.sata",
+        "--allow-data-loss",
+        "volume.devices.ro",
+        "--allow-data-loss",
+        "volume.old.pc_1+x.ide",
+        "--allow-data-loss",
+        "volume.old.pc_1+x.usb",
+    ]);
+    lab.define(RICH);
+    lab.apply(&[]);
+    lab.destroy();
+    assert_eq!(inventory(), before);
+
+    lab.apply(&[]);
+    lab.destroy();
+    assert_eq!(inventory(), before);
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_volume_made_anew_leaves_nothing_behind_and_stays_with_its_guest() {
+    let text = |name: &str, format: &str| {
+        format!(
+            "lab: rename
+pools: {{rename: {{path: @DIR@/pool}}}}
+guests:
+  one:
+    name: {name}
+    memory: 64MiB
+    shutdown_timeout: 1s
+    disks: {{data: {{pool: rename, size: 8MiB, format: {format}}}}}
+"
+        )
+    };
+    let lab = Lab::new(&text("one", "qcow2"));
+    lab.apply(&[]);
+    let files = || std::fs::read_dir(lab.path().join("pool")).unwrap().count();
+    lab.define(&text("one", "raw"));
+    let refusal = lab.fails(&["apply", "-y"]);
+    let hint = "--allow-data-loss volume.one.data";
+    assert!(refusal.contains(hint), "{refusal}");
+    lab.apply(&["--allow-data-loss", "volume.one.data"]);
+    assert_eq!(files(), 1);
+    // A guest with another name keeps its disks.
+    lab.define(&text("two", "raw"));
+    lab.apply(&[]);
+    assert_eq!(files(), 1);
+    lab.destroy();
+    assert!(!lab.path().join("pool").exists());
+}

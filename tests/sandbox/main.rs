@@ -1,0 +1,29 @@
+//! Real libvirt, real QEMU guests: run by `scripts/test` inside `scripts/sandbox`.
+//!
+//! Each test is ignored in a plain `cargo test`, which has no sandbox; asked for without one, it fails.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod guests;
+mod lab;
+
+mod crash;
+mod daemon;
+mod examples;
+mod fake_installer;
+mod features;
+mod generate;
+mod host_setup;
+mod install;
+mod interrupts;
+mod lifecycle;
+mod live;
+mod moved;
+mod ownership;
+mod port;
+mod power;
+mod relink;
+mod session;
+mod state_faults;
+mod storage;
+mod under_way;

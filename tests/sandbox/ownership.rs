@@ -1,0 +1,167 @@
+//! Whose an object is: foreign ones are refused, adopted or left alone; ours are put right when others change them.
+
+use crate::lab::{Lab, domain, inventory, virsh, virsh_xml};
+
+const FOREIGN: &str = "<network><name>front</name><forward mode='nat'/><bridge name='virbr9'/>
+    <ip address='192.168.157.1' netmask='255.255.255.0'>
+      <dhcp><range start='192.168.157.100' end='192.168.157.200'/></dhcp></ip></network>";
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_foreign_network_is_refused_and_can_be_adopted() {
+    virsh_xml("net-define", FOREIGN);
+    let before = inventory();
+    let lab = Lab::new(
+        "lab: own
+networks:
+  front: {address: 192.168.157.1/24, dhcp: {start: 192.168.157.100, end: 192.168.157.200}}
+",
+    );
+    let refusal = lab.fails(&["plan"]);
+    assert!(
+        refusal.contains("lab.yaml:3:3") && refusal.contains("miniascape import network.front"),
+        "{refusal}"
+    );
+    lab.fails(&["apply", "-y"]);
+    lab.destroy();
+    assert_eq!(inventory(), before, "refused, and nothing was touched");
+
+    lab.ok(&["import", "network.front"]);
+    assert_eq!(
+        lab.attributes("network.front"),
+        ["active", "autostart"],
+        "only what truly differs"
+    );
+    let bridge = virsh(&["net-info", "front"]);
+    lab.apply(&[]);
+    assert!(bridge.contains("virbr9"));
+    assert!(virsh(&["net-info", "front"]).contains("virbr9"));
+    lab.destroy();
+    assert!(!inventory().contains_key("network front"));
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn subnets_of_others_are_seen() {
+    virsh_xml("net-define", FOREIGN);
+    virsh(&["net-start", "front"]);
+    let lab = Lab::new("lab: own\nnetworks:\n  mine: {address: 192.168.157.129/25}\n");
+    let refusal = lab.fails(&["plan"]);
+    assert!(
+        refusal.contains("overlaps with network `front`"),
+        "{refusal}"
+    );
+    virsh(&["net-destroy", "front"]);
+    virsh(&["net-undefine", "front"]);
+}
+
+const GUEST: &str = "lab: drift
+networks:
+  drift: {address: 192.168.158.1/24, domain: drift.test, dhcp: {start: 192.168.158.100, end: 192.168.158.200}}
+pools: {drift: {path: @DIR@/pool}}
+guests:
+  one:
+    memory: 128MiB
+    running: false
+    disks: {data: {pool: drift, size: 16MiB, keep: true}}
+    interfaces: {eth0: {network: drift, ip: 192.168.158.11}}
+";
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn what_others_change_is_shown_as_drift_and_put_right() {
+    let lab = Lab::new(GUEST);
+    lab.apply(&[]);
+    let plain = inventory();
+
+    virsh(&["setmaxmem", "one", "262144", "--config"]);
+    virsh(&["setmem", "one", "262144", "--config"]);
+    virsh(&[
+        "net-update",
+        "drift",
+        "add",
+        "dns-host",
+        "<host ip='192.168.158.99'><hostname>stranger</hostname></host>",
+        "--live",
+        "--config",
+    ]);
+    virsh(&["attach-disk", "one", "/dev/null", "vdz", "--config"]);
+    assert_eq!(lab.attributes("guest.one"), ["memory", "disks.vdz"]);
+    assert_eq!(lab.attributes("network.drift"), ["dns.hosts.stranger"]);
+    let plan = lab.plan();
+    for change in plan["changes"].as_array().unwrap() {
+        if change["action"] != "none" {
+            assert_eq!(change["reason"], "drift", "{change:#}");
+        }
+    }
+    lab.apply(&[]);
+    assert_eq!(inventory(), plain);
+
+    // What is ours and gone is made again.
+    virsh(&["undefine", "one"]);
+    virsh(&["net-destroy", "drift"]);
+    lab.apply(&[]);
+    assert_eq!(inventory(), plain);
+
+    // Without the state, guests and networks are known by UUID and mark; a volume is kept and named.
+    std::fs::remove_dir_all(lab.path().join("state")).unwrap();
+    let refusal = lab.fails(&["plan"]);
+    assert!(
+        refusal.contains("miniascape import volume.one.data"),
+        "{refusal}"
+    );
+    lab.ok(&["import", "volume.one.data"]);
+    lab.is_settled();
+
+    // Volumes that are kept survive, and are the lab's when it comes back.
+    lab.destroy();
+    assert!(lab.path().join("pool/one.data.qcow2").exists());
+    lab.apply(&[]);
+    lab.define(&GUEST.replace(", keep: true", ""));
+    lab.apply(&[]);
+    lab.destroy();
+    assert!(!lab.path().join("pool/one.data.qcow2").exists());
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_guest_made_by_hand_is_adopted_as_it_is() {
+    virsh_xml(
+        "define",
+        "<domain type='qemu'><name>old</name><memory unit='MiB'>128</memory><vcpu>1</vcpu>
+           <os><type machine='pc'>hvm</type></os>
+           <devices><interface type='user'><mac address='52:54:00:12:34:56'/><model type='virtio'/></interface>
+             <serial type='pty'/></devices></domain>",
+    );
+    let uuid = domain("old").text_at("uuid").unwrap().to_owned();
+    let lab = Lab::new(
+        "lab: adopt
+guests:
+  old:
+    memory: 128MiB
+    running: false
+    interfaces: {eth0: {user: true}}
+",
+    );
+    lab.fails(&["plan"]);
+    lab.ok(&["import", "guest.old"]);
+    lab.apply(&[]);
+    let after = domain("old");
+    assert_eq!(after.text_at("uuid"), Some(uuid.as_str()));
+    assert_eq!(
+        after
+            .find("devices/interface")
+            .unwrap()
+            .attribute_at("mac", "address"),
+        Some("52:54:00:12:34:56")
+    );
+    assert!(
+        after
+            .attribute_at("os/type", "machine")
+            .unwrap()
+            .starts_with("pc-i440fx"),
+        "what nobody wrote stays"
+    );
+    lab.destroy();
+    assert!(!inventory().contains_key("guest old"));
+}

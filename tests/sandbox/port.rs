@@ -1,0 +1,214 @@
+//! The port on real libvirt with real QEMU: `run with the rest of this suite`.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy lets only functions marked as tests unwrap, not what they call"
+)]
+
+use miniascape::libvirt::connection::Connection;
+use miniascape::libvirt::observed::Power;
+use miniascape::libvirt::{Hypervisor, Outcome, Scope, Unwatched};
+use miniascape::plan::step::{Content, Step};
+use miniascape::xml::tree::Element;
+
+fn xml(text: &str) -> Element {
+    Element::parse(text).unwrap()
+}
+
+fn done(connection: &Connection, step: Step) -> Outcome {
+    connection.perform(&step, &Unwatched).unwrap()
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_network_restarts_under_a_running_guest() {
+    let connection = Connection::open(None).unwrap();
+    let network = |address: &str| {
+        xml(&format!(
+            "<network><name>relink</name><uuid>6d696e69-6173-5361-8070-650000000001</uuid><forward mode='nat'/>\
+             <bridge name='relink0'/><ip address='{address}' netmask='255.255.255.0'/></network>"
+        ))
+    };
+    let uuid = uuid::uuid!("6d696e69-6173-5361-8070-650000000002");
+    let name = || "relinked".to_owned();
+    let guest = xml(&format!(
+        "<domain type='qemu'><name>relinked</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>\
+         <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>\
+         <interface type='network'><mac address='52:54:00:00:00:07'/><source network='relink'/>\
+         <model type='virtio'/><alias name='ua-eth0'/></interface></devices></domain>"
+    ));
+    done(
+        &connection,
+        Step::DefineNetwork {
+            xml: network("192.168.155.1"),
+        },
+    );
+    done(
+        &connection,
+        Step::StartNetwork {
+            name: "relink".into(),
+        },
+    );
+    done(&connection, Step::DefineGuest { xml: guest });
+    done(&connection, Step::StartGuest { name: name() });
+    let tap = || {
+        let seen = connection.observe(&Scope::default()).unwrap();
+        let live = seen.guests["relinked"].live_xml.as_ref().unwrap();
+        live.attribute_at("devices/interface/target", "dev")
+            .unwrap()
+            .to_owned()
+    };
+    let on_bridge = |tap: &str| {
+        std::path::Path::new("/sys/class/net/relink0/brif")
+            .join(tap)
+            .exists()
+            || String::from_utf8_lossy(
+                &std::process::Command::new("ip")
+                    .args(["-o", "link", "show", "master", "relink0"])
+                    .output()
+                    .unwrap()
+                    .stdout,
+            )
+            .contains(tap)
+    };
+    assert!(on_bridge(&tap()));
+    let outcome = done(
+        &connection,
+        Step::RestartNetwork {
+            name: "relink".into(),
+            xml: network("192.168.156.1"),
+        },
+    );
+    assert_eq!(outcome.note, None);
+    assert!(on_bridge(&tap()), "{} is on no bridge", tap());
+    let seen = connection.observe(&Scope::default()).unwrap();
+    assert_eq!(
+        seen.networks["relink"].xml.attribute_at("ip", "address"),
+        Some("192.168.156.1")
+    );
+    assert!(seen.networks.keys().all(|name| !name.contains("parking")));
+    assert_eq!(seen.guests["relinked"].power, Power::Running);
+
+    let outcome = done(
+        &connection,
+        Step::ShutdownGuest {
+            name: name(),
+            timeout: 1,
+        },
+    );
+    assert!(outcome.note.unwrap().contains("by force"));
+    done(&connection, Step::UndefineGuest { name: name(), uuid });
+    done(
+        &connection,
+        Step::StopNetwork {
+            name: "relink".into(),
+        },
+    );
+    done(
+        &connection,
+        Step::UndefineNetwork {
+            name: "relink".into(),
+        },
+    );
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn an_image_is_uploaded_whole_or_not_at_all() {
+    let connection = Connection::open(None).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("image.qcow2");
+    let made = std::process::Command::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2"])
+        .arg(&source)
+        .arg("32M")
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let target = directory.path().join("pool");
+    let pool = || "upload".to_owned();
+    let name = || "image.qcow2".to_owned();
+    let scope = Scope {
+        volumes: [(pool(), name()), (pool(), "over.qcow2".into())].into(),
+        ..Scope::default()
+    };
+    done(
+        &connection,
+        Step::DefinePool {
+            xml: xml(&format!(
+                "<pool type='dir'><name>upload</name><target><path>{}</path></target></pool>",
+                target.display()
+            )),
+        },
+    );
+    done(&connection, Step::StartPool { name: pool() });
+    assert!(target.is_dir());
+    let create = || Step::CreateVolume {
+        pool: pool(),
+        xml: xml(
+            "<volume><name>image.qcow2</name><capacity>33554432</capacity><target><format type='qcow2'/></target></volume>",
+        ),
+    };
+    let upload = |sha256: Option<&str>| Step::UploadVolume {
+        pool: pool(),
+        name: name(),
+        content: Content::File {
+            path: source.clone(),
+            sha256: sha256.map(str::to_owned),
+        },
+    };
+    done(&connection, create());
+    let error = connection
+        .perform(&upload(Some("00")), &Unwatched)
+        .unwrap_err();
+    assert!(error.message.contains("SHA-256"), "{error}");
+    assert!(connection.observe(&scope).unwrap().volumes.is_empty());
+    done(&connection, create());
+    done(&connection, upload(None));
+    let seen = connection.observe(&scope).unwrap();
+    let volume = &seen.volumes[&(pool(), name())];
+    assert_eq!(volume.xml.text_at("capacity"), Some("33554432"));
+    assert_eq!(
+        volume.xml.attribute_at("target/format", "type"),
+        Some("qcow2")
+    );
+    done(
+        &connection,
+        Step::CreateVolume {
+            pool: pool(),
+            xml: xml(&format!(
+                "<volume><name>over.qcow2</name><capacity>67108864</capacity><target><format type='qcow2'/></target>\
+                 <backingStore><path>{}</path><format type='qcow2'/></backingStore></volume>",
+                volume.path
+            )),
+        },
+    );
+    let grow = Step::GrowVolume {
+        pool: pool(),
+        name: "over.qcow2".into(),
+        capacity: 134_217_728,
+        guest: None,
+    };
+    done(&connection, grow.clone());
+    done(&connection, grow);
+    let seen = connection.observe(&scope).unwrap();
+    let over = &seen.volumes[&(pool(), "over.qcow2".into())];
+    assert_eq!(over.xml.text_at("capacity"), Some("134217728"));
+    done(
+        &connection,
+        Step::DeleteVolume {
+            pool: pool(),
+            name: "over.qcow2".into(),
+        },
+    );
+    std::fs::write(target.join("foreign"), "x").unwrap();
+    done(&connection, Step::StopPool { name: pool() });
+    let kept = done(&connection, Step::DeletePoolDirectory { name: pool() });
+    assert!(kept.note.unwrap().contains("not empty"));
+    std::fs::remove_file(target.join("foreign")).unwrap();
+    std::fs::remove_file(target.join("image.qcow2")).unwrap();
+    for _ in 0..2 {
+        done(&connection, Step::DeletePoolDirectory { name: pool() });
+    }
+    assert!(!target.exists());
+    done(&connection, Step::UndefinePool { name: pool() });
+}

@@ -1,0 +1,103 @@
+//! Power is part of the definition: it is enforced, gracefully where the guest listens, by force where it does not.
+
+use crate::guests::answers;
+use crate::lab::{Lab, inventory, virsh};
+
+const ONE: &str = "lab: power
+networks:
+  power: {address: 192.168.159.1/24, dhcp: {start: 192.168.159.100, end: 192.168.159.200}}
+pools: {power: {path: @DIR@/pool}}
+guests:
+  one:
+    memory: 128MiB
+    shutdown_timeout: 60s
+    boot: {kernel: @TINY@/vmlinuz, initrd: @TINY@/initrd.img, cmdline: console=ttyS0 hostname=one}
+    serial: {file: @DIR@/console.log}
+    disks: {data: {pool: power, size: 16MiB}}
+    interfaces: {eth0: {network: power, ip: 192.168.159.11}}
+";
+
+fn state() -> String {
+    virsh(&["domstate", "one"]).trim().to_owned()
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn power_is_enforced() {
+    let before = inventory();
+    let lab = Lab::new(ONE);
+    lab.apply(&[]);
+    answers("192.168.159.11");
+    let console = std::fs::read_to_string(lab.path().join("console.log")).unwrap();
+    assert!(console.contains("tiny-guest one ready"), "{console}");
+
+    virsh(&["destroy", "one"]);
+    let plan = lab.ok(&["plan"]);
+    assert!(plan.contains("1 to start"), "{plan}");
+    lab.apply(&[]);
+    assert_eq!(state(), "running");
+
+    // A network that somebody stopped comes back, and the guest that ran on gets its link back.
+    answers("192.168.159.11");
+    virsh(&["net-destroy", "power"]);
+    lab.apply(&[]);
+    answers("192.168.159.11");
+
+    virsh(&["suspend", "one"]);
+    lab.apply(&[]);
+    assert_eq!(state(), "running");
+    answers("192.168.159.11");
+
+    lab.define(&ONE.replace(
+        "    memory: 128MiB\n",
+        "    memory: 128MiB\n    running: false\n",
+    ));
+    let plan = lab.ok(&["plan"]);
+    assert!(plan.contains("1 to stop"), "{plan}");
+    lab.apply(&[]);
+    assert_eq!(state(), "shut off");
+    lab.destroy();
+    assert_eq!(inventory(), before);
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_guest_that_does_not_listen_is_stopped_by_force_and_all_that_is_its_goes() {
+    let before = inventory();
+    let deaf = ONE
+        .replace("shutdown_timeout: 60s", "shutdown_timeout: 2s")
+        .replace("    boot: {kernel: @TINY@/vmlinuz, initrd: @TINY@/initrd.img, cmdline: console=ttyS0 hostname=one}\n", "");
+    let lab = Lab::new(&deaf);
+    lab.apply(&[]);
+    virsh(&["snapshot-create-as", "one", "first"]);
+    virsh(&["managedsave", "one"]);
+    lab.destroy();
+    assert_eq!(inventory(), before);
+
+    lab.apply(&[]);
+    lab.destroy();
+    assert_eq!(inventory(), before);
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn killed_in_the_middle_the_next_apply_finishes() {
+    let before = inventory();
+    let lab = Lab::new(ONE);
+    // At moments spread over the run; each time the process dies without a chance to tidy up.
+    for milliseconds in [30, 60, 90, 120, 200, 400, 800] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_miniascape"))
+            .args(["apply", "-y"])
+            .current_dir(lab.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        let _ = child.kill();
+        child.wait().unwrap();
+        lab.apply(&[]);
+        lab.destroy();
+        assert_eq!(inventory(), before, "killed after {milliseconds} ms");
+    }
+}
