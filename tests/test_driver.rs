@@ -64,7 +64,12 @@ fn a_network_lives_and_goes() {
     let name = || "front".to_owned();
     let front = "<network><name>front</name><uuid>6d696e69-6173-5361-8070-650000000001</uuid>\
         <bridge name='virbr77'/><ip address='192.168.155.1' netmask='255.255.255.0'/></network>";
-    done(&connection, Step::DefineNetwork { xml: xml(front) });
+    done(
+        &connection,
+        Step::DefineNetwork {
+            xml: xml(front).into(),
+        },
+    );
     for _ in 0..2 {
         done(&connection, Step::StartNetwork { name: name() });
     }
@@ -79,7 +84,7 @@ fn a_network_lives_and_goes() {
     let network = &seen.networks["front"];
     assert!(network.active && network.autostart && network.persistent);
     assert_eq!(
-        network.xml.attribute_at("ip", "address"),
+        network.xml.tree().attribute_at("ip", "address"),
         Some("192.168.155.1")
     );
     for _ in 0..2 {
@@ -102,7 +107,12 @@ fn a_pool_and_its_volumes_live_and_go() {
     let connection = connect();
     let name = || "shop".to_owned();
     let pool = "<pool type='dir'><name>shop</name><target><path>/shop</path></target></pool>";
-    done(&connection, Step::DefinePool { xml: xml(pool) });
+    done(
+        &connection,
+        Step::DefinePool {
+            xml: xml(pool).into(),
+        },
+    );
     let asked = scope(&[("shop", "a.qcow2"), ("shop", "none"), ("nowhere", "a")]);
     assert!(connection.observe(&asked).unwrap().volumes.is_empty());
     for _ in 0..2 {
@@ -112,7 +122,7 @@ fn a_pool_and_its_volumes_live_and_go() {
         <target><format type='qcow2'/></target></volume>";
     let create = || Step::CreateVolume {
         pool: name(),
-        xml: xml(volume),
+        xml: xml(volume).into(),
     };
     done(&connection, create());
     let error = perform(&connection, create()).unwrap_err();
@@ -151,7 +161,12 @@ fn a_guest_lives_and_goes() {
          <os><type>hvm</type></os></domain>"
     );
     let power = || connection.observe(&Scope::default()).unwrap().guests["web1"].power;
-    done(&connection, Step::DefineGuest { xml: xml(&guest) });
+    done(
+        &connection,
+        Step::DefineGuest {
+            xml: xml(&guest).into(),
+        },
+    );
     assert_eq!(power(), Power::Off);
     for _ in 0..2 {
         done(&connection, Step::StartGuest { name: name() });
@@ -163,7 +178,7 @@ fn a_guest_lives_and_goes() {
         (Power::Running, uuid, true)
     );
     assert!(web1.live_xml.is_some());
-    assert_eq!(web1.xml.text_at("memory"), Some("65536"));
+    assert_eq!(web1.xml.tree().text_at("memory"), Some("65536"));
     let running = perform(&connection, Step::UndefineGuest { name: name(), uuid }).unwrap_err();
     assert!(
         running.message.starts_with("undefine guest web1: "),
@@ -217,7 +232,7 @@ fn errors_say_what_was_tried() {
     let error = perform(
         &connection,
         Step::DefineNetwork {
-            xml: Element::new("pool"),
+            xml: Element::new("pool").into(),
         },
     )
     .unwrap_err();

@@ -20,7 +20,7 @@ use miniascape::plan::step::Step;
 use miniascape::plan::{Action, AttributeChange, Change, Disruption, Plan, PowerChange, Reason};
 use miniascape::view::plan::{Diff, Options, text, totals};
 use miniascape::view::{Color, json};
-use miniascape::xml::tree::Element;
+use miniascape::xml::document::Document;
 
 const GIB: u64 = 1 << 30;
 
@@ -49,6 +49,10 @@ fn plain(plan: &Plan) -> String {
         diff: Diff::Hidden,
     };
     text(plan, &options)
+}
+
+fn document(text: &str) -> Document {
+    Document::parse(text.to_owned(), |_| false).unwrap()
 }
 
 fn change(address: &str, action: Action, summary: &str) -> Change {
@@ -118,8 +122,8 @@ fn sample() -> Plan {
         .collect();
     let before = "<network>\n  <name>front</name>\n  <dns>\n    <host ip='192.168.155.5'><hostname>ntp</hostname></host>\n  </dns>\n</network>";
     changes.push(Change {
-        before_xml: Some(Element::parse(before).unwrap()),
-        after_xml: Some(Element::parse(&before.replace("155.5", "155.6")).unwrap()),
+        before_xml: Some(document(before)),
+        after_xml: Some(document(&before.replace("155.5", "155.6"))),
         ..update(
             "network.front",
             Disruption::Live,
@@ -147,10 +151,10 @@ fn sample() -> Plan {
     let made = "<domain type='kvm'><name>web2</name><vcpu>2</vcpu></domain>";
     changes.push(Change {
         power: Some(PowerChange::Start),
-        after_xml: Some(Element::parse(made).unwrap()),
+        after_xml: Some(document(made)),
         steps: vec![
             Step::DefineGuest {
-                xml: Element::parse(made).unwrap(),
+                xml: document(made),
             },
             Step::StartGuest {
                 name: "web2".to_owned(),
@@ -175,7 +179,7 @@ fn sample() -> Plan {
     changes.push(Change {
         data_loss: Some(10 * GIB),
         reason: Some(Reason::Orphan),
-        before_xml: Some(Element::parse("<volume><name>old1-root.qcow2</name></volume>").unwrap()),
+        before_xml: Some(document("<volume><name>old1-root.qcow2</name></volume>")),
         ..change("volume.old1.root", Action::Delete, "10 GiB")
     });
     plan(changes)

@@ -53,6 +53,7 @@ fn row(resource: &Resource, observed: &Observed) -> Row {
             observed.pools.get(&resource.name).map(|p| active(p.active)),
             resource
                 .xml
+                .tree()
                 .text_at("target/path")
                 .unwrap_or_default()
                 .to_owned(),

@@ -427,11 +427,14 @@ impl<'a> Builder<'a> {
             .map_or(key.as_str(), |pool| pool.name.as_str())
     }
 
-    pub(super) fn pool_type(&self, key: &Name) -> &str {
-        let observed = || self.observed_pool(key)?.xml.attribute("type");
+    pub(super) fn pool_type(&self, key: &Name) -> String {
+        let observed = || {
+            let xml = self.observed_pool(key)?.xml.tree();
+            xml.attribute("type").map(str::to_owned)
+        };
         match self.lab.pools.get(key) {
-            Some(pool) if !pool.external => &pool.kind,
-            _ => observed().unwrap_or("dir"),
+            Some(pool) if !pool.external => pool.kind.clone(),
+            _ => observed().unwrap_or_else(|| "dir".to_owned()),
         }
     }
 
@@ -448,7 +451,7 @@ impl<'a> Builder<'a> {
             return Some(volume.path.clone());
         }
         let observed = || self.observed_pool(pool)?.directory();
-        let written = definition.path.as_deref();
+        let written = definition.path.clone();
         let directory = match definition.external {
             // What is not ours is where it is seen, whatever was written for when it is not.
             true => observed().or(written)?,
@@ -512,7 +515,7 @@ impl<'a> Builder<'a> {
         let owner = Owner::new(&self.lab.name, address, name, detail);
         let print = print(&(&draft, &owner));
         if self.seen.has(print) {
-            return Ok(Document::later(print, move || {
+            return Ok(Document::made(print, move || {
                 // It was read, so it can be read.
                 let mut xml = draft.read(&owner.address).unwrap_or_default();
                 owner.stamp(&mut xml);
@@ -524,7 +527,7 @@ impl<'a> Builder<'a> {
             return Err(problem);
         }
         owner.stamp(&mut xml);
-        Ok(Document::read(print, xml))
+        Ok(Document::read(print, &xml))
     }
 
     fn problem(&mut self, address: &Address, problem: Diagnostic) {

@@ -120,7 +120,7 @@ impl Builder<'_> {
             DiskSource::Path { .. } | DiskSource::Seed { .. } | DiskSource::Empty => None,
         });
         pools
-            .find(|pool| matches!(self.pool_type(pool), "dir" | "fs" | "netfs"))
+            .find(|pool| matches!(self.pool_type(pool).as_str(), "dir" | "fs" | "netfs"))
             .ok_or_else(|| {
                 Diagnostic::error(format!(
                     "guest.{} has no disk in a pool of files, which the installer's kernel could be put beside",

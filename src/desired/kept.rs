@@ -254,7 +254,7 @@ fn macs(lab: &mut Cow<'_, Lab>, state: &State, observed: &Observed) {
             let key = (guest.key.clone(), nic.key.clone());
             lab.written.macs.contains(&key)
         };
-        for (nic, mac) in matched(guest, &live.xml, written) {
+        for (nic, mac) in matched(guest, &live.xml.tree(), written) {
             found.insert((guest.key.clone(), nic), mac);
         }
     }
@@ -319,7 +319,7 @@ fn adopted<'a>(
         }
         None => {
             let live = observed.guests.get(&guest.name)?;
-            let (its_lab, its_address) = owner(&live.xml)?;
+            let (its_lab, its_address) = owner(&live.xml.tree())?;
             (its_lab == lab.name.as_str() && its_address == address.to_string()).then_some(live)?
         }
     };

@@ -91,11 +91,11 @@ fn lost(lab: &Name, from: &Address, to: &Address, observed: &Observed) -> Option
     };
     match from.kind {
         Kind::Network => observed.networks.iter().find_map(|(name, network)| {
-            let marked = marked(&network.xml).filter(|_| network.uuid == uuid)?;
+            let marked = marked(&network.xml.tree()).filter(|_| network.uuid == uuid)?;
             Some((entry(name, uuid), marked))
         }),
         Kind::Guest => observed.guests.iter().find_map(|(name, guest)| {
-            let marked = marked(&guest.xml).filter(|_| guest.uuid == uuid)?;
+            let marked = marked(&guest.xml.tree()).filter(|_| guest.uuid == uuid)?;
             Some((entry(name, uuid), marked))
         }),
         // Pools carry no mark.

@@ -58,7 +58,7 @@ fn entry(name: &str) -> Entry {
         made_directory: false,
         shutdown_timeout: None,
         depends_on: BTreeSet::new(),
-        applied: Some(format!("<{name}/>")),
+        applied: Some(format!("<{name}/>").into()),
         attempted: Vec::new(),
         staged: None,
         kept_name: false,
@@ -336,5 +336,8 @@ fn an_attempt_that_is_taken_back_is_known_until_it_is_gone() {
     let intent = intent(&update, Some(&before)).unwrap();
     assert_eq!(intent.status, Status::Changing);
     assert_eq!(intent.applied.as_deref(), Some("<a/>"));
-    assert_eq!(intent.attempted, ["<attempt/>", "<a/>"]);
+    assert_eq!(
+        intent.attempted,
+        ["<attempt/>", "<a/>"].map(std::sync::Arc::from)
+    );
 }

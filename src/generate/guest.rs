@@ -60,7 +60,7 @@ fn compile(
 ) -> Result<(), Diagnostic> {
     let address = &resource.address;
     let at = |name: &str| format!("{}/{name}", guest.key);
-    output.text(address, at("domain.xml"), resource.xml.to_string());
+    output.text(address, at("domain.xml"), resource.xml.tree().to_string());
 
     let install = unattended::install(contexts, request.templates, guest)?;
     let seed = unattended::seed(contexts, request.templates, guest)?;

@@ -138,7 +138,7 @@ fn host(desired: &Desired, output: &mut Output<'_>) {
             Kind::Image | Kind::Volume | Kind::Guest => continue,
         };
         let path = format!("{HOST}/{directory}/{}.xml", address.name);
-        output.text(address, path, resource.xml.to_string());
+        output.text(address, path, resource.xml.tree().to_string());
     }
 }
 

@@ -111,13 +111,13 @@ impl<'a> VirtInstall<'a> {
         let lab = request.lab;
         Self {
             osinfo: install.os.osinfo_candidates(),
-            options: options(guest, &resource.xml),
+            options: options(guest, &resource.xml.tree()),
             disks: guest
                 .disks
                 .iter()
                 .map(|disk| disk_option(disk, lab))
                 .collect(),
-            location: location(request, install, &resource.xml),
+            location: location(request, install, &resource.xml.tree()),
             inject: match unattended.delivery {
                 Delivery::Initrd => unattended.files.iter().map(|file| file.name).collect(),
                 Delivery::Seed => Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -257,7 +258,7 @@ impl<'a> Build<'a> {
     }
 
     /// The definitions of its images and volumes, by file.
-    pub fn definitions<'b>(&'b self, desired: &'b Desired) -> Vec<(String, &'b Element)> {
+    pub fn definitions(&self, desired: &Desired) -> Vec<(String, Arc<Element>)> {
         let images = self
             .images
             .iter()

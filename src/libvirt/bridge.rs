@@ -45,7 +45,7 @@ impl Connection {
             let Some(xml) = without_chosen_bridge(xml) else {
                 break;
             };
-            self.define_network(&xml)?;
+            self.define_network(&xml.to_string())?;
             started = self.network(name)?.create();
         }
         Ok(started?)

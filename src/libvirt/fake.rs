@@ -339,7 +339,7 @@ impl Model {
     fn perform(&mut self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, Refusal> {
         let done = |()| Outcome::default();
         match step {
-            Step::DefineNetwork { xml } => self.define_network(xml).map(done),
+            Step::DefineNetwork { xml } => self.define_network(&xml.tree()).map(done),
             Step::StartNetwork { name } => self.start_network(name).map(done),
             Step::StopNetwork { name } => {
                 stop(&mut self.networks, name);
@@ -361,8 +361,8 @@ impl Model {
             } => self
                 .update_network(name, *verb, *section, *parent, xml)
                 .map(done),
-            Step::RestartNetwork { name, xml } => self.restart_network(name, xml).map(done),
-            Step::DefinePool { xml } => self.define_pool(xml).map(done),
+            Step::RestartNetwork { name, xml } => self.restart_network(name, &xml.tree()).map(done),
+            Step::DefinePool { xml } => self.define_pool(&xml.tree()).map(done),
             Step::StartPool { name } => self.start_pool(name, monitor).map(done),
             Step::StopPool { name } => {
                 stop(&mut self.pools, name);
@@ -374,7 +374,7 @@ impl Model {
                 get_mut(&mut self.pools, "pool", name)?.autostart = *on;
                 Ok(Outcome::default())
             }
-            Step::CreateVolume { pool, xml } => self.create_volume(pool, xml).map(done),
+            Step::CreateVolume { pool, xml } => self.create_volume(pool, &xml.tree()).map(done),
             Step::UploadVolume {
                 pool,
                 name,
@@ -389,7 +389,7 @@ impl Model {
                 .grow_volume(pool, name, *capacity, guest.as_ref())
                 .map(done),
             Step::DeleteVolume { pool, name } => self.delete_volume(pool, name).map(done),
-            Step::DefineGuest { xml } => self.define_guest(xml).map(done),
+            Step::DefineGuest { xml } => self.define_guest(&xml.tree()).map(done),
             Step::RenameGuest { from, to } => self.rename_guest(from, to).map(done),
             Step::StartGuest { name } => self.start_guest(name).map(done),
             Step::ShutdownGuest { name, .. } => {
@@ -398,7 +398,9 @@ impl Model {
             }
             Step::StageInstall { stage } => self.stage_install(stage).map(done),
             Step::AwaitInstall { name, .. } => self.await_install(name).map(done),
-            Step::SettleGuest { install, wanted } => self.settle_guest(install, wanted).map(done),
+            Step::SettleGuest { install, wanted } => {
+                self.settle_guest(&install.tree(), &wanted.tree()).map(done)
+            }
             Step::UndefineGuest { name, uuid } => self.undefine_guest(name, *uuid).map(done),
             Step::SetMemory { guest, kib } => self.set_memory(guest, *kib).map(done),
             Step::SetVcpus { guest, count } => self.set_vcpus(guest, *count).map(done),

@@ -15,17 +15,15 @@ use super::perform::{gone_is_fine, validated};
 use super::raw::Held;
 use super::{ErrorKind, Outcome};
 use crate::address::Kind;
-use crate::xml::tree::Element;
 
 /// When the request is made again: a guest that was still booting did not hear the first.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 impl Connection {
-    pub(super) fn define_guest(&self, xml: &Element) -> Result<(), Trouble> {
-        let text = xml.to_string();
+    pub(super) fn define_guest(&self, xml: &str) -> Result<(), Trouble> {
         validated(Kind::Guest, sys::VIR_DOMAIN_DEFINE_VALIDATE, |flags| {
             self.connect
-                .define_domain_xml_flags(&text, flags)
+                .define_domain_xml_flags(xml, flags)
                 .map(|domain| drop(Held::new(domain)))
         })
         .map_err(Trouble::from)

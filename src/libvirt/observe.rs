@@ -119,7 +119,7 @@ impl Connection {
             // Definitions with an installer are never remembered.
             let install = match seen.has(xml.print()) {
                 true => None,
-                false => self.install_phase(&guest.domain, &xml, guest.power)?,
+                false => self.install_phase(&guest.domain, &xml.tree(), guest.power)?,
             };
             let observed = ObservedGuest {
                 uuid: guest.uuid,
@@ -281,7 +281,8 @@ impl Connection {
                 },
                 None => {
                     let xml = document(volume.xml_desc(0)?, &Seen::default())?;
-                    let path = xml.text_at("target/path").unwrap_or_default().to_owned();
+                    let path = xml.tree().text_at("target/path").map(str::to_owned);
+                    let path = path.unwrap_or_default();
                     ObservedVolume {
                         stamp: stamp.filter(|_| path == key),
                         path,

@@ -193,9 +193,10 @@ impl Power {
 
 impl ObservedPool {
     /// The directory of a pool whose volumes are files or devices in one; `None` for other types.
-    pub fn directory(&self) -> Option<&str> {
-        match self.xml.attribute("type")? {
-            "dir" | "fs" | "netfs" | "logical" => self.xml.text_at("target/path"),
+    pub fn directory(&self) -> Option<String> {
+        let xml = self.xml.tree();
+        match xml.attribute("type")? {
+            "dir" | "fs" | "netfs" | "logical" => xml.text_at("target/path").map(str::to_owned),
             _ => None,
         }
     }

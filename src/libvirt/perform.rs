@@ -19,7 +19,6 @@ use super::{Monitor, Outcome};
 use crate::address::Kind;
 use crate::crash;
 use crate::plan::step::{NetworkSection, Step, UpdateVerb};
-use crate::xml::tree::Element;
 
 /// How long a pool that is busy with other volumes is waited for.
 const BUSY: Duration = Duration::from_secs(60);
@@ -33,7 +32,7 @@ impl Connection {
     pub(super) fn run(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, Trouble> {
         let done = |()| Outcome::default();
         match step {
-            Step::DefineNetwork { xml } => self.define_network(xml).map(done),
+            Step::DefineNetwork { xml } => self.define_network(&xml.text()).map(done),
             Step::StartNetwork { name } => self.start_network_and_replug(name),
             Step::StopNetwork { name } => self.stop_network(name).map(done),
             Step::UndefineNetwork { name } => {
@@ -62,8 +61,8 @@ impl Connection {
                 )?;
                 Ok(Outcome::default())
             }
-            Step::RestartNetwork { name, xml } => self.restart_network(name, xml),
-            Step::DefinePool { xml } => self.define_pool(xml).map(done),
+            Step::RestartNetwork { name, xml } => self.restart_network(name, &xml.text()),
+            Step::DefinePool { xml } => self.define_pool(&xml.text()).map(done),
             Step::StartPool { name } => self.start_pool(name, monitor).map(done),
             Step::StopPool { name } => match self.find_pool(name)? {
                 Some(pool) if pool.is_active()? => match pool.destroy() {
@@ -78,7 +77,7 @@ impl Connection {
                 None => Ok(Outcome::default()),
             },
             Step::AutostartPool { name, on } => Ok(done(self.pool(name)?.set_autostart(*on)?)),
-            Step::CreateVolume { pool, xml } => self.create_volume(pool, xml).map(done),
+            Step::CreateVolume { pool, xml } => self.create_volume(pool, &xml.text()).map(done),
             Step::UploadVolume {
                 pool,
                 name,
@@ -93,7 +92,7 @@ impl Connection {
                 .grow_volume(pool, name, *capacity, guest.as_ref())
                 .map(done),
             Step::DeleteVolume { pool, name } => self.delete_volume(pool, name).map(done),
-            Step::DefineGuest { xml } => self.define_guest(xml).map(done),
+            Step::DefineGuest { xml } => self.define_guest(&xml.text()).map(done),
             Step::RenameGuest { from, to } => self.rename_guest(from, to).map(done),
             Step::StartGuest { name } => self.start_guest(name).map(done),
             Step::ShutdownGuest { name, timeout } => {
@@ -110,7 +109,9 @@ impl Connection {
                 self.await_install(name, pool, said.as_deref(), timeout, monitor)
                     .map(done)
             }
-            Step::SettleGuest { install, wanted } => self.settle_guest(install, wanted).map(done),
+            Step::SettleGuest { install, wanted } => {
+                self.settle_guest(&install.tree(), &wanted.tree()).map(done)
+            }
             Step::UndefineGuest { name, uuid } => self.undefine_guest(name, *uuid).map(done),
             Step::SetMemory { guest, kib } => self.set_memory(guest, *kib).map(done),
             Step::SetVcpus { guest, count } => self.set_vcpus(guest, *count).map(done),
@@ -163,17 +164,16 @@ impl Connection {
     }
 
     /// Defines a network, checked against libvirt's schema where this libvirt can.
-    pub(super) fn define_network(&self, xml: &Element) -> Result<(), Trouble> {
-        let text = xml.to_string();
+    pub(super) fn define_network(&self, xml: &str) -> Result<(), Trouble> {
         let _alone = defining();
         validated(Kind::Network, sys::VIR_NETWORK_DEFINE_VALIDATE, |flags| {
-            raw::define_network(&self.connect, &text, flags).map(drop)
+            raw::define_network(&self.connect, xml, flags).map(drop)
         })
         .or_else(|error| match error {
             // Drivers of old have only the call without flags.
             error if is_unsupported(&error) => self
                 .connect
-                .define_network_xml(&text)
+                .define_network_xml(xml)
                 .map(|network| drop(Held::new(network))),
             error => Err(error),
         })
@@ -201,11 +201,10 @@ impl Connection {
         }
     }
 
-    fn define_pool(&self, xml: &Element) -> Result<(), Trouble> {
-        let text = xml.to_string();
+    fn define_pool(&self, xml: &str) -> Result<(), Trouble> {
         validated(Kind::Pool, sys::VIR_STORAGE_POOL_DEFINE_VALIDATE, |flags| {
             self.connect
-                .define_storage_pool_xml(&text, flags)
+                .define_storage_pool_xml(xml, flags)
                 .map(|pool| drop(Held::new(pool)))
         })
         .map_err(Trouble::from)
@@ -266,15 +265,12 @@ impl Connection {
         }
     }
 
-    pub(super) fn create_volume(&self, pool: &str, xml: &Element) -> Result<(), Trouble> {
+    pub(super) fn create_volume(&self, pool: &str, xml: &str) -> Result<(), Trouble> {
         let pool = self.pool(pool)?;
-        let text = xml.to_string();
         validated(
             Kind::Volume,
             sys::VIR_STORAGE_VOL_CREATE_VALIDATE,
-            |flags| {
-                StorageVol::create_xml(&pool, &text, flags).map(|volume| drop(Held::new(volume)))
-            },
+            |flags| StorageVol::create_xml(&pool, xml, flags).map(|volume| drop(Held::new(volume))),
         )
         .map_err(Trouble::from)
     }

@@ -15,6 +15,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::libvirt::observed::Observed;
 pub(super) use crate::libvirt::observed::owner;
 use crate::state::{Entry, State, Status};
+use crate::xml::document::Document;
 use crate::xml::merge::{Cause, Difference};
 use crate::xml::schema;
 use crate::xml::tree::Element;
@@ -90,14 +91,14 @@ pub(super) enum Found<'a, T> {
 /// What ownership looks at, alike for networks, pools and guests.
 pub(super) trait Object {
     fn uuid(&self) -> Uuid;
-    fn xml(&self) -> &Element;
+    fn xml(&self) -> &Document;
 }
 
 impl Object for crate::libvirt::observed::ObservedNetwork {
     fn uuid(&self) -> Uuid {
         self.uuid
     }
-    fn xml(&self) -> &Element {
+    fn xml(&self) -> &Document {
         &self.xml
     }
 }
@@ -106,7 +107,7 @@ impl Object for crate::libvirt::observed::ObservedPool {
     fn uuid(&self) -> Uuid {
         self.uuid
     }
-    fn xml(&self) -> &Element {
+    fn xml(&self) -> &Document {
         &self.xml
     }
 }
@@ -115,7 +116,7 @@ impl Object for crate::libvirt::observed::ObservedGuest {
     fn uuid(&self) -> Uuid {
         self.uuid
     }
-    fn xml(&self) -> &Element {
+    fn xml(&self) -> &Document {
         &self.xml
     }
 }
@@ -180,11 +181,11 @@ impl<'a> Planner<'a> {
         let is_ours = |object: &T| {
             let known = entry.and_then(|entry| entry.uuid) == Some(object.uuid())
                 || (object.uuid() == uuid && self.is_unmoved(&resource.address, object));
-            known && self.is_not_anothers(object.xml())
+            known && self.is_not_anothers(&object.xml().tree())
         };
         // With the state lost, the mark under the right name tells an adopted object, whose UUID is its own.
         let is_marked = |object: &T| {
-            owner(object.xml()).is_some_and(|(lab, address)| {
+            owner(&object.xml().tree()).is_some_and(|(lab, address)| {
                 lab == self.lab.as_str() && address == resource.address.to_string()
             })
         };
@@ -192,7 +193,7 @@ impl<'a> Planner<'a> {
             if is_ours(object) || is_marked(object) {
                 return Found::Ours(object);
             }
-            self.conflict(resource, owner(object.xml()));
+            self.conflict(resource, owner(&object.xml().tree()));
             return Found::Foreign;
         }
         match objects.iter().find(|(_, object)| is_ours(object)) {
@@ -203,7 +204,8 @@ impl<'a> Planner<'a> {
 
     /// Whether an object that has the UUID derived for an address was not moved to another one.
     fn is_unmoved<T: Object>(&self, address: &Address, object: &T) -> bool {
-        let marked = owner(object.xml()).is_none_or(|(_, marked)| marked == address.to_string());
+        let marked =
+            owner(&object.xml().tree()).is_none_or(|(_, marked)| marked == address.to_string());
         let mut others = self.state.resources.iter();
         marked
             && !others.any(|(other, entry)| other != address && entry.uuid == Some(object.uuid()))
@@ -236,8 +238,9 @@ impl<'a> Planner<'a> {
         entry: &Entry,
         objects: &'a BTreeMap<String, T>,
     ) -> Option<(&'a str, &'a T)> {
-        let is_it =
-            |object: &T| Some(object.uuid()) == entry.uuid && self.is_not_anothers(object.xml());
+        let is_it = |object: &T| {
+            Some(object.uuid()) == entry.uuid && self.is_not_anothers(&object.xml().tree())
+        };
         let named = objects.get_key_value(&entry.name);
         named
             .filter(|(_, object)| is_it(object))
@@ -345,7 +348,7 @@ impl<'a> Planner<'a> {
             made_directory: old.is_some_and(|old| old.made_directory && same_path(old, xml)),
             shutdown_timeout,
             depends_on: resource.depends_on.clone(),
-            applied: Some(xml.to_string()),
+            applied: Some(xml.to_string().into()),
             attempted: Vec::new(),
             staged: None,
             kept_name: old.is_some_and(|old| old.kept_name && old.name == resource.name),
@@ -356,19 +359,23 @@ impl<'a> Planner<'a> {
 
     /// Deletes what the lab owns and does not define: by the state, and by the mark where the state does not know.
     fn orphans(&mut self, reason: Option<Reason>) {
-        let mut orphans: BTreeMap<Address, Entry> = self.state.resources.clone();
-        let recorded: BTreeSet<Uuid> = orphans.values().filter_map(|e| e.uuid).collect();
+        let recorded = &self.state.resources;
+        let uuids: BTreeSet<Uuid> = recorded.values().filter_map(|e| e.uuid).collect();
+        let mut orphans: BTreeMap<Address, Entry> = BTreeMap::new();
         let mut recognised = BTreeSet::new();
         for (address, entry) in self.marked() {
             // A run that died may have left the mark of an address where it no longer is.
-            let known = entry.uuid.is_some_and(|uuid| recorded.contains(&uuid));
-            if !known && !orphans.contains_key(&address) {
+            let known = entry.uuid.is_some_and(|uuid| uuids.contains(&uuid));
+            if !known && !recorded.contains_key(&address) {
                 recognised.insert(address.clone());
                 orphans.insert(address, entry);
             }
         }
         lost::state(self, &recognised);
         orphans.retain(|address, _| !self.changes.contains_key(address));
+        let recorded = recorded.iter();
+        let left = recorded.filter(|(address, _)| !self.changes.contains_key(address));
+        orphans.extend(left.map(|(address, entry)| (address.clone(), entry.clone())));
         let kept = kept(&orphans);
         for (address, entry) in orphans {
             let change = if kept.contains(&address) {
@@ -416,7 +423,7 @@ impl<'a> Planner<'a> {
             // What the state knows needs no mark.
             .filter(|(_, uuid, _)| !known.contains(uuid))
             .filter_map(|(name, uuid, xml)| {
-                let (lab, address) = owner(xml)?;
+                let (lab, address) = owner(&xml.tree())?;
                 let address: Address = address.parse().ok()?;
                 // The mark of a copy, as `virt-clone` makes them, proves nothing: the UUID does.
                 let derived = lab == self.lab.as_str() && address.uuid(self.lab) == uuid;

@@ -81,7 +81,8 @@ pub(super) fn networks(desired: &Desired, planner: &mut Planner<'_>) {
     let state = &planner.state.resources;
     let is_owned = |network: &ObservedNetwork| {
         state.values().any(|entry| entry.uuid == Some(network.uuid))
-            || super::build::owner(&network.xml).is_some_and(|(lab, _)| lab == desired.lab.as_str())
+            || super::build::owner(&network.xml.tree())
+                .is_some_and(|(lab, _)| lab == desired.lab.as_str())
     };
     let strangers: Vec<(&String, &ObservedNetwork)> = planner
         .observed
@@ -97,10 +98,12 @@ pub(super) fn networks(desired: &Desired, planner: &mut Planner<'_>) {
         if !matches!(resource.detail, Detail::Network { .. }) {
             continue;
         }
-        let subnets = subnets(&resource.xml);
-        let bridge = own_bridge(&resource.xml);
+        let xml = resource.xml.tree();
+        let subnets = subnets(&xml);
+        let bridge = own_bridge(&xml);
         for (name, stranger) in &strangers {
-            for (our, their) in overlaps(&subnets, &self::subnets(&stranger.xml)) {
+            let their_xml = stranger.xml.tree();
+            for (our, their) in overlaps(&subnets, &self::subnets(&their_xml)) {
                 let text = format!(
                     "{} ({our}) overlaps with network `{name}` ({their}) on {}",
                     resource.address, planner.observed.facts.uri
@@ -116,7 +119,7 @@ pub(super) fn networks(desired: &Desired, planner: &mut Planner<'_>) {
                         .hint("give one of them another `address`"),
                 );
             }
-            if bridge.is_some() && bridge == own_bridge(&stranger.xml) {
+            if bridge.is_some() && bridge == own_bridge(&their_xml) {
                 problems.push(
                     Diagnostic::error(format!(
                         "the bridge of {}, `{}`, is taken by network `{name}`",
@@ -142,12 +145,14 @@ pub(super) fn pools(desired: &Desired, planner: &mut Planner<'_>) {
         if !matches!(resource.detail, Detail::Pool { .. }) {
             continue;
         }
-        let Some(path) = resource.xml.text_at("target/path") else {
+        let xml = resource.xml.tree();
+        let Some(path) = xml.text_at("target/path") else {
             continue;
         };
         for (name, other) in &planner.observed.pools {
             let is_ours = state.values().any(|entry| entry.uuid == Some(other.uuid));
-            let there = other.xml.text_at("target/path").unwrap_or_default();
+            let other_xml = other.xml.tree();
+            let there = other_xml.text_at("target/path").unwrap_or_default();
             if *name != resource.name && !is_ours && there == path {
                 let problem = Diagnostic::error(format!(
                     "the path of {}, `{path}`, is taken by pool `{name}` on {}",

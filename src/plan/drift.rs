@@ -85,9 +85,12 @@ fn one(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Drifted {
 fn network(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     let (name, live) = planner.owned(entry, &planner.observed.networks)?;
     let mut found = renamed(entry, name);
-    found.extend(changed(entry, &live.xml));
+    found.extend(changed(entry, &live.xml.tree()));
     // Someone may have changed only what runs.
-    let running = live.live_xml.as_ref().map(|xml| changed(entry, xml));
+    let running = live
+        .live_xml
+        .as_ref()
+        .map(|xml| changed(entry, &xml.tree()));
     for attribute in running.into_iter().flatten() {
         if !found.iter().any(|other| other.name == attribute.name) {
             found.push(attribute);
@@ -101,7 +104,7 @@ fn network(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>>
 fn pool(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     let (name, live) = planner.owned(entry, &planner.observed.pools)?;
     let mut found = renamed(entry, name);
-    found.extend(changed(entry, &live.xml));
+    found.extend(changed(entry, &live.xml.tree()));
     found.extend(switched("active", entry.active, live.active));
     found.extend(switched("autostart", entry.autostart, live.autostart));
     Some(found)
@@ -110,7 +113,7 @@ fn pool(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
 fn guest(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     let (name, live) = planner.owned(entry, &planner.observed.guests)?;
     let mut found = renamed(entry, name);
-    found.extend(changed(entry, &live.xml));
+    found.extend(changed(entry, &live.xml.tree()));
     // Of what it runs with, what waits for a restart is no one's change.
     let applied = entry
         .applied
@@ -152,7 +155,7 @@ fn volume(planner: &Planner<'_>, entry: &Entry) -> Seen {
     let pool = entry.pool.clone().unwrap_or_default();
     let key = (pool, entry.name.clone());
     if let Some(live) = planner.observed.volumes.get(&key) {
-        return Seen::There(changed(entry, &live.xml));
+        return Seen::There(changed(entry, &live.xml.tree()));
     }
     let pool = planner.observed.pools.get(&key.0);
     match pool.is_some_and(|pool| !pool.active) {

@@ -25,6 +25,7 @@ use crate::lab::model::OnChange;
 use crate::libvirt::observed::{ObservedGuest, Power};
 use crate::size::size;
 use crate::state::{Entry, Status};
+use crate::xml::document::Document;
 use crate::xml::merge::{Difference, Merged, merge};
 use crate::xml::schema;
 use crate::xml::tree::Element;
@@ -138,13 +139,16 @@ fn create(
     install: Option<&Installation>,
     summary: &str,
 ) -> Change {
-    let xml = with_uuid(&resource.xml, wish.uuid);
+    let xml = with_uuid(&resource.xml.tree(), wish.uuid);
+    let definition = Document::from(&xml);
     let name = || resource.name.clone();
     let mut steps = Vec::new();
     match install {
         Some(install) => steps.extend(install::first(resource, wish, install)),
         None => {
-            steps.push(Step::DefineGuest { xml: xml.clone() });
+            steps.push(Step::DefineGuest {
+                xml: definition.clone(),
+            });
             if wish.autostart {
                 steps.push(Step::AutostartGuest {
                     name: name(),
@@ -160,7 +164,7 @@ fn create(
         action: Action::Create,
         summary: summary.to_owned(),
         reason: reason_to_create(planner.entry(&resource.address)),
-        after_xml: Some(xml.clone()),
+        after_xml: Some(definition),
         steps,
         ..Change::unchanged(
             resource.address.clone(),
@@ -178,9 +182,9 @@ pub(super) fn update(
     let entry = planner.entry(&resource.address);
     let mut last = last_trees(entry);
     let adopted = live.uuid != wish.uuid;
-    let wanted = wanted(&resource.xml, &wish.chosen, live, adopted);
-    last.extend(outdated_choices(&last, &live.xml, &wanted));
-    let mut merged = merge(&last, &live.xml, &wanted);
+    let wanted = wanted(&resource.xml.tree(), &wish.chosen, live, adopted);
+    last.extend(outdated_choices(&last, &live.xml.tree(), &wanted));
+    let mut merged = merge(&last, &live.xml.tree(), &wanted);
     let unfinished = entry.is_some_and(|entry| entry.status != Status::Applied);
     let makes_pending = planner.pending_restarts() == PendingRestarts::Make;
     let running = Running::of(live).filter(|_| wish.running);
@@ -220,12 +224,12 @@ pub(super) fn update(
     // Defined first: what libvirt refuses does not cost a running guest anything. Should the run end before the rest, the
     // entry is unfinished, and the next plan looks at what the guest runs with.
     if merged.is_change() {
-        if (goes_down || !active) && wanted::has_ports(&live.xml) {
-            let all = wanted::with_all_ports(&resource.xml, &wish.chosen, live, adopted);
-            merged.target = merge(&last, &live.xml, &all).target;
+        if (goes_down || !active) && wanted::has_ports(&live.xml.tree()) {
+            let all = wanted::with_all_ports(&resource.xml.tree(), &wish.chosen, live, adopted);
+            merged.target = merge(&last, &live.xml.tree(), &all).target;
         }
         steps.push(Step::DefineGuest {
-            xml: merged.target.clone(),
+            xml: Document::from(&merged.target),
         });
     }
     if goes_down {
@@ -262,7 +266,7 @@ pub(super) fn update(
         steps.insert(
             0,
             Step::DefineGuest {
-                xml: merged.target.clone(),
+                xml: Document::from(&merged.target),
             },
         );
     }
@@ -289,7 +293,7 @@ pub(super) fn update(
     change.attributes = attributes;
     change.before_xml = Some(live.xml.clone());
     change.after_xml = Some(if merged.is_change() {
-        merged.target
+        merged.target.into()
     } else {
         live.xml.clone()
     });
@@ -430,7 +434,7 @@ pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) ->
     steps.extend(leftovers);
     Change {
         action: Action::Delete,
-        summary: summary(&live.xml),
+        summary: summary(&live.xml.tree()),
         power: live.power.is_active().then_some(PowerChange::Stop),
         before_xml: Some(live.xml.clone()),
         steps,

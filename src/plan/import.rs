@@ -8,7 +8,7 @@ use crate::desired::{Desired, Detail, Resource};
 use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use crate::libvirt::observed::Observed;
 use crate::state::{Entry, State, Status};
-use crate::xml::tree::Element;
+use crate::xml::document::Document;
 
 /// What adopting all of a lab comes to.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub struct Adoption {
 struct Found<'a> {
     name: String,
     uuid: Option<Uuid>,
-    xml: &'a Element,
+    xml: &'a Document,
 }
 
 /// The entry that makes the object under a resource's name the lab's. Nothing was applied to it yet, so the next plan
@@ -89,7 +89,7 @@ pub fn import_all(
 fn adopt(desired: &Desired, resource: &Resource, found: Found<'_>) -> Result<Entry, Diagnostic> {
     let Found { name, uuid, xml } = found;
     let kind = resource.address.kind;
-    if let Some((lab, other)) = owner(xml).filter(|(lab, _)| lab != desired.lab.as_str()) {
+    if let Some((lab, other)) = owner(&xml.tree()).filter(|(lab, _)| lab != desired.lab.as_str()) {
         return Err(Diagnostic::error(format!(
             "{kind} `{name}` belongs to lab `{lab}`, as `{other}`"
         ))
@@ -128,7 +128,7 @@ fn adopt(desired: &Desired, resource: &Resource, found: Found<'_>) -> Result<Ent
 /// What has the resource's name.
 fn by_name<'a>(resource: &Resource, observed: &'a Observed) -> Option<Found<'a>> {
     let name = &resource.name;
-    fn of<T: Object>(object: &T) -> (Option<Uuid>, &Element) {
+    fn of<T: Object>(object: &T) -> (Option<Uuid>, &Document) {
         (Some(object.uuid()), object.xml())
     }
     let (uuid, xml) = match &resource.detail {
@@ -138,7 +138,7 @@ fn by_name<'a>(resource: &Resource, observed: &'a Observed) -> Option<Found<'a>>
         Detail::Image { pool, .. } | Detail::Volume { pool, .. } => observed
             .volumes
             .get(&(pool.clone(), name.clone()))
-            .map(|volume| (None, volume.xml.tree())),
+            .map(|volume| (None, &volume.xml)),
     }?;
     Some(Found {
         name: name.clone(),
@@ -156,7 +156,7 @@ fn marked<'a>(desired: &Desired, resource: &Resource, observed: &'a Observed) ->
         mark: &(String, String),
     ) -> Option<Found<'a>> {
         let is_ours = |object: &T| {
-            object.uuid() == derived || owner(object.xml()).is_some_and(|own| own == *mark)
+            object.uuid() == derived || owner(&object.xml().tree()).is_some_and(|own| own == *mark)
         };
         objects
             .filter(|(_, object)| is_ours(object))
@@ -183,6 +183,7 @@ mod tests {
     use crate::address::Name;
     use crate::lab::model::Lifecycle;
     use crate::libvirt::observed::ObservedNetwork;
+    use crate::xml::tree::Element;
 
     /// A network that is there: its name, its UUID, and the lab and address of its mark.
     type There<'a> = (&'a str, Uuid, Option<(&'a str, &'a str)>);

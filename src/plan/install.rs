@@ -26,7 +26,7 @@ struct Definitions {
 pub(super) fn first(resource: &Resource, wish: &Wish, install: &Installation) -> Vec<Step> {
     let definitions = Definitions {
         install: with_uuid(&install.xml, wish.uuid),
-        after: with_uuid(&resource.xml, wish.uuid),
+        after: with_uuid(&resource.xml.tree(), wish.uuid),
     };
     let mut steps = begin(install, definitions.install.clone());
     steps.extend(end(resource, wish, install, definitions));
@@ -40,7 +40,7 @@ fn begin(install: &Installation, xml: Element) -> Vec<Step> {
         Step::StageInstall {
             stage: Box::new(install.stage.clone()),
         },
-        Step::DefineGuest { xml },
+        Step::DefineGuest { xml: xml.into() },
         Step::StartGuest { name },
     ]
 }
@@ -61,8 +61,8 @@ fn end(
             timeout: install.timeout,
         },
         Step::SettleGuest {
-            install: definitions.install,
-            wanted: definitions.after,
+            install: definitions.install.into(),
+            wanted: definitions.after.into(),
         },
     ];
     let seed = install.stage.seed.is_some();
@@ -97,7 +97,7 @@ fn unstage(pool: &str, guest: &str, parts: impl Iterator<Item = StagePart>) -> V
 /// What an install that was begun and not ended leaves beside the guest.
 pub(super) fn leftovers(live: Option<&ObservedGuest>, entry: &Entry) -> Vec<Step> {
     let marked = live
-        .and_then(|live| install_mark(&live.xml))
+        .and_then(|live| install_mark(&live.xml.tree()))
         .map(|mark| mark.pool);
     let pool = marked.or_else(|| entry.staged.clone());
     pool.map_or_else(Vec::new, |pool| {
@@ -220,7 +220,7 @@ fn again(
 ) -> Vec<Step> {
     let definitions = definitions(resource, wish, install, live);
     let last = last_trees(planner.entry(&resource.address));
-    let xml = merge(&last, &live.xml, &definitions.install).target;
+    let xml = merge(&last, &live.xml.tree(), &definitions.install).target;
     let mut steps = begin(install, xml);
     steps.extend(end(resource, wish, install, definitions));
     steps
@@ -235,7 +235,7 @@ fn definitions(
     let adopted = live.uuid != wish.uuid;
     Definitions {
         install: wanted(&install.xml, &wish.chosen, live, adopted),
-        after: wanted(&resource.xml, &wish.chosen, live, adopted),
+        after: wanted(&resource.xml.tree(), &wish.chosen, live, adopted),
     }
 }
 
@@ -249,7 +249,7 @@ fn changed(
     let record = planner.applied(
         resource,
         Some(live.uuid),
-        &with_uuid(&resource.xml, live.uuid),
+        &with_uuid(&resource.xml.tree(), live.uuid),
     );
     Change {
         attributes: vec![told(before, after)],

@@ -7,6 +7,7 @@ use super::checks::source_of;
 use super::{Action, Change};
 use crate::address::{Address, Kind};
 use crate::diagnostic::Diagnostic;
+use crate::xml::document::Document;
 
 /// Notes that there are things of the lab of which an empty state knows nothing.
 pub(super) fn state(planner: &mut Planner<'_>, recognised: &BTreeSet<Address>) {
@@ -29,8 +30,8 @@ pub(super) fn files(planner: &mut Planner<'_>, address: &Address, change: &Chang
     if address.kind != Kind::Guest || change.action != Action::Delete {
         return;
     }
-    let disks = change
-        .before_xml
+    let before = change.before_xml.as_ref().map(Document::tree);
+    let disks = before
         .iter()
         .filter_map(|xml| xml.child("devices"))
         .flat_map(|devices| devices.children_named("disk"))

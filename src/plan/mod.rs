@@ -28,8 +28,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::address::{Address, Name};
 use crate::diagnostic::Diagnostics;
 use crate::state::Entry;
+use crate::xml::document::Document;
 use crate::xml::merge::Cause;
-use crate::xml::tree::Element;
 use step::Step;
 
 /// What is to be done to make a hypervisor hold what is desired.
@@ -92,9 +92,9 @@ pub struct Change {
     /// Why, where the definition alone does not say it. For the reader only: it never drives anything.
     pub reason: Option<Reason>,
     /// The XML now and after, for `--diff`; the same where nothing changes.
-    pub before_xml: Option<Element>,
+    pub before_xml: Option<Document>,
     /// See [`Change::before_xml`].
-    pub after_xml: Option<Element>,
+    pub after_xml: Option<Document>,
     /// Steps that come before anything a dependency undergoes: a guest is shut down before its disk is replaced.
     pub quiesce: Vec<Step>,
     /// The steps, in order.

@@ -10,6 +10,7 @@ use crate::desired::moved::View;
 use crate::desired::{Desired, Installation, Resource};
 use crate::diagnostic::Diagnostic;
 use crate::libvirt::observed::{ObservedGuest, Power};
+use crate::xml::document::Document;
 use crate::xml::tree::Element;
 use crate::xml::{merge, schema};
 
@@ -44,7 +45,7 @@ pub(super) fn rename(
         autostart: live.autostart,
         persistent: live.persistent,
         install: live.install,
-        xml: named(&live.xml, &resource.name).into(),
+        xml: named(&live.xml.tree(), &resource.name).into(),
     };
     let mut change = guest::update(planner, resource, wish, &after);
     install::clean_up(planner, &mut change);
@@ -55,19 +56,20 @@ pub(super) fn rename(
         .steps
         .iter()
         .position(|step| matches!(step, Step::DefineGuest { .. }));
-    let mut xml = match defined.map(|at| change.steps.remove(at)) {
+    let xml = match defined.map(|at| change.steps.remove(at)) {
         Some(Step::DefineGuest { xml }) => xml,
         Some(_) | None => after.xml.clone(),
     };
+    let mut xml = Element::clone(&xml.tree());
     mark(&mut xml, &resource.address);
     let forgets = !keep_nvram(&mut xml, old, live, planner.observed.facts.unprivileged);
-    change.after_xml = Some(xml.clone());
+    change.after_xml = Some(Document::from(&xml));
 
     // Defined first, under the old name: what libvirt refuses does not cost a running guest anything.
     let xml = named(&xml, old);
     let mut steps = Vec::new();
-    if xml != *live.xml {
-        steps.push(Step::DefineGuest { xml });
+    if xml != *live.xml.tree() {
+        steps.push(Step::DefineGuest { xml: xml.into() });
     }
     let active = live.power.is_active();
     if active {
@@ -187,19 +189,19 @@ fn remark(
     let marked = |xml: &Element| {
         let mut after = xml.clone();
         mark(&mut after, &resource.address);
-        (after != *xml).then_some(after)
+        (after != *xml).then(|| Document::from(after))
     };
     match resource.address.kind {
         Kind::Network => {
             let live = observed.networks.get(&resource.name)?;
             Some(Step::DefineNetwork {
-                xml: marked(&live.xml)?,
+                xml: marked(&live.xml.tree())?,
             })
         }
         Kind::Guest => {
             let live = observed.guests.get(&resource.name)?;
             Some(Step::DefineGuest {
-                xml: marked(&live.xml)?,
+                xml: marked(&live.xml.tree())?,
             })
         }
         Kind::Pool | Kind::Image | Kind::Volume => None,
@@ -252,8 +254,8 @@ fn keep_nvram(xml: &mut Element, old: &str, live: &ObservedGuest, unprivileged: 
     if !is_uefi || os.text_at("nvram").is_some_and(|path| !path.is_empty()) {
         return true;
     }
-    let running = live.live_xml.as_ref();
-    let path = match running.and_then(|xml| xml.text_at("os/nvram")) {
+    let running = live.live_xml.as_ref().map(Document::tree);
+    let path = match running.as_ref().and_then(|xml| xml.text_at("os/nvram")) {
         Some(path) => path.to_owned(),
         None if unprivileged => return false,
         None => format!("{NVRAM}/{old}_VARS.fd"),

@@ -14,6 +14,7 @@ use crate::address::Address;
 use crate::desired::Resource;
 use crate::libvirt::observed::{ObservedNetwork, parking_name};
 use crate::state::Entry;
+use crate::xml::document::Document;
 use crate::xml::merge::merge;
 use crate::xml::schema;
 use crate::xml::tree::Element;
@@ -85,10 +86,13 @@ pub(super) fn with_uuid(xml: &Element, uuid: Uuid) -> Element {
 }
 
 fn create(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, autostart: bool) -> Change {
-    let xml = with_uuid(&resource.xml, uuid);
+    let xml = with_uuid(&resource.xml.tree(), uuid);
+    let definition = Document::from(&xml);
     let name = resource.name.clone();
     let mut steps = vec![
-        Step::DefineNetwork { xml: xml.clone() },
+        Step::DefineNetwork {
+            xml: definition.clone(),
+        },
         Step::StartNetwork { name: name.clone() },
     ];
     if autostart {
@@ -98,7 +102,7 @@ fn create(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, autostart: boo
         action: Action::Create,
         summary: summary(&xml),
         reason: reason_to_create(planner.entry(&resource.address)),
-        after_xml: Some(xml.clone()),
+        after_xml: Some(definition),
         steps,
         ..Change::unchanged(
             resource.address.clone(),
@@ -114,24 +118,25 @@ fn update(
     autostart: bool,
 ) -> Change {
     let entry = planner.entry(&resource.address);
-    let wanted = with_uuid(&resource.xml, live.uuid);
+    let wanted = with_uuid(&resource.xml.tree(), live.uuid);
     let mut last = last_trees(entry);
-    last.extend(outdated_choices(&live.xml, &wanted));
+    let live_xml = live.xml.tree();
+    last.extend(outdated_choices(&live_xml, &wanted));
     let merge = |live: &Element| {
         let mut merged = merge(&last, live, &wanted);
         merged.differences = table::taken_apart(table::NETWORK, merged.differences);
         merged
     };
-    let merged = merge(&live.xml);
+    let merged = merge(&live_xml);
     // What runs is compared for itself: someone may have changed one side only, and a run may have died in between.
-    let running = live.live_xml.as_ref().and_then(|running| {
+    let running_xml = live.live_xml.as_ref().map(Document::tree);
+    let running = running_xml.as_deref().and_then(|running| {
         let mut merged = merge(running);
         merged.differences.retain(updates::is_running);
         (!merged.differences.is_empty()).then_some((running, merged))
     });
     let name = resource.name.clone();
-    let running_xml = live.live_xml.as_ref().unwrap_or(&live.xml);
-    let bridge = own_bridge(running_xml);
+    let bridge = own_bridge(running_xml.as_deref().unwrap_or(&live_xml));
     let users = updates::running_users(planner.observed, &name, bridge);
     // A restart that was broken off may have left guests unplugged, which does not show in the network.
     let parking = planner.observed.networks.get(&parking_name(&name));
@@ -165,13 +170,13 @@ fn update(
     };
     let mut steps = Vec::new();
     let redefine = Step::DefineNetwork {
-        xml: merged.target.clone(),
+        xml: Document::from(&merged.target),
     };
     match way {
         // What could be changed in place comes along with the restart.
         Some(Way::Restart | Way::RestartUnnoticed(_)) => steps.push(Step::RestartNetwork {
             name: name.clone(),
-            xml: merged.target.clone(),
+            xml: Document::from(&merged.target),
         }),
         Some(Way::InPlace(updates)) => {
             if merged.is_change() {
@@ -221,7 +226,7 @@ fn update(
     };
     change.before_xml = Some(live.xml.clone());
     change.after_xml = Some(match has_changed {
-        true => merged.target,
+        true => merged.target.into(),
         false => live.xml.clone(),
     });
     change.steps = steps;
@@ -265,7 +270,7 @@ pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) ->
     };
     Change {
         action: Action::Delete,
-        summary: summary(&live.xml),
+        summary: summary(&live.xml.tree()),
         before_xml: Some(live.xml.clone()),
         steps: removal(name),
         ..Change::unchanged(address.clone(), None)

@@ -7,11 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::IpNet;
+
 use super::build::Planner;
 use super::step::Step;
 use super::{Action, Change, Node, Phase, Plan, checks, guest};
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, Detail};
+use crate::xml::tree::Element;
 
 /// The edges of all changes. Guests that have to be quiesced for a replacement get their steps here.
 pub(super) fn edges(
@@ -20,12 +23,11 @@ pub(super) fn edges(
     more: Vec<(Node, Node)>,
 ) -> BTreeSet<(Node, Node)> {
     let wanted = wanted_dependencies(desired);
-    let last = last_dependencies(planner);
     quiesce_guests(planner, desired, &wanted);
 
     let mut edges = BTreeSet::new();
     for (address, dependencies) in &wanted {
-        for dependency in dependencies {
+        for dependency in *dependencies {
             edges.insert((main(dependency), main(address)));
             edges.insert((quiesced(address), main(dependency)));
         }
@@ -33,18 +35,7 @@ pub(super) fn edges(
     for address in planner.changes.keys() {
         edges.insert((quiesced(address), main(address)));
     }
-    for (dependent, dependencies) in &last {
-        for address in dependencies.iter().filter(|address| *address != dependent) {
-            let Some(change) = planner.changes.get(address) else {
-                continue;
-            };
-            let replaced_under = change.action == Action::Replace
-                && planner.changes.get(dependent).is_some_and(is_removed);
-            if is_removed(change) || replaced_under {
-                edges.insert((main(dependent), main(address)));
-            }
-        }
-    }
+    edges.extend(departures(planner));
     edges.extend(successions(planner));
     edges.extend(more);
     // Nodes that do nothing and nothing passes through are no use; those of changes stay, so that order passes on.
@@ -84,39 +75,49 @@ fn is_removed(change: &Change) -> bool {
     }
 }
 
-fn wanted_dependencies(desired: Option<&Desired>) -> BTreeMap<Address, BTreeSet<Address>> {
+fn wanted_dependencies(desired: Option<&Desired>) -> BTreeMap<&Address, &BTreeSet<Address>> {
     desired
         .into_iter()
         .flat_map(|desired| desired.resources.values())
-        .map(|resource| (resource.address.clone(), resource.depends_on.clone()))
+        .map(|resource| (&resource.address, &resource.depends_on))
         .collect()
 }
 
-/// What each resource depended on when it was applied last. Without a record a guest is taken to depend on every network
-/// and volume, and a volume on every image and pool.
-fn last_dependencies(planner: &Planner<'_>) -> BTreeMap<Address, BTreeSet<Address>> {
-    planner
+/// What goes, or is made anew while what depended on it goes, waits for all that depended on it when it was applied last.
+/// Without a record a guest is taken to have depended on everything that is no guest.
+fn departures(planner: &Planner<'_>) -> Vec<(Node, Node)> {
+    let leaving: BTreeMap<&Address, &Change> = planner
         .changes
-        .keys()
-        .map(|address| {
-            let known = planner.entry(address).map(|entry| entry.depends_on.clone());
-            let assumed = || {
-                planner
-                    .changes
-                    .keys()
-                    .filter(|other| other.kind < address.kind && address.kind == Kind::Guest)
-                    .cloned()
-                    .collect()
-            };
-            (address.clone(), known.unwrap_or_else(assumed))
-        })
-        .collect()
+        .iter()
+        .filter(|(_, change)| is_removed(change) || change.action == Action::Replace)
+        .collect();
+    let mut edges = Vec::new();
+    for (dependent, dependency_of) in &planner.changes {
+        let dependencies: Vec<&Address> = match planner.entry(dependent) {
+            Some(entry) => entry.depends_on.iter().collect(),
+            None if dependent.kind == Kind::Guest => leaving
+                .keys()
+                .copied()
+                .filter(|other| other.kind < Kind::Guest)
+                .collect(),
+            None => continue,
+        };
+        for address in dependencies.into_iter().filter(|it| *it != dependent) {
+            let goes_before = leaving
+                .get(address)
+                .is_some_and(|change| is_removed(change) || is_removed(dependency_of));
+            if goes_before {
+                edges.push((main(dependent), main(address)));
+            }
+        }
+    }
+    edges
 }
 
 fn quiesce_guests(
     planner: &mut Planner<'_>,
     desired: Option<&Desired>,
-    wanted: &BTreeMap<Address, BTreeSet<Address>>,
+    wanted: &BTreeMap<&Address, &BTreeSet<Address>>,
 ) {
     let replaced: BTreeSet<&Address> = planner
         .changes
@@ -179,46 +180,81 @@ fn grow_offline(planner: &mut Planner<'_>, name: &str) {
 
 /// New networks wait for old ones of ours that hold the same addresses or bridge, new pools for those of the same path.
 fn successions(planner: &Planner<'_>) -> Vec<(Node, Node)> {
-    let leaving = || planner.changes.values().filter(|c| is_removed(c));
-    let coming = || {
-        planner
-            .changes
-            .values()
-            .filter(|c| c.action == Action::Create)
-    };
-    let clash = |old: &Change, new: &Change| -> bool {
-        let (Some(before), Some(after)) = (&old.before_xml, &new.after_xml) else {
-            return false;
-        };
-        if old.address.kind != new.address.kind {
-            return false;
-        }
-        match old.address.kind {
-            Kind::Network => {
-                !checks::overlaps(&checks::subnets(before), &checks::subnets(after)).is_empty()
-            }
-            Kind::Pool => before.text_at("target/path") == after.text_at("target/path"),
-            Kind::Guest => before.text_at("name") == after.text_at("name"),
-            Kind::Image | Kind::Volume => same_volume(old, new),
-        }
-    };
-    leaving()
-        .flat_map(|old| coming().map(move |new| (old, new)))
-        .filter(|(old, new)| clash(old, new))
-        .map(|(old, new)| (main(&old.address), main(&new.address)))
+    let changes = planner.changes.values();
+    let leaving: Vec<(&Address, Place)> = changes
+        .clone()
+        .filter(|change| is_removed(change))
+        .filter_map(|change| Some((&change.address, Place::left_by(change)?)))
+        .collect();
+    if leaving.is_empty() {
+        return Vec::new();
+    }
+    let coming: Vec<(&Address, Place)> = changes
+        .filter(|change| change.action == Action::Create)
+        .filter_map(|change| Some((&change.address, Place::taken_by(change)?)))
+        .collect();
+    leaving
+        .iter()
+        .flat_map(|old| coming.iter().map(move |new| (old, new)))
+        .filter(|((_, old), (_, new))| old.clashes_with(new))
+        .map(|((old, _), (new, _))| (main(old), main(new)))
         .collect()
 }
 
-fn same_volume(old: &Change, new: &Change) -> bool {
-    let deleted = old.steps.iter().find_map(|step| match step {
-        Step::DeleteVolume { pool, name } => Some((pool.as_str(), name.as_str())),
-        _ => None,
-    });
-    let created = new.steps.iter().find_map(|step| match step {
-        Step::CreateVolume { pool, xml } => Some((pool.as_str(), xml.text_at("name")?)),
-        _ => None,
-    });
-    deleted.is_some() && deleted == created
+/// What an object has that no two can have at once.
+enum Place {
+    Subnets(Vec<IpNet>),
+    Directory(Option<String>),
+    Guest(Option<String>),
+    Volume(String, String),
+}
+
+impl Place {
+    fn left_by(change: &Change) -> Option<Self> {
+        let before = change.before_xml.as_ref()?.tree();
+        Self::of(change.address.kind, &before).or_else(|| {
+            change.steps.iter().find_map(|step| match step {
+                Step::DeleteVolume { pool, name } => Some(Self::Volume(pool.clone(), name.clone())),
+                _ => None,
+            })
+        })
+    }
+
+    fn taken_by(change: &Change) -> Option<Self> {
+        let after = change.after_xml.as_ref()?.tree();
+        Self::of(change.address.kind, &after).or_else(|| {
+            change.steps.iter().find_map(|step| match step {
+                Step::CreateVolume { pool, .. } => {
+                    let name = after.text_at("name")?.to_owned();
+                    Some(Self::Volume(pool.clone(), name))
+                }
+                _ => None,
+            })
+        })
+    }
+
+    /// Where something is by its definition, which does not tell a volume's pool.
+    fn of(kind: Kind, xml: &Element) -> Option<Self> {
+        let text = |path| xml.text_at(path).map(str::to_owned);
+        match kind {
+            Kind::Network => Some(Self::Subnets(checks::subnets(xml))),
+            Kind::Pool => Some(Self::Directory(text("target/path"))),
+            Kind::Guest => Some(Self::Guest(text("name"))),
+            Kind::Image | Kind::Volume => None,
+        }
+    }
+
+    fn clashes_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Subnets(old), Self::Subnets(new)) => !checks::overlaps(old, new).is_empty(),
+            (Self::Directory(old), Self::Directory(new)) => old == new,
+            (Self::Guest(old), Self::Guest(new)) => old == new,
+            (Self::Volume(pool, name), Self::Volume(other_pool, other_name)) => {
+                (pool, name) == (other_pool, other_name)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Limits a plan to some resources and all that has to come before them.

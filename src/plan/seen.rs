@@ -126,7 +126,7 @@ pub fn seen(desired: &Desired, observed: &Observed, state: &State, plan: &Plan) 
         if let Some(stamp) = volume.stamp {
             let volume = SeenVolume {
                 stamp,
-                xml: volume.xml.tree().to_string(),
+                xml: volume.xml.text().into_owned(),
             };
             let pool = seen.volumes.entry(pool.clone()).or_default();
             pool.insert(name.clone(), volume);

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::install::os::Os;
 use crate::lab::model::install::Location;
 use crate::size::size;
+use crate::xml::document::Document;
 use crate::xml::tree::Element;
 
 /// One thing that a hypervisor is told to do. All names are libvirt's.
@@ -18,7 +19,7 @@ pub enum Step {
     /// Defines a network or changes its inactive definition.
     DefineNetwork {
         /// The whole definition.
-        xml: Element,
+        xml: Document,
     },
     /// Starts a network and plugs in the NICs of guests that ran on while it was stopped; one that is active is fine.
     StartNetwork {
@@ -60,12 +61,12 @@ pub enum Step {
         /// Its name.
         name: String,
         /// The whole new definition.
-        xml: Element,
+        xml: Document,
     },
     /// Defines a pool or changes its inactive definition.
     DefinePool {
         /// The whole definition.
-        xml: Element,
+        xml: Document,
     },
     /// Starts a pool and, where its directory is not there, makes that first; an active pool is fine.
     StartPool {
@@ -99,7 +100,7 @@ pub enum Step {
         /// The pool's name.
         pool: String,
         /// The whole definition.
-        xml: Element,
+        xml: Document,
     },
     /// Fills a volume that was just made, by stream; on failure the volume is deleted again.
     UploadVolume {
@@ -131,7 +132,7 @@ pub enum Step {
     /// Defines a guest or changes its inactive definition.
     DefineGuest {
         /// The whole definition.
-        xml: Element,
+        xml: Document,
     },
     /// Gives a guest that is off another name; its UUID and all that is its stay.
     RenameGuest {
@@ -172,9 +173,9 @@ pub enum Step {
     /// Takes out of a guest's definition what was there for its install, and puts in what is wanted.
     SettleGuest {
         /// The definition during the install.
-        install: Element,
+        install: Document,
         /// The definition that is wanted.
-        wanted: Element,
+        wanted: Document,
     },
     /// Removes a guest's definition with its NVRAM, managed save, snapshot and checkpoint metadata and TPM state;
     /// one that is gone is fine. The guest must be off.
@@ -393,7 +394,7 @@ impl NetworkSection {
 impl Step {
     /// A few words for progress and for "failed to …": `start network front`.
     pub fn describe(&self) -> String {
-        let name_of = |xml: &Element| xml.text_at("name").unwrap_or("?").to_owned();
+        let name_of = |xml: &Document| xml.tree().text_at("name").unwrap_or("?").to_owned();
         match self {
             Step::DefineNetwork { xml } => format!("define network {}", name_of(xml)),
             Step::StartNetwork { name } => format!("start network {name}"),

@@ -14,6 +14,7 @@ use crate::hash::sha256;
 use crate::libvirt::observed::{ObservedPool, ObservedVolume};
 use crate::size::{about, size};
 use crate::state::{Entry, Status};
+use crate::xml::document::Document;
 use crate::xml::merge::{Difference, Merged, merge};
 use crate::xml::schema;
 use crate::xml::tree::Element;
@@ -53,10 +54,13 @@ pub(super) fn pool(
 }
 
 fn create_pool(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, autostart: bool) -> Change {
-    let xml = with_uuid(&resource.xml, uuid);
+    let xml = with_uuid(&resource.xml.tree(), uuid);
+    let definition = Document::from(&xml);
     let name = resource.name.clone();
     let mut steps = vec![
-        Step::DefinePool { xml: xml.clone() },
+        Step::DefinePool {
+            xml: definition.clone(),
+        },
         Step::StartPool { name: name.clone() },
     ];
     if autostart {
@@ -66,7 +70,7 @@ fn create_pool(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, autostart
         action: Action::Create,
         summary: pool_summary(&xml),
         reason: reason_to_create(planner.entry(&resource.address)),
-        after_xml: Some(xml.clone()),
+        after_xml: Some(definition),
         steps,
         ..Change::unchanged(
             resource.address.clone(),
@@ -82,8 +86,8 @@ fn update_pool(
     autostart: bool,
 ) -> Change {
     let entry = planner.entry(&resource.address);
-    let wanted = with_uuid(&resource.xml, live.uuid);
-    let merged = merge_lasting(entry, &live.xml, &wanted);
+    let wanted = with_uuid(&resource.xml.tree(), live.uuid);
+    let merged = merge_lasting(entry, &live.xml.tree(), &wanted);
     let name = resource.name.clone();
     let mut steps = Vec::new();
     let mut attributes = Vec::new();
@@ -91,7 +95,7 @@ fn update_pool(
     let held_by = users::running_on(planner.observed, &name, live);
     // An active pool keeps its old definition until it is started again. A directory's files can be open meanwhile; of others
     // the stop takes away what guests run on, or fails since they do.
-    let stops = redefined && live.active && (is_directory(&live.xml) || held_by.is_empty());
+    let stops = redefined && live.active && (is_directory(&live.xml.tree()) || held_by.is_empty());
     let waits = redefined && live.active && !stops;
     if redefined {
         if stops {
@@ -100,13 +104,13 @@ fn update_pool(
         // The directory that we made does not stay behind; one that someone else moved the pool to is not ours.
         let last = last_trees(entry);
         let path = |xml: &Element| xml.text_at("target/path").map(str::to_owned);
-        let is_where_applied = last.first().and_then(path) == path(&live.xml);
-        let moves = path(&merged.target) != path(&live.xml);
+        let is_where_applied = last.first().and_then(path) == path(&live.xml.tree());
+        let moves = path(&merged.target) != path(&live.xml.tree());
         if moves && is_where_applied && entry.is_some_and(|entry| entry.made_directory) {
             steps.push(Step::DeletePoolDirectory { name: name.clone() });
         }
         steps.push(Step::DefinePool {
-            xml: merged.target.clone(),
+            xml: Document::from(&merged.target),
         });
         attributes = label::attributes(&merged.differences, pool_class);
     }
@@ -138,7 +142,7 @@ fn update_pool(
         }
         change.before_xml = Some(live.xml.clone());
         change.after_xml = Some(if redefined {
-            merged.target
+            merged.target.into()
         } else {
             live.xml.clone()
         });
@@ -167,7 +171,7 @@ pub(super) fn delete_pool(planner: &Planner<'_>, address: &Address, entry: &Entr
     steps.push(Step::UndefinePool { name: name() });
     Change {
         action: Action::Delete,
-        summary: pool_summary(&live.xml),
+        summary: pool_summary(&live.xml.tree()),
         before_xml: Some(live.xml.clone()),
         steps,
         ..Change::unchanged(address.clone(), None)
@@ -217,7 +221,7 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         return Change::unchanged(resource.address.clone(), None);
     };
     let entry = planner.entry(&resource.address);
-    let record = planner.applied(resource, None, &resource.xml);
+    let record = planner.applied(resource, None, &resource.xml.tree());
     let mut steps = vec![
         Step::CreateVolume {
             pool: pool.clone(),
@@ -303,12 +307,12 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         return Change::unchanged(resource.address.clone(), None);
     };
     let entry = planner.entry(&resource.address);
-    let record = planner.applied(resource, None, &resource.xml);
+    let record = planner.applied(resource, None, &resource.xml.tree());
     let create = Step::CreateVolume {
         pool: pool.clone(),
         xml: resource.xml.clone(),
     };
-    let summary = volume_summary(&resource.xml, image.as_ref());
+    let summary = volume_summary(&resource.xml.tree(), image.as_ref());
     let moved = entry.and_then(|entry| Some((entry, left_behind(planner, entry, resource, pool)?)));
     if let Some((entry, old)) = moved {
         return move_volume(planner, resource, entry, old, summary, vec![create], record);
@@ -330,12 +334,12 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         planner.conflict(resource, None);
         return Change::unchanged(resource.address.clone(), None);
     }
-    let merged = merge_lasting(entry, &live.xml, &resource.xml);
+    let merged = merge_lasting(entry, &live.xml.tree(), &resource.xml.tree());
     let asked_for = planner.replaces(&resource.address);
     if !merged.is_change() && !asked_for {
         return Change::unchanged(resource.address.clone(), Some(record));
     }
-    let (before, after) = (capacity(&live.xml), capacity(&resource.xml));
+    let (before, after) = (capacity(&live.xml.tree()), capacity(&resource.xml.tree()));
     let class = |difference: &Difference| volume_class(difference, before, after);
     let told = merged.differences.iter();
     let told = told.filter(|difference| !schema::is_mark(&difference.path));
@@ -344,7 +348,7 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     let mut change = Change {
         reason: reason(entry, &merged.differences),
         before_xml: Some(live.xml.clone()),
-        after_xml: Some(merged.target.clone()),
+        after_xml: Some(Document::from(&merged.target)),
         ..Change::unchanged(resource.address.clone(), Some(record))
     };
     if only_grows {
@@ -443,7 +447,7 @@ fn move_volume(
         summary,
         attributes: attributes.collect(),
         disruption: Some(Disruption::Recreate),
-        data_loss: is_data.then(|| capacity(&old.xml)),
+        data_loss: is_data.then(|| capacity(&old.xml.tree())),
         before_xml: Some(old.xml.clone()),
         after_xml: Some(resource.xml.clone()),
         steps,
@@ -528,11 +532,11 @@ pub(super) fn delete_volume(planner: &Planner<'_>, address: &Address, entry: &En
     let lost = match address.kind {
         // An image is a copy of a file that the user has.
         Kind::Image => None,
-        Kind::Network | Kind::Pool | Kind::Volume | Kind::Guest => Some(capacity(&live.xml)),
+        Kind::Network | Kind::Pool | Kind::Volume | Kind::Guest => Some(capacity(&live.xml.tree())),
     };
     Change {
         action: Action::Delete,
-        summary: volume_summary(&live.xml, None),
+        summary: volume_summary(&live.xml.tree(), None),
         data_loss: lost,
         before_xml: Some(live.xml.clone()),
         steps: vec![delete],

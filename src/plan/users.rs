@@ -1,8 +1,8 @@
 //! Who uses what goes: nothing is deleted under a guest, a volume or an image that needs it, whoever's they are.
 
-use std::borrow::Cow;
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::build::Planner;
 use super::checks::{self, own_bridge};
@@ -11,11 +11,13 @@ use super::{Action, Change, PowerChange, guest};
 use crate::address::Kind;
 use crate::diagnostic::Diagnostic;
 use crate::libvirt::observed::{Observed, ObservedPool};
+use crate::xml::document::Document;
 use crate::xml::tree::Element;
 
 /// Notes each deletion of something that is in use and stays so.
 pub(super) fn check(planner: &mut Planner<'_>) {
     let guests = LazyCell::new(|| guests_after(planner));
+    let overlays = LazyCell::new(|| overlays(planner.observed));
     let gone: BTreeSet<(&str, &str)> = planner.changes.values().flat_map(volumes_of).collect();
     let mut problems = Vec::new();
     for change in planner.changes.values() {
@@ -23,7 +25,7 @@ pub(super) fn check(planner: &mut Planner<'_>) {
             Kind::Network if change.action == Action::Delete => network_users(change, &guests),
             Kind::Pool if change.action == Action::Delete => pool_users(change, &guests),
             Kind::Image | Kind::Volume => volumes_of(change)
-                .flat_map(|volume| volume_users(planner, change, volume, &guests, &gone))
+                .flat_map(|volume| volume_users(planner, change, volume, &guests, &overlays, &gone))
                 .collect(),
             Kind::Network | Kind::Pool | Kind::Guest => continue,
         };
@@ -71,24 +73,24 @@ pub(super) fn volumes_of(change: &Change) -> impl Iterator<Item = (&str, &str)> 
 }
 
 /// A definition that is in force once the plan is carried out, and whose guest it is.
-struct Definition<'a> {
-    guest: &'a str,
+struct Definition {
+    guest: String,
     /// Whether it is one of the lab's, which are stopped before a volume of theirs is replaced.
     is_ours: bool,
-    xml: Cow<'a, Element>,
+    xml: Arc<Element>,
 }
 
 /// What guests are defined as and run with after the plan: of ours the new, of others what they have.
-fn guests_after<'a>(planner: &'a Planner<'_>) -> Vec<Definition<'a>> {
+fn guests_after(planner: &Planner<'_>) -> Vec<Definition> {
     let ours = || {
         let changes = planner.changes.values();
         changes.filter(|change| change.address.kind == Kind::Guest)
     };
     // By name in libvirt, so that a guest which is deleted is not seen as somebody else's.
-    let touched: BTreeMap<&str, &Change> = ours()
+    let touched: BTreeMap<String, &Change> = ours()
         .filter_map(|change| {
-            let xml = change.before_xml.as_ref()?;
-            Some((xml.text_at("name")?, change))
+            let xml = change.before_xml.as_ref()?.tree();
+            Some((xml.text_at("name")?.to_owned(), change))
         })
         .collect();
     let untouched: BTreeSet<&str> = ours()
@@ -97,36 +99,57 @@ fn guests_after<'a>(planner: &'a Planner<'_>) -> Vec<Definition<'a>> {
         .collect();
     let mut definitions = Vec::new();
     for (name, guest) in &planner.observed.guests {
-        let change = touched.get(name.as_str());
-        let mut add = |xml: Cow<'a, Element>| {
+        let change = touched.get(name);
+        let mut add = |xml: Arc<Element>| {
             definitions.push(Definition {
-                guest: name,
+                guest: name.clone(),
                 is_ours: untouched.contains(name.as_str()),
                 xml,
             });
         };
         if change.is_none() {
-            add(Cow::Borrowed(&guest.xml));
+            add(guest.xml.tree());
         }
         if let Some(xml) = &guest.live_xml
             && change.is_none_or(|change| runs_on(change))
         {
             // What is unplugged before is no longer in use.
             add(match change {
-                Some(change) => Cow::Owned(guest::left(xml, &change.steps)),
-                None => Cow::Borrowed(xml),
+                Some(change) => Arc::new(guest::left(&xml.tree(), &change.steps)),
+                None => xml.tree(),
             });
         }
     }
     definitions.extend(ours().filter_map(|change| {
-        let xml = change.after_xml.as_ref()?;
+        let xml = change.after_xml.as_ref()?.tree();
         Some(Definition {
-            guest: xml.text_at("name")?,
+            guest: xml.text_at("name")?.to_owned(),
             is_ours: true,
-            xml: Cow::Borrowed(xml),
+            xml,
         })
     }));
     definitions
+}
+
+/// A volume that is based on another one.
+struct BasedOn<'a> {
+    /// Its pool and name.
+    volume: (&'a str, &'a str),
+    /// The path of what it is based on.
+    base: String,
+}
+
+fn overlays(observed: &Observed) -> Vec<BasedOn<'_>> {
+    let volumes = observed.volumes.iter();
+    volumes
+        .filter_map(|((pool, name), volume)| {
+            let xml = volume.xml.tree();
+            Some(BasedOn {
+                volume: (pool, name),
+                base: xml.text_at("backingStore/path")?.to_owned(),
+            })
+        })
+        .collect()
 }
 
 /// Whether a guest that runs goes on with all that it has.
@@ -142,12 +165,12 @@ fn runs_on(change: &Change) -> bool {
     stays && !goes_down
 }
 
-fn network_users(change: &Change, guests: &[Definition<'_>]) -> BTreeSet<String> {
-    let Some(xml) = &change.before_xml else {
+fn network_users(change: &Change, guests: &[Definition]) -> BTreeSet<String> {
+    let Some(xml) = change.before_xml.as_ref().map(Document::tree) else {
         return BTreeSet::new();
     };
     let name = xml.text_at("name");
-    let bridge = own_bridge(xml);
+    let bridge = own_bridge(&xml);
     users_of(guests, |guest| {
         let nics = guest.xml.child("devices").into_iter();
         nics.flat_map(|devices| devices.children_named("interface"))
@@ -163,8 +186,9 @@ pub(super) fn hangs_on(nic: &Element, network: &str, bridge: Option<&str>) -> bo
     }
 }
 
-fn pool_users(change: &Change, guests: &[Definition<'_>]) -> BTreeSet<String> {
-    let name = change.before_xml.as_ref().and_then(|x| x.text_at("name"));
+fn pool_users(change: &Change, guests: &[Definition]) -> BTreeSet<String> {
+    let xml = change.before_xml.as_ref().map(Document::tree);
+    let name = xml.as_ref().and_then(|xml| xml.text_at("name"));
     users_of(guests, |guest| {
         let mut disks = guest.xml.child("devices").into_iter();
         name.is_some() && disks.any(|devices| any(devices, &|e| e.attribute("pool") == name))
@@ -176,7 +200,8 @@ fn volume_users(
     planner: &Planner<'_>,
     change: &Change,
     (pool, name): (&str, &str),
-    guests: &[Definition<'_>],
+    guests: &[Definition],
+    overlays: &[BasedOn<'_>],
     gone: &BTreeSet<(&str, &str)>,
 ) -> BTreeSet<String> {
     let key = (pool.to_owned(), name.to_owned());
@@ -205,11 +230,14 @@ fn volume_users(
                 .filter_map(|part| guest.xml.child(part))
                 .any(|part| any(part, &is_used))
     });
-    let overlays = planner.observed.volumes.iter().filter(|(key, volume)| {
-        let goes = gone.contains(&(key.0.as_str(), key.1.as_str()));
-        !goes && path.is_some() && volume.xml.text_at("backingStore/path") == path
+    let overlays = overlays.iter().filter(|overlay| {
+        let (pool, name) = overlay.volume;
+        !gone.contains(&(pool, name)) && Some(overlay.base.as_str()) == path
     });
-    users.extend(overlays.map(|((pool, name), _)| format!("volume {pool}/{name}")));
+    users.extend(overlays.map(|overlay| {
+        let (pool, name) = overlay.volume;
+        format!("volume {pool}/{name}")
+    }));
     users
 }
 
@@ -231,8 +259,8 @@ pub(super) fn running_disk(
         by_name || checks::source_of(disk) == Some(path)
     };
     observed.guests.iter().find_map(|(guest, seen)| {
-        let devices = seen.live_xml.as_ref()?.child("devices")?;
-        let disk = devices.children_named("disk").find(is_it)?;
+        let xml = seen.live_xml.as_ref()?.tree();
+        let disk = xml.child("devices")?.children_named("disk").find(is_it)?;
         Some((
             guest.clone(),
             disk.attribute_at("target", "dev")?.to_owned(),
@@ -242,8 +270,8 @@ pub(super) fn running_disk(
 
 /// The guests that run on a pool's volumes, by the pool's name or by where it is.
 pub(super) fn running_on(observed: &Observed, name: &str, pool: &ObservedPool) -> BTreeSet<String> {
-    let path = pool
-        .xml
+    let xml = pool.xml.tree();
+    let path = xml
         .text_at("target/path")
         .map(|path| path.trim_end_matches('/'));
     let is_in = |value: &str| {
@@ -255,13 +283,14 @@ pub(super) fn running_on(observed: &Observed, name: &str, pool: &ObservedPool) -
             || element.attributes.iter().any(|(_, value)| is_in(value))
     };
     let guests = observed.guests.iter().filter(|(_, guest)| {
-        let devices = guest.live_xml.as_ref().and_then(|xml| xml.child("devices"));
+        let xml = guest.live_xml.as_ref().map(Document::tree);
+        let devices = xml.as_ref().and_then(|xml| xml.child("devices"));
         devices.is_some_and(|devices| any(devices, &is_used))
     });
     guests.map(|(name, _)| format!("guest {name}")).collect()
 }
 
-fn users_of(guests: &[Definition<'_>], uses: impl Fn(&Definition<'_>) -> bool) -> BTreeSet<String> {
+fn users_of(guests: &[Definition], uses: impl Fn(&Definition) -> bool) -> BTreeSet<String> {
     let users = guests.iter().filter(|guest| uses(guest));
     users
         .map(|guest| format!("guest {}", guest.guest))

@@ -82,10 +82,10 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub depends_on: BTreeSet<Address>,
     /// The XML that was last applied with success.
-    pub applied: Option<String>,
+    pub applied: Option<Arc<str>>,
     /// The XML of attempts that were not finished: what of them is not wanted goes, as with `applied`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attempted: Vec<String>,
+    pub attempted: Vec<Arc<str>>,
     /// A network or pool that came from another address, and has the name in libvirt that it had there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept_name: bool,

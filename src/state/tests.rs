@@ -34,7 +34,7 @@ fn entry(name: &str, status: Status) -> Entry {
         shutdown_timeout: Some(60),
         depends_on: BTreeSet::from([at("network.front")]),
         applied: (status == Status::Applied)
-            .then(|| format!("<domain type='kvm'>\n  <name>{name}</name>\n</domain>\n")),
+            .then(|| format!("<domain type='kvm'>\n  <name>{name}</name>\n</domain>\n").into()),
         attempted: Vec::new(),
         staged: None,
         kept_name: false,

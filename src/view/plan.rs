@@ -11,6 +11,7 @@ use similar::TextDiff;
 use super::{Color, Role};
 use crate::plan::{Action, AttributeChange, Change, Disruption, Plan, PowerChange, Reason};
 use crate::size::size;
+use crate::xml::document::Document;
 use crate::xml::merge::Cause;
 
 /// The width that a line keeps to where its parts allow it.
@@ -366,7 +367,8 @@ fn end_line(out: &mut String, line: &mut Line) {
 }
 
 fn write_diff(out: &mut String, change: &Change, color: Color) {
-    let xml = |tree: &Option<crate::xml::tree::Element>| {
+    let xml = |document: &Option<Document>| {
+        let tree = document.as_ref().map(Document::tree);
         tree.as_ref().map(ToString::to_string).unwrap_or_default()
     };
     let (before, after) = (xml(&change.before_xml), xml(&change.after_xml));

@@ -1,21 +1,35 @@
-//! A definition that is made a tree of when someone first looks into it.
+//! A definition as text, of which a tree is made when someone looks into it.
 
+use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Deref;
-use std::sync::LazyLock;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::tree::{Element, XmlError};
 
-/// Makes a tree, once.
-type Make = Box<dyn FnOnce() -> Element + Send>;
-
-/// A definition with its tree, which is made when it is first asked for: most definitions of a lab are as they were, and
-/// [`Document::print`] tells that without looking into them.
+/// A definition. A tree takes ten times the memory of its text, and of a large lab's definitions few are looked into, and those
+/// one after the other: so a tree is let go when nobody holds it, and made again when it is asked for again.
+/// [`Document::print`] tells without a look whether a definition is as it was.
+#[derive(Clone)]
 pub struct Document {
     print: u64,
-    tree: LazyLock<Element, Make>,
+    source: Source,
+    tree: Arc<Mutex<Weak<Element>>>,
 }
+
+/// What a tree is made of.
+#[derive(Clone)]
+enum Source {
+    /// Its text, which has been read before.
+    Text(Arc<str>),
+    /// Something else.
+    Made(Arc<dyn Fn() -> Element + Send + Sync>),
+}
+
+/// The trees that were looked into last: who looks into one mostly does so again at once.
+static RECENT: Mutex<VecDeque<Arc<Element>>> = Mutex::new(VecDeque::new());
+const RECENT_TREES: usize = 32;
 
 /// What tells a value from others: two with the same print are taken to be the same. It is the same for the same value with
 /// this program only.
@@ -26,31 +40,31 @@ pub fn print(value: &impl Hash) -> u64 {
 }
 
 impl Document {
-    /// A document whose tree is made later.
-    pub fn later(print: u64, make: impl FnOnce() -> Element + Send + 'static) -> Self {
+    fn new(print: u64, source: Source) -> Self {
         Self {
             print,
-            tree: LazyLock::new(Box::new(make)),
+            source,
+            tree: Arc::default(),
         }
     }
 
-    /// A document whose tree is there.
-    pub fn read(print: u64, tree: Element) -> Self {
-        Self {
-            print,
-            tree: LazyLock::new(Box::new(|| tree)),
-        }
+    /// A document whose tree is made by a function, always the same.
+    pub fn made(print: u64, make: impl Fn() -> Element + Send + Sync + 'static) -> Self {
+        Self::new(print, Source::Made(Arc::new(make)))
     }
 
-    /// Reads a text: later, where one of its print has been read before.
+    /// A document with a print that does not come from its tree.
+    pub fn read(print: u64, tree: &Element) -> Self {
+        Self::new(print, Source::Text(tree.to_string().into()))
+    }
+
+    /// Takes a text. It is read, unless one of its print has been read before.
     pub fn parse(text: String, was_read: impl FnOnce(u64) -> bool) -> Result<Self, XmlError> {
         let print = print(&text);
         if !was_read(print) {
-            return Ok(Self::read(print, Element::parse(&text)?));
+            Element::parse(&text)?;
         }
-        // It was read, so it can be read.
-        let make = move || Element::parse(&text).unwrap_or_default();
-        Ok(Self::later(print, make))
+        Ok(Self::new(print, Source::Text(text.into())))
     }
 
     /// The print of the text that it came from.
@@ -58,23 +72,48 @@ impl Document {
         self.print
     }
 
+    /// The text, or one that says the same.
+    pub fn text(&self) -> Cow<'_, str> {
+        match &self.source {
+            Source::Text(text) => Cow::Borrowed(text),
+            Source::Made(make) => Cow::Owned(make().to_string()),
+        }
+    }
+
     /// The tree.
-    pub fn tree(&self) -> &Element {
-        &self.tree
+    pub fn tree(&self) -> Arc<Element> {
+        let mut kept = locked(&self.tree);
+        if let Some(tree) = kept.upgrade() {
+            return tree;
+        }
+        let tree = Arc::new(match &self.source {
+            // It was read, so it can be read.
+            Source::Text(text) => Element::parse(text).unwrap_or_default(),
+            Source::Made(make) => make(),
+        });
+        *kept = Arc::downgrade(&tree);
+        let mut recent = locked(&RECENT);
+        if recent.len() == RECENT_TREES {
+            recent.pop_front();
+        }
+        recent.push_back(tree.clone());
+        tree
     }
 }
 
-impl Deref for Document {
-    type Target = Element;
-
-    fn deref(&self) -> &Element {
-        self.tree()
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl From<Element> for Document {
     fn from(tree: Element) -> Self {
-        Self::read(print(&tree), tree)
+        Self::from(&tree)
+    }
+}
+
+impl From<&Element> for Document {
+    fn from(tree: &Element) -> Self {
+        Self::read(print(tree), tree)
     }
 }
 
@@ -83,6 +122,15 @@ impl fmt::Debug for Document {
         self.tree().fmt(f)
     }
 }
+
+/// Two are the same if their trees are.
+impl PartialEq for Document {
+    fn eq(&self, other: &Self) -> bool {
+        self.print == other.print || self.tree() == other.tree()
+    }
+}
+
+impl Eq for Document {}
 
 #[cfg(test)]
 mod tests {
@@ -94,8 +142,24 @@ mod tests {
         let first = Document::parse(text.to_owned(), |_| false).unwrap();
         let again = Document::parse(text.to_owned(), |print| print == first.print()).unwrap();
         assert_eq!(again.print(), first.print());
-        assert_eq!(again.attribute("b"), Some("c"));
-        assert_eq!(again.tree(), first.tree());
+        assert_eq!(again.tree().attribute("b"), Some("c"));
+        assert_eq!(again, first);
         assert!(Document::parse("<a>".to_owned(), |_| false).is_err());
+    }
+
+    #[test]
+    fn a_tree_is_let_go_and_made_again() {
+        let document = Document::from(Element::parse("<a><b>c</b></a>").unwrap());
+        let held = document.tree();
+        for _ in 0..RECENT_TREES {
+            drop(Document::from(Element::new("other")).tree());
+        }
+        assert!(Arc::ptr_eq(&held, &document.tree()));
+        drop(held);
+        for _ in 0..RECENT_TREES {
+            drop(Document::from(Element::new("other")).tree());
+        }
+        assert!(locked(&document.tree).upgrade().is_none());
+        assert_eq!(document.tree().text_at("b"), Some("c"));
     }
 }

@@ -171,7 +171,7 @@ fn held(laboratory: &Laboratory) -> BTreeSet<String> {
             "network {name} {} {} {}",
             it.active,
             it.autostart,
-            canonical(&it.xml)
+            canonical(&it.xml.tree())
         ));
     }
     for (name, it) in &observed.pools {
@@ -179,7 +179,7 @@ fn held(laboratory: &Laboratory) -> BTreeSet<String> {
             "pool {name} {} {} {}",
             it.active,
             it.autostart,
-            canonical(&it.xml)
+            canonical(&it.xml.tree())
         ));
     }
     for (name, it) in &observed.guests {
@@ -187,7 +187,7 @@ fn held(laboratory: &Laboratory) -> BTreeSet<String> {
             "guest {name} {:?} {} {}",
             it.power,
             it.autostart,
-            canonical(&it.xml)
+            canonical(&it.xml.tree())
         ));
     }
     held

@@ -5,6 +5,7 @@
 //! nothing through a change to nothing and dies some times in each of the three runs, going on from where it died; the cycles
 //! together die at every point. Several labs go through their cycles at the same time, against one libvirt.
 
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -472,10 +473,10 @@ fn wherever_the_process_dies_one_more_run_converges() {
         }
     });
     let (failed, survived) = (failed.into_inner().unwrap(), survived.into_inner());
-    println!(
-        "crash points: {wanted}, survived: {survived} ({:.0} s)",
-        begin.elapsed().as_secs_f64()
-    );
+    // Not by `eprintln`, which the test runner swallows where a test passes.
+    let seconds = begin.elapsed().as_secs_f64();
+    let line = format!("crash points: {wanted}, survived: {survived} ({seconds:.0} s)\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
     assert!(
         failed.is_empty(),
         "{} failed:\n{}",

@@ -39,7 +39,7 @@ fn a_network_restarts_under_a_running_guest() {
     done(
         &connection,
         Step::DefineNetwork {
-            xml: network("192.168.155.1"),
+            xml: network("192.168.155.1").into(),
         },
     );
     done(
@@ -48,12 +48,13 @@ fn a_network_restarts_under_a_running_guest() {
             name: "relink".into(),
         },
     );
-    done(&connection, Step::DefineGuest { xml: guest });
+    done(&connection, Step::DefineGuest { xml: guest.into() });
     done(&connection, Step::StartGuest { name: name() });
     let tap = || {
         let seen = connection.observe(&Scope::default()).unwrap();
         let live = seen.guests["relinked"].live_xml.as_ref().unwrap();
-        live.attribute_at("devices/interface/target", "dev")
+        live.tree()
+            .attribute_at("devices/interface/target", "dev")
             .unwrap()
             .to_owned()
     };
@@ -75,14 +76,17 @@ fn a_network_restarts_under_a_running_guest() {
         &connection,
         Step::RestartNetwork {
             name: "relink".into(),
-            xml: network("192.168.156.1"),
+            xml: network("192.168.156.1").into(),
         },
     );
     assert_eq!(outcome.note, None);
     assert!(on_bridge(&tap()), "{} is on no bridge", tap());
     let seen = connection.observe(&Scope::default()).unwrap();
     assert_eq!(
-        seen.networks["relink"].xml.attribute_at("ip", "address"),
+        seen.networks["relink"]
+            .xml
+            .tree()
+            .attribute_at("ip", "address"),
         Some("192.168.156.1")
     );
     assert!(seen.networks.keys().all(|name| !name.contains("parking")));
@@ -137,16 +141,20 @@ fn an_image_is_uploaded_whole_or_not_at_all() {
             xml: xml(&format!(
                 "<pool type='dir'><name>upload</name><target><path>{}</path></target></pool>",
                 target.display()
-            )),
+            ))
+            .into(),
         },
     );
     done(&connection, Step::StartPool { name: pool() });
     assert!(target.is_dir());
-    let create = || Step::CreateVolume {
+    let create = || {
+        Step::CreateVolume {
         pool: pool(),
         xml: xml(
             "<volume><name>image.qcow2</name><capacity>33554432</capacity><target><format type='qcow2'/></target></volume>",
-        ),
+        )
+        .into(),
+    }
     };
     let upload = |sha256: Option<&str>| Step::UploadVolume {
         pool: pool(),
@@ -166,9 +174,9 @@ fn an_image_is_uploaded_whole_or_not_at_all() {
     done(&connection, upload(None));
     let seen = connection.observe(&scope).unwrap();
     let volume = &seen.volumes[&(pool(), name())];
-    assert_eq!(volume.xml.text_at("capacity"), Some("33554432"));
+    assert_eq!(volume.xml.tree().text_at("capacity"), Some("33554432"));
     assert_eq!(
-        volume.xml.attribute_at("target/format", "type"),
+        volume.xml.tree().attribute_at("target/format", "type"),
         Some("qcow2")
     );
     done(
@@ -179,7 +187,8 @@ fn an_image_is_uploaded_whole_or_not_at_all() {
                 "<volume><name>over.qcow2</name><capacity>67108864</capacity><target><format type='qcow2'/></target>\
                  <backingStore><path>{}</path><format type='qcow2'/></backingStore></volume>",
                 volume.path
-            )),
+            ))
+            .into(),
         },
     );
     let grow = Step::GrowVolume {
@@ -192,7 +201,7 @@ fn an_image_is_uploaded_whole_or_not_at_all() {
     done(&connection, grow);
     let seen = connection.observe(&scope).unwrap();
     let over = &seen.volumes[&(pool(), "over.qcow2".into())];
-    assert_eq!(over.xml.text_at("capacity"), Some("134217728"));
+    assert_eq!(over.xml.tree().text_at("capacity"), Some("134217728"));
     done(
         &connection,
         Step::DeleteVolume {

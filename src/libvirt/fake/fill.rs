@@ -348,7 +348,11 @@ pub(super) fn running(xml: &Element) -> Element {
             .push(Element::new("vcpus").with_child(first.with("hotpluggable", "no")));
     }
     let mut count = 0;
-    for device in &mut xml.child_or_insert("devices").children {
+    let devices = &mut xml.child_or_insert("devices").children;
+    for device in devices
+        .iter_mut()
+        .filter(|device| device.name != "emulator")
+    {
         count += 1;
         let name = device.name.clone();
         match name.as_str() {

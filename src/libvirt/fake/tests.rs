@@ -41,14 +41,16 @@ fn disk() -> Element {
 fn ready() -> Fake {
     let fake = Fake::new();
     for step in [
-        Step::DefineNetwork { xml: front() },
-        Step::DefinePool { xml: pool() },
+        Step::DefineNetwork {
+            xml: front().into(),
+        },
+        Step::DefinePool { xml: pool().into() },
         Step::StartPool { name: "p".into() },
         Step::CreateVolume {
             pool: "p".into(),
-            xml: disk(),
+            xml: disk().into(),
         },
-        Step::DefineGuest { xml: web() },
+        Step::DefineGuest { xml: web().into() },
     ] {
         perform(&fake, step).unwrap();
     }
@@ -76,7 +78,7 @@ fn what_is_filled_in_is_no_difference() {
         (&volume.xml, disk()),
         (&observed.guests["web"].xml, web()),
     ] {
-        let merged = merge(&[], there, &wanted);
+        let merged = merge(&[], &there.tree(), &wanted);
         assert!(!merged.is_change(), "{:#?}", merged.differences);
     }
     perform(
@@ -89,12 +91,12 @@ fn what_is_filled_in_is_no_difference() {
     perform(&fake, Step::StartGuest { name: "web".into() }).unwrap();
     let observed = observe(&fake);
     let live = observed.guests["web"].live_xml.as_ref().unwrap();
-    let merged = merge(&[], live, &web());
+    let merged = merge(&[], &live.tree(), &web());
     assert!(!merged.is_change(), "{:#?}", merged.differences);
     // A definition that comes back is not filled in again.
     let again = observed.guests["web"].xml.clone();
     perform(&fake, Step::DefineGuest { xml: again.clone() }).unwrap();
-    assert_eq!(*observe(&fake).guests["web"].xml, again);
+    assert_eq!(observe(&fake).guests["web"].xml, again);
 }
 
 #[test]
@@ -115,7 +117,7 @@ fn a_guest_starts_only_with_its_network_and_files() {
         &fake,
         Step::CreateVolume {
             pool: "p".into(),
-            xml: disk(),
+            xml: disk().into(),
         },
     )
     .unwrap();
@@ -148,11 +150,11 @@ fn name_and_uuid_belong_together() {
     let fake = ready();
     let mut other = front();
     other.child_or_insert("uuid").text = "6d696e69-6173-5361-8070-650000000009".into();
-    let refused = perform(&fake, Step::DefineNetwork { xml: other }).unwrap_err();
+    let refused = perform(&fake, Step::DefineNetwork { xml: other.into() }).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Exists);
     let mut other = front();
     other.child_or_insert("name").text = "back".into();
-    let refused = perform(&fake, Step::DefineNetwork { xml: other }).unwrap_err();
+    let refused = perform(&fake, Step::DefineNetwork { xml: other.into() }).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Exists);
 }
 
@@ -187,7 +189,7 @@ fn entries_are_added_once_and_deleted_once() {
 fn a_pool_makes_its_directory_and_takes_it_away() {
     let fake = Fake::new();
     let before = fake.snapshot();
-    perform(&fake, Step::DefinePool { xml: pool() }).unwrap();
+    perform(&fake, Step::DefinePool { xml: pool().into() }).unwrap();
     perform(&fake, Step::StartPool { name: "p".into() }).unwrap();
     assert_ne!(fake.snapshot(), before);
     for step in [
@@ -204,7 +206,7 @@ fn a_pool_makes_its_directory_and_takes_it_away() {
 fn a_failing_step_does_nothing() {
     let fake = Fake::new();
     fake.fail_at(2);
-    perform(&fake, Step::DefinePool { xml: pool() }).unwrap();
+    perform(&fake, Step::DefinePool { xml: pool().into() }).unwrap();
     let before = fake.snapshot();
     assert!(perform(&fake, Step::StartPool { name: "p".into() }).is_err());
     assert_eq!(fake.snapshot(), before);

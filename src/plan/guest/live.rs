@@ -38,7 +38,7 @@ impl Running {
     pub(super) fn of(live: &ObservedGuest) -> Option<Self> {
         let xml = live.live_xml.as_ref().filter(|_| live.power.is_active())?;
         Some(Self {
-            xml: schema::canonical(&seen(xml)),
+            xml: schema::canonical(&seen(&xml.tree())),
             power: live.power,
         })
     }

@@ -9,7 +9,7 @@ use crate::xml::tree::Element;
 
 /// The attributes of a running guest's definition, whoever wrote them there, that come into force with its next restart.
 pub fn restarts(live: &ObservedGuest) -> Vec<AttributeChange> {
-    restarts_for(live, &live.xml)
+    restarts_for(live, &live.xml.tree())
 }
 
 /// The same, for the definition that the guest is to have.

@@ -109,7 +109,7 @@ pub(super) fn behind(live: &ObservedGuest, definition: &Element) -> Vec<Differen
     let Some(live_xml) = &live.live_xml else {
         return Vec::new();
     };
-    let running = seen(live_xml);
+    let running = seen(&live_xml.tree());
     let mut differences = merge(std::slice::from_ref(&running), &running, definition).differences;
     differences.retain(|difference| {
         // What only the running guest has counts as whole devices and whole settings: inside them libvirt adds much.

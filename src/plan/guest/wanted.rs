@@ -16,7 +16,7 @@ pub(in crate::plan) fn wanted(
     adopted: bool,
 ) -> Element {
     let mut wanted = with_all_ports(xml, chosen, live, adopted);
-    keep_ports(&mut wanted, &live.xml);
+    keep_ports(&mut wanted, &live.xml.tree());
     wanted
 }
 
@@ -27,12 +27,13 @@ pub(super) fn with_all_ports(
     live: &ObservedGuest,
     adopted: bool,
 ) -> Element {
+    let live_xml = live.xml.tree();
     let mut wanted = with_uuid(xml, live.uuid);
     let mut keeps_cpu = chosen.cpu;
     if chosen.domain_type {
         let kvm_is_gone =
-            live.xml.attribute("type") == Some("kvm") && wanted.attribute("type") == Some("qemu");
-        match live.xml.attribute("type") {
+            live_xml.attribute("type") == Some("kvm") && wanted.attribute("type") == Some("qemu");
+        match live_xml.attribute("type") {
             // What cannot run does not stay, nor does the processor that went with it.
             Some(_) if kvm_is_gone => keeps_cpu = false,
             Some(kind) => wanted.set_attribute("type", kind),
@@ -40,7 +41,7 @@ pub(super) fn with_all_ports(
         }
     }
     let keep = |wanted: &mut Element, attribute: &str| {
-        let now = live.xml.attribute_at("os/type", attribute);
+        let now = live_xml.attribute_at("os/type", attribute);
         let os_type = wanted.child_mut("os").and_then(|os| os.child_mut("type"));
         if let (Some(now), Some(os_type)) = (now, os_type) {
             os_type.set_attribute(attribute, now);
@@ -51,12 +52,12 @@ pub(super) fn with_all_ports(
         keep(&mut wanted, "arch");
     }
     if keeps_cpu {
-        keep_cpu(&mut wanted, &live.xml);
+        keep_cpu(&mut wanted, &live_xml);
     }
     if adopted {
-        keep_macs(&mut wanted, &live.xml);
+        keep_macs(&mut wanted, &live_xml);
     }
-    keep_device_names(&mut wanted, &live.xml, &chosen.disks);
+    keep_device_names(&mut wanted, &live_xml, &chosen.disks);
     wanted
 }
 

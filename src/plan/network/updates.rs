@@ -5,6 +5,7 @@ use crate::plan::Disruption;
 use crate::plan::step::{NetworkSection, Step, UpdateVerb};
 use crate::plan::table::{self, NETWORK};
 use crate::plan::users::hangs_on;
+use crate::xml::document::Document;
 use crate::xml::merge::Difference;
 use crate::xml::schema;
 use crate::xml::tree::Element;
@@ -121,8 +122,9 @@ pub(super) fn lost_bridge(
     }
     let names_it = |nic: &Element| hangs_on(nic, "", Some(bridge));
     let guests = observed.guests.iter().filter(|(_, guest)| {
-        let devices = guest.xml.child("devices");
-        devices.is_some_and(|devices| devices.children_named("interface").any(names_it))
+        let xml = guest.xml.tree();
+        xml.child("devices")
+            .is_some_and(|devices| devices.children_named("interface").any(names_it))
     });
     let guests: Vec<&str> = guests.map(|(name, _)| name.as_str()).collect();
     (!guests.is_empty()).then(|| {
@@ -138,7 +140,8 @@ pub(super) fn running_users(observed: &Observed, name: &str, bridge: Option<&str
     let parking = parking_name(name);
     let is_on = |nic: &Element| hangs_on(nic, name, bridge) || hangs_on(nic, &parking, None);
     let guests = observed.guests.iter().filter(|(_, guest)| {
-        let devices = guest.live_xml.as_ref().and_then(|xml| xml.child("devices"));
+        let xml = guest.live_xml.as_ref().map(Document::tree);
+        let devices = xml.as_ref().and_then(|xml| xml.child("devices"));
         devices.is_some_and(|devices| devices.children_named("interface").any(is_on))
     });
     guests.map(|(name, _)| name.clone()).collect()
