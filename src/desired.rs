@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-pub use build::{build, build_with};
+pub use build::{Site, Sources, build, build_unseen};
 pub use kept::kept;
 
 use crate::address::{Address, Name};

@@ -1,4 +1,6 @@
-//! SHA-256 (FIPS 180-4) as people read it.
+//! SHA-256 (FIPS 180-4) as people read it, and prints for ourselves.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use sha2::{Digest, Sha256};
 
@@ -10,4 +12,12 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// Bytes in lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What tells a value from others: two with the same print are taken to be the same. It is the same for the same value with
+/// this program only.
+pub fn print(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }

@@ -30,6 +30,7 @@ pub mod moves;
 pub mod plan;
 pub mod settings;
 pub mod size;
+pub mod stamp;
 pub mod state;
 pub mod template;
 pub mod unattended;

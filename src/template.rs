@@ -29,7 +29,8 @@ mod syntax;
 mod value;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,8 @@ use modes::Modes;
 use operators::ISOLATED;
 use search::Search;
 use syntax::{Context, SyntaxError};
+
+use crate::hash::print;
 
 /// The templates that are compiled in, by their path in the search path: all of `templates/`, sorted by path.
 pub const BUILT_IN: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
@@ -66,6 +69,8 @@ pub struct Templates {
     search: Search,
     modes: Arc<Modes>,
     undefined: Undefined,
+    print: OnceLock<Option<u64>>,
+    reads_elsewhere: Arc<AtomicBool>,
 }
 
 impl Templates {
@@ -84,12 +89,32 @@ impl Templates {
     fn with(directories: Vec<PathBuf>, undefined: Undefined) -> Self {
         let search = Search { directories };
         let modes = Arc::new(Modes::default());
+        let reads_elsewhere = Arc::default();
         Self {
-            environment: environment(&search, &modes, undefined),
+            environment: environment(&search, &modes, undefined, &reads_elsewhere),
             search,
             modes,
             undefined,
+            print: OnceLock::new(),
+            reads_elsewhere,
         }
+    }
+
+    /// What tells whether the templates of the search path are as they were; what is compiled in is the program's own. `None`
+    /// where that cannot be told.
+    pub fn print(&self) -> Option<u64> {
+        let made = || {
+            Some(print(&(
+                self.undefined == Undefined::Strict,
+                self.search.stamps()?,
+            )))
+        };
+        *self.print.get_or_init(made)
+    }
+
+    /// Whether a template took in a file that is not of the search path.
+    pub fn reads_elsewhere(&self) -> bool {
+        self.reads_elsewhere.load(Ordering::Relaxed)
     }
 
     /// Renders a template by its path in the search path, or a file by its absolute path.
@@ -195,7 +220,12 @@ fn prepare(
     syntax::translate(text, undefined, context).map_err(unreadable)
 }
 
-fn environment(search: &Search, modes: &Arc<Modes>, undefined: Undefined) -> Environment<'static> {
+fn environment(
+    search: &Search,
+    modes: &Arc<Modes>,
+    undefined: Undefined,
+    reads_elsewhere: &Arc<AtomicBool>,
+) -> Environment<'static> {
     let mut environment = Environment::new();
     // Strictness is the files' own: what they use is checked by what their expressions are rewritten to.
     environment.set_undefined_behavior(UndefinedBehavior::Lenient);
@@ -217,13 +247,19 @@ fn environment(search: &Search, modes: &Arc<Modes>, undefined: Undefined) -> Env
     });
     environment.set_loader({
         let (search, modes) = (search.clone(), modes.clone());
-        move |name| match search.read(name) {
-            Ok(Some(text)) => Ok(Some(prepare(name, &text, undefined, &modes)?)),
-            Ok(None) => Ok(None),
-            Err(why) => Err(minijinja::Error::new(
-                ErrorKind::InvalidOperation,
-                format!("{} cannot be read: {why}", search::shown(name)),
-            )),
+        let reads_elsewhere = reads_elsewhere.clone();
+        move |name| {
+            if search::is_file(name) {
+                reads_elsewhere.store(true, Ordering::Relaxed);
+            }
+            match search.read(name) {
+                Ok(Some(text)) => Ok(Some(prepare(name, &text, undefined, &modes)?)),
+                Ok(None) => Ok(None),
+                Err(why) => Err(minijinja::Error::new(
+                    ErrorKind::InvalidOperation,
+                    format!("{} cannot be read: {why}", search::shown(name)),
+                )),
+            }
         }
     });
     environment.set_path_join_callback({

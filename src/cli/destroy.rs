@@ -45,7 +45,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
             let session = Session::open(common, color).inspect_err(|_| {
                 say("note: `destroy --lab NAME` works without a definition\n");
             })?;
-            (session.lab.name, session.settings)
+            (session.lab.name.clone(), session.settings)
         }
     };
     let mut live = connect(common, &settings, &lab, Access::Write)?;

@@ -1,5 +1,6 @@
 //! The way that commands have in common: settings, definition, state, hypervisor, plan.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use super::Common;
 use super::output::{Failure, problems_to_stderr, say};
 use crate::address::{Address, Kind};
-use crate::desired::{self, Desired};
+use crate::desired::{self, Desired, Site, Sources};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, did_you_mean};
 use crate::lab;
 use crate::lab::model::{Guest, Lab};
@@ -32,13 +33,13 @@ const SYSTEM_STATE: &str = "/var/lib/miniascape";
 #[derive(Debug)]
 pub struct Session {
     /// The definition, without errors.
-    pub lab: Lab,
+    pub lab: Arc<Lab>,
     /// The texts that it came from.
     pub sources: SourceMap,
     /// The settings.
     pub settings: Settings,
     /// The templates.
-    pub templates: Templates,
+    pub templates: Arc<Templates>,
     color: Color,
 }
 
@@ -111,8 +112,8 @@ impl Session {
         };
         problems_to_stderr(&definition.diagnostics, &definition.sources, color);
         Ok(Self {
-            templates: templates(common, &settings),
-            lab,
+            templates: Arc::new(templates(common, &settings)),
+            lab: Arc::new(lab),
             sources: definition.sources,
             settings,
             color,
@@ -150,8 +151,15 @@ impl Session {
         if all_first {
             live.connection.second_look(&look, &mut observed, seen)?;
         }
-        let lab = desired::kept(&self.lab, Some(&observed), &live.state);
-        let (desired, problems) = desired::build_with(&lab, &observed, &self.templates, seen);
+        let sources = Arc::new(Sources {
+            lab: match desired::kept(&self.lab, Some(&observed), &live.state) {
+                Cow::Borrowed(_) => self.lab.clone(),
+                Cow::Owned(lab) => Arc::new(lab),
+            },
+            site: Site::from(&observed),
+            templates: self.templates.clone(),
+        });
+        let (desired, problems) = desired::build_unseen(&sources, seen);
         if !all_first {
             live.connection.second_look(&look, &mut observed, seen)?;
         }

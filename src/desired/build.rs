@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -12,67 +13,98 @@ use super::context::{
 };
 use super::ownership::Owner;
 use super::{Chosen, Desired, Detail, External, Resource};
-use crate::address::{Address, Name};
+use crate::address::{Address, Kind, Name};
 use crate::context::Contexts;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::hash::print;
 use crate::lab::model::install::Location;
 use crate::lab::model::{
     DhcpHost, Disk, DiskDevice, DiskSource, DomainType, Firmware, Guest, Image, InterfaceSource,
     Lab, Lifecycle, Network, Overlay, Pool, Volume,
 };
-use crate::libvirt::observed::{Observed, ObservedPool};
+use crate::libvirt::observed::{Facts, Observed, ObservedPool};
 use crate::plan::step::Content;
 use crate::size::size;
 use crate::state::seen::Seen;
 use crate::template::Templates;
-use crate::xml::document::{Document, print};
+use crate::xml::document::Document;
 use crate::xml::merge;
 use crate::xml::tree::Element;
+
+/// What the definitions of a lab are made of.
+pub struct Sources {
+    /// The lab.
+    pub lab: Arc<Lab>,
+    /// Where it is to be.
+    pub site: Site,
+    /// Its templates.
+    pub templates: Arc<Templates>,
+}
+
+/// What the definitions of a lab depend on of a hypervisor.
+#[derive(Debug, Clone)]
+pub struct Site {
+    facts: Facts,
+    /// Type and directory of pools, by name in libvirt.
+    pools: BTreeMap<String, (Option<String>, Option<String>)>,
+    /// Where volumes are, by pool and name.
+    volumes: BTreeMap<(String, String), String>,
+}
+
+impl From<&Observed> for Site {
+    fn from(observed: &Observed) -> Self {
+        let pool = |(name, pool): (&String, &ObservedPool)| {
+            let kind = pool.xml.tree().attribute("type").map(str::to_owned);
+            (name.clone(), (kind, pool.directory()))
+        };
+        let volumes = observed.volumes.iter();
+        Self {
+            facts: observed.facts.clone(),
+            pools: observed.pools.iter().map(pool).collect(),
+            volumes: volumes
+                .map(|(key, volume)| (key.clone(), volume.path.clone()))
+                .collect(),
+        }
+    }
+}
 
 /// Puts a lab through its templates. What a template, an overlay or the hypervisor makes impossible comes back as
 /// problems, all at once; the resources concerned are then left out.
 pub fn build(lab: &Lab, observed: &Observed, templates: &Templates) -> (Desired, Diagnostics) {
-    build_with(lab, observed, templates, &Seen::default())
+    let site = Site::from(observed);
+    Builder::new(lab, &site, templates, None).build()
 }
 
-/// The same; definitions that were seen before become trees when they are looked into.
-pub fn build_with(
-    lab: &Lab,
-    observed: &Observed,
-    templates: &Templates,
-    seen: &Seen,
-) -> (Desired, Diagnostics) {
-    let mut builder = Builder {
+/// The same; but what comes of the same as when it was seen is put through its template only if somebody looks into it.
+pub fn build_unseen(sources: &Arc<Sources>, seen: &Seen) -> (Desired, Diagnostics) {
+    let Sources {
         lab,
-        observed,
+        site,
         templates,
-        seen,
-        resources: BTreeMap::new(),
-        problems: Diagnostics::default(),
-        contexts: OnceCell::new(),
-    };
-    for network in lab.networks.values().filter(|network| !network.external) {
-        builder.network(network);
+    } = &**sources;
+    Builder::new(lab, site, templates, Some((sources, seen))).build()
+}
+
+impl Sources {
+    /// The definition of a network, volume or guest. It has been made before, so it can be made.
+    fn definition(&self, address: &Address) -> Element {
+        let lab = &self.lab;
+        let mut builder = Builder::new(lab, &self.site, &self.templates, None);
+        let name = address.name.as_str();
+        let network = || lab.networks.values().find(|net| net.key.as_str() == name);
+        let guest = || lab.guests.values().find(|guest| guest.key.as_str() == name);
+        let volume = || lab.volumes().find(|(_, volume)| volume.address == *address);
+        match address.kind {
+            Kind::Guest => drop(guest().map(|guest| builder.guest(guest))),
+            Kind::Volume => drop(volume().map(|(_, volume)| builder.volume(volume))),
+            Kind::Network => drop(network().map(|network| builder.network(network))),
+            // There are few of them, and they are made at once.
+            Kind::Pool | Kind::Image => {}
+        }
+        let made = builder.resources.remove(address);
+        made.map(|made| Element::clone(&made.xml.tree()))
+            .unwrap_or_default()
     }
-    for pool in lab.pools.values().filter(|pool| !pool.external) {
-        builder.pool(pool);
-    }
-    for image in lab.images.values() {
-        builder.image(image);
-    }
-    for (_, volume) in lab.volumes() {
-        builder.volume(volume);
-    }
-    for guest in lab.guests.values() {
-        builder.guest(guest);
-    }
-    let desired = Desired {
-        lab: lab.name.clone(),
-        resources: builder.resources,
-        external: externals(lab),
-        moves: lab.moves.clone(),
-    };
-    (desired, builder.problems)
 }
 
 fn externals(lab: &Lab) -> BTreeMap<Address, External> {
@@ -93,9 +125,10 @@ fn externals(lab: &Lab) -> BTreeMap<Address, External> {
 
 pub(super) struct Builder<'a> {
     pub(super) lab: &'a Lab,
-    observed: &'a Observed,
+    site: &'a Site,
     pub(super) templates: &'a Templates,
-    seen: &'a Seen,
+    /// What it is all made of once more, where it is looked into, and what was seen before.
+    memory: Option<(&'a Arc<Sources>, &'a Seen)>,
     resources: BTreeMap<Address, Resource>,
     problems: Diagnostics,
     /// What templates of answers see; most labs have none.
@@ -103,6 +136,49 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
+    fn new(
+        lab: &'a Lab,
+        site: &'a Site,
+        templates: &'a Templates,
+        memory: Option<(&'a Arc<Sources>, &'a Seen)>,
+    ) -> Self {
+        Self {
+            lab,
+            site,
+            templates,
+            memory,
+            resources: BTreeMap::new(),
+            problems: Diagnostics::default(),
+            contexts: OnceCell::new(),
+        }
+    }
+
+    fn build(mut self) -> (Desired, Diagnostics) {
+        let lab = self.lab;
+        for network in lab.networks.values().filter(|network| !network.external) {
+            self.network(network);
+        }
+        for pool in lab.pools.values().filter(|pool| !pool.external) {
+            self.pool(pool);
+        }
+        for image in lab.images.values() {
+            self.image(image);
+        }
+        for (_, volume) in lab.volumes() {
+            self.volume(volume);
+        }
+        for guest in lab.guests.values() {
+            self.guest(guest);
+        }
+        let desired = Desired {
+            lab: lab.name.clone(),
+            resources: self.resources,
+            external: externals(lab),
+            moves: lab.moves.clone(),
+        };
+        (desired, self.problems)
+    }
+
     pub(super) fn contexts(&self) -> &Contexts<'a> {
         self.contexts.get_or_init(|| Contexts::new(self.lab))
     }
@@ -134,11 +210,12 @@ impl<'a> Builder<'a> {
             ips: ips.collect(),
         };
         let address = Address::network(&network.key);
-        let xml = self.render(&address, "network", &context, network.xml.as_ref());
         let detail = Detail::Network {
             uuid: network.uuid,
             autostart: network.autostart,
         };
+        let owner = self.owner(&address, &network.name, &detail);
+        let xml = self.definition_unseen(owner, "network", &context, network.xml.as_ref());
         self.add(
             address,
             &network.name,
@@ -155,11 +232,12 @@ impl<'a> Builder<'a> {
             pool,
         };
         let address = Address::pool(&pool.key);
-        let xml = self.render(&address, "pool", &context, pool.xml.as_ref());
         let detail = Detail::Pool {
             uuid: pool.uuid,
             autostart: pool.autostart,
         };
+        let owner = self.owner(&address, &pool.name, &detail);
+        let xml = self.definition(owner, "pool", &context, pool.xml.as_ref());
         self.add(
             address,
             &pool.name,
@@ -181,7 +259,6 @@ impl<'a> Builder<'a> {
             },
         };
         let address = Address::image(&image.key);
-        let xml = self.render(&address, "volume", &context, None);
         let detail = Detail::Image {
             pool: self.pool_name(&image.pool).to_owned(),
             content: Content::File {
@@ -190,6 +267,8 @@ impl<'a> Builder<'a> {
             },
             size: image.file_size,
         };
+        let owner = self.owner(&address, &image.name, &detail);
+        let xml = self.definition(owner, "volume", &context, None);
         let depends = self.owned_pool(&image.pool);
         self.add(address, &image.name, xml, depends, image.lifecycle, detail);
     }
@@ -229,7 +308,6 @@ impl<'a> Builder<'a> {
                 backing,
             },
         };
-        let xml = self.render(&volume.address, "volume", &context, volume.xml.as_ref());
         let image = image.map(|image| Address::image(&image.key));
         let mut depends = self.owned_pool(&volume.pool);
         depends.extend(image.clone());
@@ -238,6 +316,8 @@ impl<'a> Builder<'a> {
             keep: volume.keep,
             image,
         };
+        let owner = self.owner(&volume.address, &volume.name, &detail);
+        let xml = self.definition_unseen(owner, "volume", &context, volume.xml.as_ref());
         self.add(
             volume.address.clone(),
             &volume.name,
@@ -249,7 +329,7 @@ impl<'a> Builder<'a> {
     }
 
     fn guest(&mut self, guest: &Guest) {
-        let facts = &self.observed.facts;
+        let facts = &self.site.facts;
         let is_test = facts.driver.eq_ignore_ascii_case("test");
         let kind = guest.domain_type.or(facts.domain_type);
         let kind_name = match kind {
@@ -307,7 +387,6 @@ impl<'a> Builder<'a> {
             disks: guest.disks.iter().map(|disk| self.disk(disk)).collect(),
             ..context
         };
-        let xml = self.render(&address, "domain", &context, guest.xml.as_ref());
         let detail = Detail::Guest {
             uuid: guest.uuid,
             autostart: guest.autostart,
@@ -318,6 +397,8 @@ impl<'a> Builder<'a> {
             summary: summary(guest),
             install: install.map(Box::new),
         };
+        let owner = self.owner(&address, &guest.name, &detail);
+        let xml = self.definition_unseen(owner, "domain", &context, guest.xml.as_ref());
         let depends = self.guest_dependencies(guest);
         self.add(address, &guest.name, xml, depends, guest.lifecycle, detail);
     }
@@ -427,31 +508,32 @@ impl<'a> Builder<'a> {
             .map_or(key.as_str(), |pool| pool.name.as_str())
     }
 
-    pub(super) fn pool_type(&self, key: &Name) -> String {
-        let observed = || {
-            let xml = self.observed_pool(key)?.xml.tree();
-            xml.attribute("type").map(str::to_owned)
-        };
+    pub(super) fn pool_type(&self, key: &Name) -> &str {
         match self.lab.pools.get(key) {
-            Some(pool) if !pool.external => pool.kind.clone(),
-            _ => observed().unwrap_or_else(|| "dir".to_owned()),
+            Some(pool) if !pool.external => &pool.kind,
+            _ => {
+                let (kind, _) = self.seen_pool(key).unwrap_or((None, None));
+                kind.unwrap_or("dir")
+            }
         }
     }
 
-    fn observed_pool(&self, key: &Name) -> Option<&ObservedPool> {
+    /// Type and directory of a pool that is there.
+    fn seen_pool(&self, key: &Name) -> Option<(Option<&str>, Option<&str>)> {
         let pool = self.lab.pools.get(key)?;
-        self.observed.pools.get(&pool.name)
+        let (kind, directory) = self.site.pools.get(&pool.name)?;
+        Some((kind.as_deref(), directory.as_deref()))
     }
 
     /// Where a volume is on the hypervisor: where it was seen, else in its pool's directory.
     pub(super) fn path_of(&self, pool: &Name, name: &str) -> Option<String> {
         let definition = self.lab.pools.get(pool)?;
         let key = (definition.name.clone(), name.to_owned());
-        if let Some(volume) = self.observed.volumes.get(&key) {
-            return Some(volume.path.clone());
+        if let Some(path) = self.site.volumes.get(&key) {
+            return Some(path.clone());
         }
-        let observed = || self.observed_pool(pool)?.directory();
-        let written = definition.path.clone();
+        let observed = || self.seen_pool(pool)?.1;
+        let written = definition.path.as_deref();
         let directory = match definition.external {
             // What is not ours is where it is seen, whatever was written for when it is not.
             true => observed().or(written)?,
@@ -479,16 +561,70 @@ impl<'a> Builder<'a> {
         })
     }
 
+    pub(super) fn owner(&self, address: &Address, name: &str, detail: &Detail) -> Owner {
+        Owner::new(&self.lab.name, address, name, detail)
+    }
+
+    /// Makes a definition, with name, UUID and mark.
+    pub(super) fn definition<C: Serialize>(
+        &self,
+        owner: Owner,
+        template: &'static str,
+        context: &C,
+        overlay: Option<&Overlay>,
+    ) -> Result<Document, Diagnostic> {
+        let draft = self.render(&owner.address, template, context, overlay)?;
+        let mut xml = draft.read(&owner.address)?;
+        if let Some(problem) = owner.renamed_by_overlay(&xml) {
+            return Err(problem);
+        }
+        owner.stamp(&mut xml);
+        Ok(Document::read(print(&(&draft, &owner)), &xml))
+    }
+
+    /// The same; one that comes of the same as when it was seen is made when it is looked into.
+    fn definition_unseen<C: Serialize>(
+        &self,
+        owner: Owner,
+        template: &'static str,
+        context: &C,
+        overlay: Option<&Overlay>,
+    ) -> Result<Document, Diagnostic> {
+        let address = owner.address.clone();
+        let inputs = || {
+            let templates = self.templates.print()?;
+            let context = serde_json::to_vec(context).ok()?;
+            let overlay = overlay.map(|overlay| &overlay.tree);
+            Some(print(&(templates, template, &context, overlay, &owner)))
+        };
+        let Some((sources, seen)) = self.memory else {
+            return self.definition(owner, template, context, overlay);
+        };
+        let Some(print) = inputs() else {
+            return self.definition(owner, template, context, overlay);
+        };
+        if seen.has(print) {
+            let sources = sources.clone();
+            return Ok(Document::made(print, move || sources.definition(&address)));
+        }
+        let made = self.definition(owner, template, context, overlay)?;
+        // A file from elsewhere may be another one the next time.
+        Ok(match self.templates.reads_elsewhere() {
+            true => made,
+            false => Document::read(print, &made.tree()),
+        })
+    }
+
     pub(super) fn add(
         &mut self,
         address: Address,
         name: &str,
-        draft: Result<Draft, Diagnostic>,
+        xml: Result<Document, Diagnostic>,
         depends_on: BTreeSet<Address>,
         lifecycle: Lifecycle,
         detail: Detail,
     ) {
-        let xml = match draft.and_then(|draft| self.document(&address, name, draft, &detail)) {
+        let xml = match xml {
             Ok(xml) => xml,
             Err(problem) => return self.problem(&address, problem),
         };
@@ -502,32 +638,6 @@ impl<'a> Builder<'a> {
             address: address.clone(),
         };
         self.resources.insert(address, resource);
-    }
-
-    /// Makes a draft a definition, with name, UUID and mark.
-    fn document(
-        &self,
-        address: &Address,
-        name: &str,
-        draft: Draft,
-        detail: &Detail,
-    ) -> Result<Document, Diagnostic> {
-        let owner = Owner::new(&self.lab.name, address, name, detail);
-        let print = print(&(&draft, &owner));
-        if self.seen.has(print) {
-            return Ok(Document::made(print, move || {
-                // It was read, so it can be read.
-                let mut xml = draft.read(&owner.address).unwrap_or_default();
-                owner.stamp(&mut xml);
-                xml
-            }));
-        }
-        let mut xml = draft.read(address)?;
-        if let Some(problem) = owner.renamed_by_overlay(&xml) {
-            return Err(problem);
-        }
-        owner.stamp(&mut xml);
-        Ok(Document::read(print, &xml))
     }
 
     fn problem(&mut self, address: &Address, problem: Diagnostic) {

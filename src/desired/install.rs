@@ -120,7 +120,7 @@ impl Builder<'_> {
             DiskSource::Path { .. } | DiskSource::Seed { .. } | DiskSource::Empty => None,
         });
         pools
-            .find(|pool| matches!(self.pool_type(pool).as_str(), "dir" | "fs" | "netfs"))
+            .find(|pool| matches!(self.pool_type(pool), "dir" | "fs" | "netfs"))
             .ok_or_else(|| {
                 Diagnostic::error(format!(
                     "guest.{} has no disk in a pool of files, which the installer's kernel could be put beside",
@@ -175,12 +175,13 @@ impl Builder<'_> {
                 backing: None,
             },
         };
-        let xml = self.render(&address, "volume", &context, None);
         let detail = Detail::Image {
             pool: self.pool_name(&seed.pool).to_owned(),
             content: Content::Bytes(bytes.into()),
             size,
         };
+        let owner = self.owner(&address, &seed.volume, &detail);
+        let xml = self.definition(owner, "volume", &context, None);
         let depends: BTreeSet<Address> = self.owned_pool(&seed.pool);
         self.add(
             address,

@@ -90,14 +90,16 @@ fn lost(lab: &Name, from: &Address, to: &Address, observed: &Observed) -> Option
         ..Entry::found(name, uuid)
     };
     match from.kind {
-        Kind::Network => observed.networks.iter().find_map(|(name, network)| {
-            let marked = marked(&network.xml.tree()).filter(|_| network.uuid == uuid)?;
-            Some((entry(name, uuid), marked))
-        }),
-        Kind::Guest => observed.guests.iter().find_map(|(name, guest)| {
-            let marked = marked(&guest.xml.tree()).filter(|_| guest.uuid == uuid)?;
-            Some((entry(name, uuid), marked))
-        }),
+        Kind::Network => {
+            let mut networks = observed.networks.iter();
+            let (name, network) = networks.find(|(_, network)| network.uuid == uuid)?;
+            Some((entry(name, uuid), marked(&network.xml.tree())?))
+        }
+        Kind::Guest => {
+            let mut guests = observed.guests.iter();
+            let (name, guest) = guests.find(|(_, guest)| guest.uuid == uuid)?;
+            Some((entry(name, uuid), marked(&guest.xml.tree())?))
+        }
         // Pools carry no mark.
         Kind::Pool => observed
             .pools

@@ -17,7 +17,8 @@ use super::observed::{
 };
 use super::raw::{self, Held};
 use super::{Others, Scope};
-use crate::state::seen::{Seen, Stamp};
+use crate::stamp::Stamp;
+use crate::state::seen::Seen;
 use crate::xml::document::Document;
 use crate::xml::tree::{Element, XmlError};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::lab::model::DomainType;
-use crate::state::seen::Stamp;
+use crate::stamp::Stamp;
 use crate::xml::document::Document;
 use crate::xml::schema;
 use crate::xml::tree::Element;

@@ -8,10 +8,11 @@ use std::collections::HashSet;
 
 use super::{Change, Plan};
 use crate::desired::{Desired, Detail, Resource};
+use crate::hash::print;
 use crate::libvirt::observed::{Observed, ObservedGuest, ObservedNetwork, ObservedVolume};
 use crate::state::seen::{Seen, SeenVolume};
 use crate::state::{Entry, State, Status};
-use crate::xml::document::{Document, print};
+use crate::xml::document::Document;
 
 /// The print of a resource with all that its plan depends on; `None` where it is to be looked at closely in any case.
 pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) -> Option<u64> {
@@ -124,6 +125,7 @@ pub fn seen(desired: &Desired, observed: &Observed, state: &State, plan: &Plan) 
     };
     for ((pool, name), volume) in &observed.volumes {
         if let Some(stamp) = volume.stamp {
+            seen.prints.insert(volume.xml.print());
             let volume = SeenVolume {
                 stamp,
                 xml: volume.xml.text().into_owned(),

@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+use crate::stamp::Stamp;
 
 /// What was seen at the end of the last apply.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,40 +28,6 @@ pub struct SeenVolume {
     pub stamp: Stamp,
     /// libvirt's XML.
     pub xml: String,
-}
-
-/// What changes with every change of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    /// Nanoseconds since 1970.
-    modified: i64,
-    changed: i64,
-}
-
-/// Two changes of a file can have one time within a tick of the kernel's clock, which is 10 ms at the most.
-const TICK: Duration = Duration::from_millis(50);
-
-impl Stamp {
-    /// The stamp of a file on this machine; `None` where there is none that can be trusted: it is not there or may not be
-    /// looked at, or it was changed this very moment.
-    pub fn of(path: &str) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        let file = fs::metadata(path).ok().filter(|file| file.is_file())?;
-        let nanoseconds = |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000) + rest;
-        let stamp = Self {
-            device: file.dev(),
-            inode: file.ino(),
-            size: file.size(),
-            modified: nanoseconds(file.mtime(), file.mtime_nsec()),
-            changed: nanoseconds(file.ctime(), file.ctime_nsec()),
-        };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-        let changed = Duration::from_nanos(u64::try_from(stamp.changed).ok()?);
-        (changed + TICK < now).then_some(stamp)
-    }
 }
 
 impl Seen {
@@ -115,31 +82,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_changes_with_the_file_and_is_not_taken_of_one_that_just_changed() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().to_str().unwrap();
-        assert_eq!(Stamp::of(path), None);
-        std::thread::sleep(TICK * 2);
-        let before = Stamp::of(path).unwrap();
-        assert_eq!(Stamp::of(path), Some(before));
-        std::fs::write(path, "x").unwrap();
-        std::thread::sleep(TICK * 2);
-        assert_ne!(Stamp::of(path), Some(before));
-        assert_eq!(Stamp::of("/nowhere"), None);
-    }
-
-    #[test]
     fn of_a_volume_whose_file_has_changed_nothing_is_known() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::thread::sleep(TICK * 2);
+        std::thread::sleep(crate::stamp::TICK * 2);
         let stamp = Stamp::of(file.path().to_str().unwrap()).unwrap();
         let mut seen = Seen::default();
         let xml = "<volume/>".to_owned();
         let volumes = seen.volumes.entry("pool".into()).or_default();
         volumes.insert("v".into(), SeenVolume { stamp, xml });
         assert_eq!(seen.volume("pool", "v", Some(stamp)), Some("<volume/>"));
-        let changed = Stamp { size: 1, ..stamp };
-        assert_eq!(seen.volume("pool", "v", Some(changed)), None);
+        let other = Stamp::of("/proc/self/exe").unwrap();
+        assert_eq!(seen.volume("pool", "v", Some(other)), None);
         assert_eq!(seen.volume("pool", "v", None), None);
         assert_eq!(seen.volume("other", "v", Some(stamp)), None);
     }

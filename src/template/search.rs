@@ -3,11 +3,17 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use walkdir::WalkDir;
+
 use super::BUILT_IN;
 use super::operators::ISOLATED;
+use crate::stamp::Stamp;
 
 /// Stands before the path of a template that was not found by its name.
 const FILE: &str = "file:";
+
+/// More files than these in a directory are not gone over.
+const MOST_FILES: usize = 1000;
 
 /// The directories, and then what is compiled in.
 #[derive(Debug, Clone)]
@@ -19,6 +25,11 @@ pub struct Search {
 /// A template's name for minijinja, of a file by its path.
 pub fn name_of_file(path: &Path) -> String {
     format!("{FILE}{}", path.display())
+}
+
+/// Whether a name is that of a file by its path.
+pub fn is_file(name: &str) -> bool {
+    name.starts_with(FILE)
 }
 
 /// The name without what is only ours: a path or a name in the search path.
@@ -87,6 +98,32 @@ impl Search {
         }
     }
 
+    /// The files of each directory with what changes when they do; `None` where that cannot be told of one, or where there are
+    /// too many.
+    pub fn stamps(&self) -> Option<Vec<(PathBuf, Stamp)>> {
+        let mut stamps = Vec::new();
+        for directory in self
+            .directories
+            .iter()
+            .filter(|directory| directory.exists())
+        {
+            for entry in WalkDir::new(directory)
+                .follow_links(true)
+                .sort_by_file_name()
+            {
+                let entry = entry.ok()?;
+                if entry.file_type().is_dir() {
+                    continue;
+                }
+                stamps.push((entry.path().to_owned(), Stamp::of(entry.path())?));
+                if stamps.len() > MOST_FILES {
+                    return None;
+                }
+            }
+        }
+        Some(stamps)
+    }
+
     /// The names in the search path, for hints.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = BUILT_IN
@@ -94,10 +131,8 @@ impl Search {
             .map(|(name, _)| (*name).to_owned())
             .collect();
         for directory in &self.directories {
-            let files = walkdir::WalkDir::new(directory)
-                .max_depth(6)
-                .sort_by_file_name();
-            for entry in files.into_iter().flatten().take(1000) {
+            let files = WalkDir::new(directory).max_depth(6).sort_by_file_name();
+            for entry in files.into_iter().flatten().take(MOST_FILES) {
                 if entry.file_type().is_file()
                     && let Ok(name) = entry.path().strip_prefix(directory)
                 {

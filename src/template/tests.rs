@@ -447,3 +447,38 @@ fn nesting_in_the_text_of_a_template_is_bounded() {
     let error = refused(&blocks);
     assert!(error.message.contains("recursion"), "{error:?}");
 }
+
+#[test]
+fn templates_have_another_print_when_a_file_changes() {
+    let directory = tempfile::tempdir().unwrap();
+    let print = || Templates::new(vec![directory.path().to_owned()]).print();
+    let settle = || std::thread::sleep(crate::stamp::TICK * 2);
+    let empty = print();
+    assert!(empty.is_some());
+    assert_eq!(print(), empty);
+    let file = directory.path().join("libvirt/domain.xml.j2");
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "one").unwrap();
+    assert_eq!(print(), None, "it may be changed again at the same time");
+    settle();
+    let one = print();
+    assert_ne!(one, empty);
+    assert_eq!(print(), one);
+    std::fs::write(&file, "two").unwrap();
+    settle();
+    assert_ne!(print(), one);
+    let lenient = Templates::new(vec![directory.path().to_owned()]).undefined(Undefined::Lenient);
+    assert_ne!(lenient.print(), print());
+}
+
+#[test]
+fn it_is_known_when_a_file_from_elsewhere_was_taken_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let elsewhere = directory.path().join("elsewhere.j2");
+    std::fs::write(&elsewhere, "x").unwrap();
+    let templates = Templates::new(Vec::new());
+    let text = format!("{{% include '{}' %}}", elsewhere.display());
+    assert!(!templates.reads_elsewhere());
+    assert_eq!(templates.render_text("t", &text, &()).unwrap(), "x");
+    assert!(templates.reads_elsewhere());
+}

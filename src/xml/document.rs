@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::tree::{Element, XmlError};
+use crate::hash::print;
 
 /// A definition. A tree takes ten times the memory of its text, and of a large lab's definitions few are looked into, and those
 /// one after the other: so a tree is let go when nobody holds it, and made again when it is asked for again.
@@ -22,7 +22,7 @@ pub struct Document {
 #[derive(Clone)]
 enum Source {
     /// Its text, which has been read before.
-    Text(Arc<str>),
+    Text(Arc<String>),
     /// Something else.
     Made(Arc<dyn Fn() -> Element + Send + Sync>),
 }
@@ -30,14 +30,6 @@ enum Source {
 /// The trees that were looked into last: who looks into one mostly does so again at once.
 static RECENT: Mutex<VecDeque<Arc<Element>>> = Mutex::new(VecDeque::new());
 const RECENT_TREES: usize = 32;
-
-/// What tells a value from others: two with the same print are taken to be the same. It is the same for the same value with
-/// this program only.
-pub fn print(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
 
 impl Document {
     fn new(print: u64, source: Source) -> Self {
@@ -55,7 +47,7 @@ impl Document {
 
     /// A document with a print that does not come from its tree.
     pub fn read(print: u64, tree: &Element) -> Self {
-        Self::new(print, Source::Text(tree.to_string().into()))
+        Self::new(print, Source::Text(Arc::new(tree.to_string())))
     }
 
     /// Takes a text. It is read, unless one of its print has been read before.
@@ -64,7 +56,7 @@ impl Document {
         if !was_read(print) {
             Element::parse(&text)?;
         }
-        Ok(Self::new(print, Source::Text(text.into())))
+        Ok(Self::new(print, Source::Text(Arc::new(text))))
     }
 
     /// The print of the text that it came from.
@@ -75,7 +67,7 @@ impl Document {
     /// The text, or one that says the same.
     pub fn text(&self) -> Cow<'_, str> {
         match &self.source {
-            Source::Text(text) => Cow::Borrowed(text),
+            Source::Text(text) => Cow::Borrowed(text.as_str()),
             Source::Made(make) => Cow::Owned(make().to_string()),
         }
     }

@@ -6,10 +6,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use miniascape::address::Name;
-use miniascape::desired;
+use miniascape::desired::{self, Site, Sources};
 use miniascape::diagnostic::SourceMap;
 use miniascape::execute::{self, Report};
-use miniascape::lab::model::Lab;
 use miniascape::lab::{self, Definition, Source};
 use miniascape::libvirt::fake::Fake;
 use miniascape::libvirt::observed::Observed;
@@ -74,13 +73,17 @@ impl Laboratory {
         } = read(path);
         let complain = |problems| render(problems, &sources, Color::Never);
         let lab = lab.unwrap_or_else(|| panic!("{}", complain(&diagnostics)));
-        let templates = Templates::new(Vec::new());
+        let templates = Arc::new(Templates::new(Vec::new()));
         let make = |scope: &Scope| {
             let observed = self.fake.observe(scope).unwrap();
-            let kept = desired::kept(&lab, Some(&observed), state);
-            let (desired, problems) = desired::build(&kept, &observed, &templates);
+            let sources = Arc::new(Sources {
+                lab: Arc::new(desired::kept(&lab, Some(&observed), state).into_owned()),
+                site: Site::from(&observed),
+                templates: templates.clone(),
+            });
+            let (desired, problems) = desired::build_unseen(&sources, &Seen::default());
             let mut plan = plan::make(&desired, &observed, state, options);
-            self.plan_from_memory(&kept, &observed, &templates, options, &plan);
+            self.plan_from_memory(&sources, &observed, options, &plan);
             let seen = plan::seen(&desired, &observed, state, &plan);
             self.prints.lock().unwrap().extend(seen.prints);
             plan.problems.extend(problems);
@@ -97,9 +100,8 @@ impl Laboratory {
     /// What was seen at any time before makes a plan faster, never another one.
     fn plan_from_memory(
         &self,
-        lab: &Lab,
+        sources: &Arc<Sources>,
         observed: &Observed,
-        templates: &Templates,
         options: &Options,
         plan: &Plan,
     ) {
@@ -108,7 +110,7 @@ impl Laboratory {
             prints: std::mem::take(&mut *self.prints.lock().unwrap()),
             ..Seen::default()
         };
-        let (desired, _) = desired::build_with(lab, observed, templates, &seen);
+        let (desired, _) = desired::build_unseen(sources, &seen);
         let state = State {
             seen: Arc::new(seen),
             ..self.store.state().clone()

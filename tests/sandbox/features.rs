@@ -1,5 +1,8 @@
 //! Everything a definition can say, kept by a real libvirt: applied, taken away again, put back.
 
+use std::fs;
+use std::time::Duration;
+
 use crate::lab::{Lab, inventory};
 
 /// Networks and a pool with nothing special, and the guests with little.
@@ -175,4 +178,25 @@ guests:
     assert_eq!(files(), 1);
     lab.destroy();
     assert!(!lab.path().join("pool").exists());
+}
+
+/// What was seen at the last apply spares looking; a template that changes since has its say all the same.
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_template_that_changes_is_seen_after_everything_was() {
+    let lab = Lab::new(PLAIN);
+    lab.apply(&[]);
+    let templates = lab.path().join("templates/libvirt");
+    fs::create_dir_all(&templates).unwrap();
+    for title in ["one", "two"] {
+        let built_in = include_str!("../../templates/libvirt/domain.xml.j2");
+        let titled = format!("<title>{title}</title>\n  <memory ");
+        let text = built_in.replacen("<memory ", &titled, 1);
+        fs::write(templates.join("domain.xml.j2"), text).unwrap();
+        // Long enough that the file's time tells.
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(lab.attributes("guest.devices"), ["title"]);
+        lab.apply(&[]);
+    }
+    lab.destroy();
 }
