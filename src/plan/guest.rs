@@ -33,6 +33,12 @@ use crate::xml::tree::Element;
 /// What is said of a change that waits for the guest's next restart.
 const DEFERRED: &str = "restart deferred";
 
+/// Whether a guest runs on with something that it is no longer defined with, until it restarts.
+pub(super) fn defers(change: &Change) -> bool {
+    let waits = |attribute: &AttributeChange| attribute.note.as_deref() == Some(DEFERRED);
+    !change.pending.is_empty() || change.attributes.iter().any(waits)
+}
+
 /// Seconds that a shutdown may take where nothing else is known.
 const SHUTDOWN_TIMEOUT: u64 = 120;
 

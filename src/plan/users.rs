@@ -19,6 +19,11 @@ pub(super) fn check(planner: &mut Planner<'_>) {
     let guests = LazyCell::new(|| guests_after(planner));
     let overlays = LazyCell::new(|| overlays(planner.observed));
     let gone: BTreeSet<(&str, &str)> = planner.changes.values().flat_map(volumes_of).collect();
+    let changes = planner.changes.values();
+    let deferring: BTreeSet<String> = changes
+        .filter(|change| change.address.kind == Kind::Guest && guest::defers(change))
+        .filter_map(|change| Some(format!("guest {}", change.entry.as_ref()?.name)))
+        .collect();
     let mut problems = Vec::new();
     for change in planner.changes.values() {
         let users: BTreeSet<String> = match change.address.kind {
@@ -39,13 +44,19 @@ pub(super) fn check(planner: &mut Planner<'_>) {
             }
         };
         let uses = if users.len() == 1 { "uses" } else { "use" };
+        let hint = match users.is_subset(&deferring) {
+            true => {
+                "what lets go of it waits for a restart: `apply --restart-pending` makes that and this"
+            }
+            false => hint_for(change),
+        };
         let users = Vec::from_iter(users).join(", ");
         problems.push(
             Diagnostic::error(format!(
                 "{} cannot be {what}: {users} {uses} it",
                 change.address
             ))
-            .hint(hint_for(change)),
+            .hint(hint),
         );
     }
     for problem in problems {

@@ -2,8 +2,8 @@
 //!
 //! `src/crash.rs` kills the process at a named point and lists the points of a run: before and after each step, inside the
 //! steps that make several calls, and in the middle of each write of the journal and of the state. A cycle takes a lab from
-//! nothing through a change to nothing and dies some times in each of the three runs, going on from where it died; the cycles
-//! together die at every point. Several labs go through their cycles at the same time, against one libvirt.
+//! nothing through a change to nothing and dies once in each of the three runs, at a point that no other cycle died at; the run
+//! that follows has to converge. Several labs go through their cycles at the same time, against one libvirt.
 
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
@@ -19,8 +19,6 @@ use crate::lab::tiny;
 
 /// How many labs go through their cycles at the same time.
 const LABS: usize = 4;
-/// How often a cycle dies in each of its runs.
-const DEATHS: usize = 6;
 /// The number of the first lab: two digits, for names and subnets.
 const FIRST: usize = 11;
 
@@ -71,17 +69,9 @@ impl Points {
             .concat()
     }
 
-    /// Where the next cycle dies in a run: at the first point that is left, which every run passes, and at some behind it,
-    /// which the runs that follow may pass or not.
-    fn take(&self, what: Run) -> Vec<String> {
-        let mut list = self.of(what).lock().unwrap();
-        let mut at: Vec<usize> = (0..DEATHS).map(|n| n * list.len() / DEATHS).collect();
-        at.dedup();
-        at.retain(|at| *at < list.len());
-        // From behind, so that what is left to take stays where it is.
-        let mut taken: Vec<String> = at.into_iter().rev().map(|at| list.remove(at)).collect();
-        taken.reverse();
-        taken
+    /// Where the next cycle dies in a run.
+    fn take(&self, what: Run) -> Option<String> {
+        self.of(what).lock().unwrap().pop()
     }
 }
 
@@ -161,39 +151,27 @@ impl Site {
         command
     }
 
-    /// Dies at the next points in turn, each time going on from the last; then runs once more, to the end. Gives the number of
-    /// deaths. A point that a run did not pass, since those before it had done its work, waits for another cycle.
+    /// Dies at the next point that is left; then runs once more, to the end. Gives the number of deaths: where the first left a
+    /// journal, the run that finds it dies, too, as long as it has points left to die at.
     fn dies_and_converges(&self, what: Run, points: &Points) -> Result<usize, String> {
-        let mut chain = points.take(what).into_iter();
         let mut died = Vec::new();
-        while let Some(point) = chain.next() {
+        let mut die = |point: String| {
             let output = self.run_and_die(what, &self.own(&point));
-            if output.status.signal() == Some(9) {
-                died.push(point);
-                continue;
-            }
-            let told = || format!("{what:?} after it died at {died:?}:\n{}", text(&output));
-            if died.is_empty() {
-                return Err(format!("`{point}` was not reached: {}", told()));
-            }
-            succeeded(&output).map_err(|_| told())?;
-            let mut left = points.of(what).lock().unwrap();
-            left.extend(std::iter::once(point).chain(chain));
-            break;
-        }
-        let journal = self
-            .path()
-            .join(format!("state/lab{}.journal", self.number));
-        let next = || points.recovery.lock().unwrap().pop();
-        if let Some(point) = Some(()).filter(|()| journal.exists()).and_then(|()| next()) {
-            let output = self.run_and_die(what, &point);
             if output.status.signal() != Some(9) {
-                return Err(format!(
-                    "`{point}` was not reached after {died:?}: {}",
-                    text(&output)
-                ));
+                let told = text(&output);
+                return Err(format!("`{point}` was not reached after {died:?}: {told}"));
             }
             died.push(point);
+            Ok(())
+        };
+        if let Some(point) = points.take(what) {
+            die(point)?;
+        }
+        let journal = format!("state/lab{}.journal", self.number);
+        if self.path().join(journal).exists()
+            && let Some(point) = points.recovery.lock().unwrap().pop()
+        {
+            die(point)?;
         }
         let failed = |error| format!("{what:?} after it died at {died:?}: {error}");
         succeeded(&self.run(what)).map_err(failed)?;
@@ -256,9 +234,12 @@ impl Site {
         Ok(died)
     }
 
-    /// The state takes note of what libvirt made of a definition when it is next applied; from then on, whoever made the lab,
+    /// The state takes note of what libvirt made of a definition when that is next compared; from then on, whoever made the lab,
     /// in one run or in several, the update has the same points.
     fn apply_again(&self) -> Result<(), String> {
+        // What was seen before is not compared.
+        let seen = format!("state/.lab{}.seen", self.number);
+        std::fs::remove_file(self.path().join(seen)).unwrap();
         let again = self.run(Run::Create);
         match text(&again).contains("Nothing to do") {
             true => succeeded(&again),
