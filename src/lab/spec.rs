@@ -254,8 +254,10 @@ pub(super) fn named<T: Default>(
     what: &str,
     mut decode: impl FnMut(&mut Decoder<'_>, &Node, Span) -> Option<T>,
 ) -> Vec<Named<T>> {
-    let mut all = Vec::new();
-    for (key, node) in d.entries(node, what) {
+    let entries = d.entries(node, what);
+    // A guest's settings are large: they are not to be moved each time that there are twice as many.
+    let mut all = Vec::with_capacity(entries.len());
+    for (key, node) in entries {
         let before = d.count();
         let name = d.key(key);
         let spec = decode(d, node, key.span).unwrap_or_default();

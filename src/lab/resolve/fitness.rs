@@ -20,16 +20,19 @@ impl Resolver<'_> {
     /// Holds systems against what sets them up.
     pub(super) fn fitness(&mut self, specs: &[Named<GuestSpec>]) {
         self.undelivered(specs);
+        // Out of the lab meanwhile, so that problems can be noted.
+        let guests = std::mem::take(&mut self.lab.guests);
         for named in specs.iter().filter(|named| !named.flawed) {
-            let Some(guest) = self.lab.guests.get(&named.key.value).cloned() else {
+            let Some(guest) = guests.get(&named.key.value) else {
                 continue;
             };
-            self.reachable(named, &guest);
+            self.reachable(named, guest);
             match &guest.install {
-                Some(install) => self.fits_installer(named, &guest, install),
-                None => self.fits_image(&named.spec.system, &guest),
+                Some(install) => self.fits_installer(named, guest, install),
+                None => self.fits_image(&named.spec.system, guest),
             }
         }
+        self.lab.guests = guests;
     }
 
     /// Says of a `system` and of files that no guest's installer or cloud-init gets them. What is shared by guests is

@@ -25,15 +25,14 @@ struct Placed {
 impl Resolver<'_> {
     /// How the systems get the addresses of their NICs. MACs have to be known.
     pub(super) fn system_networks(&mut self, specs: &[Named<GuestSpec>]) {
+        // Out of the lab meanwhile, so that problems can be noted.
+        let mut guests = std::mem::take(&mut self.lab.guests);
         for named in specs {
-            let Some(guest) = self.lab.guests.get(&named.key.value).cloned() else {
-                continue;
-            };
-            let network = self.system_network(named, &guest);
-            if let Some(guest) = self.lab.guests.get_mut(&named.key.value) {
-                guest.system.network = network;
+            if let Some(guest) = guests.get_mut(&named.key.value) {
+                guest.system.network = self.system_network(named, guest);
             }
         }
+        self.lab.guests = guests;
     }
 
     fn system_network(&mut self, named: &Named<GuestSpec>, guest: &Guest) -> Vec<SystemNic> {
