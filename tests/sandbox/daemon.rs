@@ -64,7 +64,7 @@ guests:
       os: debian-12
       location: {kernel: @DIR@/done.kernel, initrd: @DIR@/done.initrd}
       template: preseed.cfg.j2
-      timeout: 2m
+      timeout: 10m
 ";
 
 fn lab() -> Lab {
