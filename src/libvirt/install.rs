@@ -120,6 +120,14 @@ impl Connection {
         let mut console = Console::default();
         let begin = Instant::now();
         loop {
+            // A state can be told of a connection that is gone.
+            if !self.connect.is_alive()? {
+                return Err(Trouble::Ours {
+                    kind: ErrorKind::Connection,
+                    message: "the connection was closed".to_owned(),
+                    hint: Some(super::error::LOST.to_owned()),
+                });
+            }
             let power = power_of(&guest)?;
             if let Ok(more) = self.download(pool, &log, console.read)
                 && let Some(line) = console.take(&more)
