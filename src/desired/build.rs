@@ -215,7 +215,7 @@ impl<'a> Builder<'a> {
             autostart: network.autostart,
         };
         let owner = self.owner(&address, &network.name, &detail);
-        let xml = self.definition_unseen(owner, "network", &context, network.xml.as_ref());
+        let xml = self.definition(owner, "network", &context, network.xml.as_ref());
         self.add(
             address,
             &network.name,
@@ -317,7 +317,7 @@ impl<'a> Builder<'a> {
             image,
         };
         let owner = self.owner(&volume.address, &volume.name, &detail);
-        let xml = self.definition_unseen(owner, "volume", &context, volume.xml.as_ref());
+        let xml = self.definition(owner, "volume", &context, volume.xml.as_ref());
         self.add(
             volume.address.clone(),
             &volume.name,
@@ -398,7 +398,7 @@ impl<'a> Builder<'a> {
             install: install.map(Box::new),
         };
         let owner = self.owner(&address, &guest.name, &detail);
-        let xml = self.definition_unseen(owner, "domain", &context, guest.xml.as_ref());
+        let xml = self.definition(owner, "domain", &context, guest.xml.as_ref());
         let depends = self.guest_dependencies(guest);
         self.add(address, &guest.name, xml, depends, guest.lifecycle, detail);
     }
@@ -565,7 +565,7 @@ impl<'a> Builder<'a> {
         Owner::new(&self.lab.name, address, name, detail)
     }
 
-    /// Makes a definition, with name, UUID and mark.
+    /// Makes a definition, with name, UUID and mark. One that comes of the same as when it was seen is made when it is looked into.
     pub(super) fn definition<C: Serialize>(
         &self,
         owner: Owner,
@@ -573,46 +573,37 @@ impl<'a> Builder<'a> {
         context: &C,
         overlay: Option<&Overlay>,
     ) -> Result<Document, Diagnostic> {
+        let inputs = || {
+            let (sources, seen) = self.memory?;
+            // There are few pools and images, and they are looked into in any case.
+            if matches!(owner.address.kind, Kind::Pool | Kind::Image) {
+                return None;
+            }
+            let templates = self.templates.print()?;
+            let context = serde_json::to_vec(context).ok()?;
+            let overlay = overlay.map(|overlay| &overlay.tree);
+            let print = print(&(templates, template, &context, overlay, &owner));
+            Some((sources, seen, print))
+        };
+        let inputs = inputs();
+        if let Some((sources, seen, print)) = inputs
+            && seen.has(print)
+        {
+            let (sources, address) = (sources.clone(), owner.address);
+            return Ok(Document::made(print, move || sources.definition(&address)));
+        }
         let draft = self.render(&owner.address, template, context, overlay)?;
         let mut xml = draft.read(&owner.address)?;
         if let Some(problem) = owner.renamed_by_overlay(&xml) {
             return Err(problem);
         }
         owner.stamp(&mut xml);
-        Ok(Document::read(print(&(&draft, &owner)), &xml))
-    }
-
-    /// The same; one that comes of the same as when it was seen is made when it is looked into.
-    fn definition_unseen<C: Serialize>(
-        &self,
-        owner: Owner,
-        template: &'static str,
-        context: &C,
-        overlay: Option<&Overlay>,
-    ) -> Result<Document, Diagnostic> {
-        let address = owner.address.clone();
-        let inputs = || {
-            let templates = self.templates.print()?;
-            let context = serde_json::to_vec(context).ok()?;
-            let overlay = overlay.map(|overlay| &overlay.tree);
-            Some(print(&(templates, template, &context, overlay, &owner)))
+        let print = match inputs {
+            Some((_, _, print)) if !self.templates.reads_elsewhere() => print,
+            // A file from elsewhere may be another one the next time.
+            Some(_) | None => print(&(&draft, &owner)),
         };
-        let Some((sources, seen)) = self.memory else {
-            return self.definition(owner, template, context, overlay);
-        };
-        let Some(print) = inputs() else {
-            return self.definition(owner, template, context, overlay);
-        };
-        if seen.has(print) {
-            let sources = sources.clone();
-            return Ok(Document::made(print, move || sources.definition(&address)));
-        }
-        let made = self.definition(owner, template, context, overlay)?;
-        // A file from elsewhere may be another one the next time.
-        Ok(match self.templates.reads_elsewhere() {
-            true => made,
-            false => Document::read(print, &made.tree()),
-        })
+        Ok(Document::read(print, &xml))
     }
 
     pub(super) fn add(

@@ -139,11 +139,6 @@ impl Connection {
             .uri()
             .map_err(|error| translate("ask for the connection's URI", &error))
     }
-
-    /// Whether the connection still stands, as far as libvirt knows.
-    pub fn is_alive(&self) -> bool {
-        self.connect.is_alive().unwrap_or(false)
-    }
 }
 
 impl Hypervisor for Connection {

@@ -5,10 +5,6 @@ use virt::error::{Error, ErrorDomain, ErrorNumber};
 use super::{ErrorKind, HypervisorError};
 use crate::install::media::MediaError;
 
-/// What to do when the connection is gone.
-pub(super) const LOST: &str =
-    "the connection to libvirt was lost: see that its daemon runs, then apply again";
-
 /// What went wrong inside a step, before it is said which step it was.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -192,7 +188,9 @@ fn hint(code: ErrorNumber, message: &str) -> Option<&'static str> {
         _ if says("Failed to connect socket") || says("Cannot recv data") && says("ssh") => {
             "is the daemon running there? start it with `systemctl start libvirtd` (or virtqemud.socket), or try -c test:///default"
         }
-        _ if is_lost(message) => LOST,
+        _ if is_lost(message) => {
+            "the connection to libvirt was lost: see that its daemon runs, then apply again"
+        }
         _ if says("Address already in use") || says("address already in use") => {
             "another DHCP or DNS server has this address: `ss -lnup` shows it; stop it or choose another address"
         }

@@ -3,8 +3,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use virt::domain::{Domain, DomainShutoffReason, DomainStateReason};
-use virt::enumutil::Enum;
+use virt::domain::Domain;
 use virt::stream::Stream;
 use virt::sys;
 
@@ -120,14 +119,6 @@ impl Connection {
         let mut console = Console::default();
         let begin = Instant::now();
         loop {
-            // A state can be told of a connection that is gone.
-            if !self.connect.is_alive()? {
-                return Err(Trouble::Ours {
-                    kind: ErrorKind::Connection,
-                    message: "the connection was closed".to_owned(),
-                    hint: Some(super::error::LOST.to_owned()),
-                });
-            }
             let power = power_of(&guest)?;
             if let Ok(more) = self.download(pool, &log, console.read)
                 && let Some(line) = console.take(&more)
@@ -258,9 +249,12 @@ fn is_done(guest: &Domain, console: &str, done: Option<&str>) -> Result<bool, Tr
     match done {
         Some(done) => Ok(console.contains(done)),
         None => {
-            let (_, reason) = guest.state()?;
-            let shutdown = Enum::Known(DomainShutoffReason::Shutdown);
-            Ok(reason == Enum::Known(DomainStateReason::Shutoff(shutdown)))
+            let (state, reason) = raw::state(guest)?;
+            let shutdown = (
+                sys::VIR_DOMAIN_SHUTOFF,
+                sys::VIR_DOMAIN_SHUTOFF_SHUTDOWN as i32,
+            );
+            Ok((state, reason) == shutdown)
         }
     }
 }

@@ -348,8 +348,8 @@ fn said(
 
 /// What one guest is doing.
 pub(super) fn power_of(domain: &Domain) -> Result<Power, Error> {
-    let (state, _) = domain.state()?;
-    Ok(power(Some(state.unwrap_or(DomainState::Running))))
+    let (state, _) = raw::state(domain)?;
+    Ok(power(DomainState::from_raw(state)))
 }
 
 /// libvirt's state in our words. What we do not know has a process.

@@ -110,6 +110,17 @@ pub fn abort(stream: &Stream) {
     unsafe { sys::virStreamAbort(stream.as_ptr()) };
 }
 
+/// The state of a guest and the reason for it, as libvirt's numbers. (`virt` takes a failed call for a state that it does not
+/// know.)
+pub fn state(domain: &Domain) -> Result<(sys::virDomainState, i32), Error> {
+    let (mut state, mut reason) = (0, 0);
+    // SAFETY: the domain is valid as long as it is borrowed, and so are the numbers that libvirt sets.
+    match unsafe { sys::virDomainGetState(domain.as_ptr(), &mut state, &mut reason, 0) } {
+        0 => Ok((state as sys::virDomainState, reason)),
+        _ => Err(Error::last_error()),
+    }
+}
+
 /// The state of every guest, as libvirt's number, in one call; guests whose state is not told are left out.
 pub fn all_states(connect: &Connect) -> Result<BTreeMap<Uuid, sys::virDomainState>, Error> {
     let mut records: *mut sys::virDomainStatsRecordPtr = std::ptr::null_mut();

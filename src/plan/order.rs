@@ -180,17 +180,18 @@ fn grow_offline(planner: &mut Planner<'_>, name: &str) {
 
 /// New networks wait for old ones of ours that hold the same addresses or bridge, new pools for those of the same path.
 fn successions(planner: &Planner<'_>) -> Vec<(Node, Node)> {
-    let changes = planner.changes.values();
-    let leaving: Vec<(&Address, Place)> = changes
-        .clone()
+    let changes = || planner.changes.values();
+    let comes = |change: &&Change| change.action == Action::Create;
+    // Finding out where something is takes a look into its definition.
+    if !changes().any(is_removed) || !changes().any(|change| comes(&change)) {
+        return Vec::new();
+    }
+    let leaving: Vec<(&Address, Place)> = changes()
         .filter(|change| is_removed(change))
         .filter_map(|change| Some((&change.address, Place::left_by(change)?)))
         .collect();
-    if leaving.is_empty() {
-        return Vec::new();
-    }
-    let coming: Vec<(&Address, Place)> = changes
-        .filter(|change| change.action == Action::Create)
+    let coming: Vec<(&Address, Place)> = changes()
+        .filter(comes)
         .filter_map(|change| Some((&change.address, Place::taken_by(change)?)))
         .collect();
     leaving

@@ -91,8 +91,10 @@ mod tests {
         let volumes = seen.volumes.entry("pool".into()).or_default();
         volumes.insert("v".into(), SeenVolume { stamp, xml });
         assert_eq!(seen.volume("pool", "v", Some(stamp)), Some("<volume/>"));
-        let other = Stamp::of("/proc/self/exe").unwrap();
-        assert_eq!(seen.volume("pool", "v", Some(other)), None);
+        fs::write(file.path(), "x").unwrap();
+        std::thread::sleep(crate::stamp::TICK * 2);
+        let changed = Stamp::of(file.path()).unwrap();
+        assert_eq!(seen.volume("pool", "v", Some(changed)), None);
         assert_eq!(seen.volume("pool", "v", None), None);
         assert_eq!(seen.volume("other", "v", Some(stamp)), None);
     }

@@ -64,7 +64,7 @@ guests:
       os: debian-12
       location: {kernel: @DIR@/done.kernel, initrd: @DIR@/done.initrd}
       template: preseed.cfg.j2
-      timeout: 10m
+      timeout: 2m
 ";
 
 fn lab() -> Lab {
@@ -132,6 +132,18 @@ fn libvirtd_dies_and_the_next_apply_goes_on() {
         assert_eq!(inventory(), before, "{event}");
         assert!(!lab.path().join("pool").exists(), "{event}");
     }
+}
+
+/// Nothing else tells the one that waits that libvirtd is gone.
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn libvirtd_dies_while_only_an_install_is_waited_for() {
+    let before = inventory();
+    let lab = lab();
+    fake_installer::write(lab.path(), "done", Ends::Never);
+    dies_at(&lab, r#""address":"guest.deaf","event":"finished""#);
+    lab.destroy();
+    assert_eq!(inventory(), before);
 }
 
 #[test]
