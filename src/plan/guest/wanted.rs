@@ -195,6 +195,22 @@ pub(super) fn outdated_choices(
         let boot = os.children_named("boot").cloned();
         outdated.child_or_insert("os").children.extend(boot);
     }
+    // Loader, variables and features are libvirt's for the firmware that was asked for.
+    let firmware = |tree: &Element| tree.attribute_at("os", "firmware").map(str::to_owned);
+    if firmware(wanted) != firmware(live)
+        && last.iter().any(|last| firmware(last).is_some())
+        && let Some(os) = live.child("os")
+    {
+        let of_firmware = ["firmware", "loader", "nvram"];
+        let chosen = os
+            .children
+            .iter()
+            .filter(|child| of_firmware.contains(&child.name.as_str()));
+        outdated
+            .child_or_insert("os")
+            .children
+            .extend(chosen.cloned());
+    }
     // Without a number of its own a guest has as many processors as it can have.
     if let (Some(vcpu), Some(current)) =
         (wanted.child("vcpu"), live.attribute_at("vcpu", "current"))
@@ -305,6 +321,18 @@ mod tests {
         let target = merged("<domain/>", live, wanted);
         assert!(target.find("os/boot").is_none());
         assert!(target.find("devices/disk/boot").is_some());
+    }
+
+    #[test]
+    fn what_libvirt_chose_for_a_firmware_goes_with_it() {
+        let with = "<domain><os firmware='efi'><type>hvm</type></os></domain>";
+        let without = "<domain><os><type>hvm</type></os></domain>";
+        let live = "<domain><os firmware='efi'><type>hvm</type><firmware><feature enabled='no' name='secure-boot'/></firmware>\
+                    <loader readonly='yes' type='pflash'>/code</loader><nvram template='/vars'>/one_VARS.fd</nvram></os></domain>";
+        assert_eq!(merged(with, live, without), xml(without));
+        assert_eq!(merged(with, live, with), xml(live));
+        // What someone else gave it stays.
+        assert_eq!(merged(without, live, without), xml(live));
     }
 
     #[test]
