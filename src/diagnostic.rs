@@ -90,6 +90,8 @@ pub struct Diagnostic {
     pub label: Option<String>,
     /// Other places that matter, each with what it is.
     pub related: Vec<(Span, String)>,
+    /// What helps to find its cause.
+    pub note: Option<String>,
     /// How to mend it.
     pub hint: Option<String>,
 }
@@ -103,6 +105,7 @@ impl Diagnostic {
             span: None,
             label: None,
             related: Vec::new(),
+            note: None,
             hint: None,
         }
     }
@@ -132,6 +135,12 @@ impl Diagnostic {
         if let Some(span) = span {
             self.related.push((span, text.into()));
         }
+        self
+    }
+
+    /// The same, with what helps to find its cause.
+    pub fn note(mut self, note: impl Into<Option<String>>) -> Self {
+        self.note = note.into();
         self
     }
 

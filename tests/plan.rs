@@ -147,6 +147,7 @@ fn check(case: &Path) -> Result<(), String> {
             true => plan::PendingRestarts::Make,
             false => plan::PendingRestarts::Wait,
         },
+        state_file: Some("/labs/shop/state/shop.toml".into()),
         ..plan::Options::default()
     };
     let (plan, sources) = laboratory.plan_with(after.as_deref(), &options);

@@ -64,7 +64,7 @@ impl From<MaxDisruption> for Disruption {
 
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
     let (session, mut live) = Session::open_live(common, Access::Write, color)?;
-    let options = arguments.targets.options();
+    let options = arguments.targets.options(&live.store);
     let (observed, desired, plan) = session.look_and_plan(&mut live, &options)?;
     let view = view::plan::Options {
         color,

@@ -49,7 +49,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         }
     };
     let mut live = connect(common, &settings, &lab, Access::Write)?;
-    let options = arguments.targets.options();
+    let options = arguments.targets.options(&live.store);
     check_known(live.state.resources.keys(), &options.targets, "destroy")?;
     let mut scope = desired::scope(None, &live.state);
     if !scope.volumes.is_empty() {

@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::desired;
 use crate::plan::drift::drift;
 use crate::plan::{Options, PendingRestarts};
-use crate::state::store::Access;
+use crate::state::store::{Access, Store};
 use crate::view::plan::Diff;
 use crate::view::{self, Color};
 
@@ -48,8 +48,10 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    pub(super) fn options(&self) -> Options {
+    /// What a plan is limited to, with the place of its state.
+    pub(super) fn options(&self, store: &Store) -> Options {
         Options {
+            state_file: store.file(),
             targets: self.targets.iter().cloned().collect::<BTreeSet<_>>(),
             replace: self.replace.iter().cloned().collect::<BTreeSet<_>>(),
             pending: match self.restart_pending {
@@ -70,8 +72,8 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     if arguments.refresh_only {
         return refresh(arguments, &live, color);
     }
-    let (_observed, _desired, plan) =
-        session.look_and_plan(&mut live, &arguments.targets.options())?;
+    let options = arguments.targets.options(&live.store);
+    let (_observed, _desired, plan) = session.look_and_plan(&mut live, &options)?;
     if arguments.json {
         result(&format!("{:#}\n", view::json::plan(&plan)));
         problems_to_stderr(&plan.problems, &session.sources, color);
@@ -97,7 +99,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
 
 /// Shows what others changed. The definition gives no more than the lab's name.
 fn refresh(arguments: &Arguments, live: &Live, color: Color) -> Result<Exit, Failure> {
-    let targets = arguments.targets.options().targets;
+    let targets = arguments.targets.options(&live.store).targets;
     check_known(live.state.resources.keys(), &targets, "aim at")?;
     let observed = observe(live, &desired::scope(None, &live.state))?;
     let drift = drift(&observed, &live.state, &targets);

@@ -1,6 +1,7 @@
 //! Makes a plan: one change for each resource of the lab and for each that the lab owns without defining it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use uuid::Uuid;
 
@@ -29,6 +30,8 @@ pub struct Options {
     pub replace: BTreeSet<Address>,
     /// What becomes of guests that do not run with their definition yet.
     pub pending: PendingRestarts,
+    /// Where the lab's state was looked for. It decides nothing: who wonders why an object is not the lab's is told.
+    pub state_file: Option<PathBuf>,
 }
 
 /// What becomes of guests that do not run with their definition yet.
@@ -289,8 +292,22 @@ impl<'a> Planner<'a> {
             ))
             .at(resource.span)
             .label(format!("wanted by {address}"))
+            .note(self.where_the_state_is().filter(|_| !anothers))
             .hint(way_out),
         );
+    }
+
+    /// Says where it was looked up what the lab made: that a command runs in another directory than the last is why most
+    /// objects seem to be others'.
+    fn where_the_state_is(&self) -> Option<String> {
+        let file = self.options.state_file.as_ref()?.display();
+        let found = match self.state.hypervisor {
+            Some(_) => "",
+            None => ", which is not there",
+        };
+        Some(format!(
+            "what this lab made is recorded in {file}{found}; with `--chdir` or `--state` it is looked up elsewhere"
+        ))
     }
 
     /// Notes that a resource which may not be deleted would be.

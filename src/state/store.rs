@@ -182,6 +182,16 @@ impl Store {
         }
     }
 
+    /// The file that the state is kept in, as an absolute path; none where it dies with the process.
+    pub fn file(&self) -> Option<PathBuf> {
+        let file = match &self.backing {
+            Backing::Memory => return None,
+            Backing::ReadOnly(path) => path,
+            Backing::Files { paths, .. } => &paths.toml,
+        };
+        Some(std::path::absolute(file).unwrap_or_else(|_| file.clone()))
+    }
+
     /// The state as of the last record.
     pub fn state(&self) -> &State {
         &self.state

@@ -29,6 +29,7 @@ pub fn plan(plan: &Plan) -> Value {
                     Severity::Warning => "warning",
                 },
                 "summary": problem.summary,
+                "note": problem.note,
                 "hint": problem.hint,
             })
         })

@@ -1,6 +1,6 @@
 //! Whose an object is: foreign ones are refused, adopted or left alone; ours are put right when others change them.
 
-use crate::lab::{Lab, domain, inventory, virsh, virsh_xml};
+use crate::lab::{Lab, domain, inventory, run_in, success, virsh, virsh_xml};
 
 const FOREIGN: &str = "<network><name>front</name><forward mode='nat'/><bridge name='virbr9'/>
     <ip address='192.168.157.1' netmask='255.255.255.0'>
@@ -38,6 +38,34 @@ networks:
     assert!(virsh(&["net-info", "front"]).contains("virbr9"));
     lab.destroy();
     assert!(!inventory().contains_key("network front"));
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn from_elsewhere_the_lab_is_told_where_its_state_was_looked_for() {
+    let lab = Lab::new(
+        "lab: own
+pools: {own: {path: @DIR@/pool}}
+guests: {idle: {running: false, memory: 16MiB, disks: {root: {pool: own, size: 1MiB}}}}
+",
+    );
+    lab.apply(&[]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = lab.path().join("lab.yaml").display().to_string();
+    let refused = run_in(elsewhere.path(), &["plan", "-C", &file]);
+    assert_eq!(refused.status.code(), Some(1));
+    let looked_at = elsewhere.path().join("state/own.toml");
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let note = format!("recorded in {}, which is not there", looked_at.display());
+    assert!(told.contains(&note), "{told}");
+
+    let directory = lab.path().display().to_string();
+    let there = run_in(
+        elsewhere.path(),
+        &["plan", "--detailed-exitcode", "--chdir", &directory],
+    );
+    success(&there, &["plan", "--chdir"]);
+    lab.destroy();
 }
 
 #[test]
