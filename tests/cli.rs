@@ -85,6 +85,7 @@ impl Lab {
             .current_dir(self.path())
             .stdin(Stdio::null());
         for variable in [
+            "CLICOLOR_FORCE",
             "COLUMNS",
             "LIBVIRT_DEFAULT_URI",
             "NO_COLOR",

@@ -285,7 +285,12 @@ fn targetcli_takes_the_commands() {
     arguments.extend(files.iter().map(String::as_str));
     let output = run("/usr/bin/python3", &arguments);
     assert!(output.status.success(), "{}", text(&output));
-    assert!(text(&output).ends_with("\n23\n"), "{}", text(&output));
+    assert_eq!(
+        text(&output).lines().last(),
+        Some("23"),
+        "{}",
+        text(&output)
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::lab::{inventory, run_in, success, tiny};
+use crate::lab::{inventory, run_in, success, tiny, virsh};
 
 #[test]
 #[ignore = "needs scripts/sandbox"]
@@ -36,6 +36,11 @@ fn every_example_applies_is_settled_and_goes() {
         success(&run(&["apply", "-y"]), &["apply", &example]);
         let plan = run(&["plan", "--detailed-exitcode"]);
         success(&plan, &["plan", &example]);
+        // Guests that have only begun to boot do not hear that they are to shut down.
+        let guests = virsh(&["list", "--name"]);
+        for guest in guests.lines().filter(|name| !name.is_empty()) {
+            virsh(&["destroy", guest]);
+        }
         success(&run(&["destroy", "-y"]), &["destroy", &example]);
         assert_eq!(inventory(), before, "{example}");
     }

@@ -34,6 +34,14 @@ for directory in etc var/lib; do
     mkdir -p "$scratch/upper/$directory" "$scratch/work/$directory"
     mount -t overlay host -o "lowerdir=/$directory,upperdir=$scratch/upper/$directory,workdir=$scratch/work/$directory" "/$directory"
 done
+# Whatever the machine itself serves and mounts, this host is one on which the packages were just installed.
+awk '$3 == "autofs" {print $2}' /proc/mounts | tac | xargs -r -d '\n' umount --recursive --lazy
+rm -rf /etc/exports /etc/exports.d /etc/auto.master.d /etc/nginx/conf.d /etc/nginx/sites-enabled
+mkdir /etc/auto.master.d /etc/nginx/conf.d /etc/nginx/sites-enabled
+echo '+dir:/etc/auto.master.d' >/etc/auto.master
+mkdir -p /var/lib/nfs
+touch /etc/exports
+: >/var/lib/nfs/etab
 mount --bind "$scratch/libvirt" /etc/libvirt
 mount --bind "$scratch/varlibvirt" /var/lib/libvirt
 mount --bind "$scratch/hosts" /etc/hosts
