@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::daemon::{pid, revive};
+use crate::daemon::{output, pid, revive};
 use crate::fake_installer::{self, Ends};
 use crate::lab::tiny;
 
@@ -358,7 +358,7 @@ fn objects(part: &str) -> Vec<String> {
 fn with_libvirtd(command: &mut Command) -> Output {
     for _ in 0..5 {
         let before = pid();
-        let output = command.output().unwrap();
+        let output = output(command);
         if output.status.success() || !text(&output).contains("connect") {
             return output;
         }

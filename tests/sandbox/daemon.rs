@@ -1,8 +1,8 @@
 //! libvirtd dies in the middle of a run and is started again: an error that says so, and the next run goes on.
 
 use std::os::unix::fs::FileExt;
-use std::process::Command;
-use std::sync::Mutex;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::fake_installer::{self, Ends};
@@ -22,6 +22,47 @@ pub fn revive() {
         let started = Command::new("libvirtd").arg("-d").status();
         assert!(started.unwrap().success());
     }
+}
+
+/// Runs a command to its end. Where libvirtd answers nobody any more, it is killed and started again, and so is the command: a
+/// client that vanishes with calls under way lets libvirt 11.3 wait once in some hundred times, with its event loop and all that
+/// comes later, for a lock that nobody holds (`virNetServerClientClose`, in several threads for one client).
+pub fn output(command: &mut Command) -> Output {
+    for _ in 0..5 {
+        command.stdin(Stdio::null());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = child.spawn().unwrap();
+        let (send, ended) = mpsc::channel();
+        std::thread::spawn(move || send.send(child.wait_with_output().unwrap()));
+        let mut restarted = false;
+        let output = loop {
+            match ended.recv_timeout(Duration::from_secs(30)) {
+                Ok(output) => break output,
+                Err(_) => restarted |= restart_if_it_hangs(),
+            }
+        };
+        if !restarted {
+            return output;
+        }
+    }
+    panic!("libvirtd hangs again and again");
+}
+
+/// Starts libvirtd again if it hangs, and gives whether it did.
+pub fn restart_if_it_hangs() -> bool {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock().unwrap();
+    let asked = Command::new("timeout")
+        .args(["20", "virsh", "version"])
+        .output();
+    // What ended the question tells a daemon that hangs from one that is not there.
+    if asked.unwrap().status.code() != Some(124) {
+        return false;
+    }
+    kill();
+    revive();
+    println!("note: libvirtd hung, and was started again");
+    true
 }
 
 /// Kills this sandbox's libvirtd.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::daemon::{output, restart_if_it_hangs};
 use crate::host_setup::host::{Host, how};
 use crate::lab::{Lab, inventory, virsh};
 
@@ -68,6 +69,7 @@ fn is_installed(lab: &Lab) {
 
 /// Begins an apply, to be killed.
 fn begin(lab: &Lab) -> Child {
+    restart_if_it_hangs();
     Command::new(env!("CARGO_BIN_EXE_miniascape"))
         .args(["apply", "-y"])
         .current_dir(lab.path())
@@ -96,10 +98,7 @@ fn until(state: &str) {
 }
 
 fn virsh_state() -> String {
-    let output = Command::new("virsh")
-        .args(["domstate", "deb"])
-        .output()
-        .unwrap();
+    let output = output(Command::new("virsh").args(["domstate", "deb"]));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 

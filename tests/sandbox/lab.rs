@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 
 use miniascape::xml::tree::Element;
 
+use crate::daemon::output;
+
 /// A lab in a temporary directory.
 pub struct Lab {
     directory: tempfile::TempDir,
@@ -137,11 +139,8 @@ impl Drop for Lab {
 }
 
 pub fn run_in(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_miniascape"))
-        .args(arguments)
-        .current_dir(directory)
-        .output()
-        .unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_miniascape"));
+    output(command.args(arguments).current_dir(directory))
 }
 
 pub fn success(output: &Output, what: &[&str]) -> String {
@@ -156,8 +155,7 @@ pub fn success(output: &Output, what: &[&str]) -> String {
 
 /// Runs virsh and gives what it printed.
 pub fn virsh(arguments: &[&str]) -> String {
-    let output = Command::new("virsh").args(arguments).output().unwrap();
-    success(&output, arguments)
+    success(&output(Command::new("virsh").args(arguments)), arguments)
 }
 
 /// Gives virsh a file with XML: `virsh_xml("net-define", "<network>…")`.

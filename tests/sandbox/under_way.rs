@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::daemon::restart_if_it_hangs;
 use crate::lab::Lab;
 
 /// An apply that goes on while a test looks at its events.
@@ -24,6 +25,8 @@ pub struct Ended {
 impl UnderWay {
     /// Begins `apply -y --json` with more arguments.
     pub fn apply(lab: &Lab, more: &[&str]) -> Self {
+        // The run before may have been ended in the middle of its calls.
+        restart_if_it_hangs();
         let mut child = Command::new(env!("CARGO_BIN_EXE_miniascape"))
             .args(["apply", "-y", "--json"])
             .args(more)
