@@ -7,6 +7,7 @@
 //! And a libvirtd that died while it started a network left the bridge behind and forgot it; nothing but the host's own tools
 //! can remove it.
 
+use virt::error::Error;
 use virt::sys;
 
 use super::ErrorKind;
@@ -26,7 +27,7 @@ impl Connection {
     /// Starts an inactive network. Where another has the bridge that libvirt chose for it, libvirt is made to choose again.
     pub(super) fn create_network(&self, name: &str) -> Result<(), Trouble> {
         let mut started = self.network(name)?.create();
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             let Err(error) = &started else { break };
             let message = error.message();
             if !message.contains(IN_USE) && !message.contains(TAKEN) {
@@ -40,7 +41,12 @@ impl Connection {
                 network.xml_desc(flags)
             })?;
             if let Some(trouble) = forgotten(message, &xml) {
-                return Err(trouble);
+                // A start that failed has newer libvirt (11.3) remove the bridge: the second one goes.
+                if attempt > 0 {
+                    return Err(trouble);
+                }
+                started = network.create();
+                continue;
             }
             let Some(xml) = without_chosen_bridge(xml) else {
                 break;
@@ -56,13 +62,25 @@ impl Connection {
 fn forgotten(message: &str, network: &Element) -> Option<Trouble> {
     let bridge = network.attribute_at("bridge", "name")?;
     let (_, interface) = message.split_once(IN_USE)?;
-    (interface.trim() == bridge).then(|| Trouble::Ours {
+    (interface.trim() == bridge).then(|| left_behind(message, bridge))
+}
+
+/// What it means that a network does not start whose bridge has a name that nobody else gives: the bridge was left behind.
+pub(super) fn own_bridge(error: Error, bridge: &str) -> Trouble {
+    match error.message().contains(TAKEN) {
+        true => left_behind(error.message(), bridge),
+        false => error.into(),
+    }
+}
+
+fn left_behind(message: &str, bridge: &str) -> Trouble {
+    Trouble::Ours {
         kind: ErrorKind::Failed,
         message: message.trim().to_owned(),
         hint: Some(format!(
             "a libvirtd that died while it started this network left its bridge behind: remove it on that host, as root, with `ip link delete {bridge}`, and apply again"
         )),
-    })
+    }
 }
 
 /// The network without its bridge's name; `None` where the name is not one of those that libvirt chooses.

@@ -12,6 +12,7 @@ use virt::network::Network;
 use virt::sys;
 
 use super::Outcome;
+use super::bridge::own_bridge;
 use super::connection::{Connection, if_there};
 use super::error::{Trouble, is_missing};
 use super::observe::{inactive, parse};
@@ -150,17 +151,22 @@ impl Connection {
         if self.nics_on(&[place])?.is_empty() {
             return Ok(None);
         }
+        let bridge = parking_bridge(&place.network);
         let xml = Element::new("network")
             .with_child(Element::new("name").with_text(parking_name(&place.network)))
             .with_child(
                 Element::new("bridge")
-                    .with("name", parking_bridge(&place.network))
+                    .with("name", &bridge)
                     .with("stp", "off")
                     .with("delay", "0"),
             )
             .with_child(Element::new("dns").with("enable", "no"));
         let _alone = defining();
-        let network = Held::new(self.connect.create_network_xml(&xml.to_string())?);
+        let xml = xml.to_string();
+        let start = || self.connect.create_network_xml(&xml);
+        // A bridge that was left behind libvirt removes as the first start fails.
+        let started = start().or_else(|_| start());
+        let network = Held::new(started.map_err(|error| own_bridge(error, &bridge))?);
         let place = Place::of(&network)?;
         Ok(Some(Parking { network, place }))
     }

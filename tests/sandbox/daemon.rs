@@ -140,8 +140,8 @@ fn dies_at(lab: &Lab, event: &str) {
     drop(away);
 }
 
-/// Applies to the end. A bridge that libvirtd had made and not yet taken note of is nobody's after its death, and no client
-/// of libvirt can remove it: then the error says how, and that helps.
+/// Applies to the end. A bridge that libvirtd had made and not yet taken note of is nobody's after its death. Where libvirt does
+/// not remove it as a start fails, no client can: then the error says how, and that helps.
 fn goes_on(lab: &Lab) {
     let output = lab.run(&["apply", "-y"]);
     let told = String::from_utf8_lossy(&output.stderr);
@@ -183,6 +183,24 @@ fn libvirtd_dies_while_only_an_install_is_waited_for() {
     let lab = lab();
     fake_installer::write(lab.path(), "done", Ends::Never);
     dies_at(&lab, r#""address":"guest.deaf","event":"finished""#);
+    lab.destroy();
+    assert_eq!(inventory(), before);
+}
+
+/// As libvirtd leaves it that dies while it starts the network on which NICs are parked.
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_bridge_left_of_a_restart_is_no_lasting_trouble() {
+    let before = inventory();
+    let lab = lab();
+    lab.apply(&[]);
+    let bridge = format!("park-{}", &miniascape::hash::sha256(b"daemon")[..10]);
+    let added = Command::new("ip")
+        .args(["link", "add", &bridge, "type", "bridge"])
+        .status();
+    assert!(added.unwrap().success());
+    lab.define(&LAB.replace("address: 192", "mtu: 1400, address: 192"));
+    goes_on(&lab);
     lab.destroy();
     assert_eq!(inventory(), before);
 }
