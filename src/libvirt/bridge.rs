@@ -4,10 +4,10 @@
 //! same one, and only one of them ever starts. Within a process networks are defined one at a time; this is for two
 //! processes, such as the applies of two labs, or one and what libvirt still does for another that was killed.
 //!
-//! And a libvirtd that died while it started a network left the bridge behind and forgot it; nothing but the host's own tools
-//! can remove it.
+//! And a libvirtd that died while it started a network left the bridge behind and forgot it. Some libvirt (11.3) removes it as
+//! the next start fails, so that the one after goes; else nothing but the host's own tools can.
 
-use virt::error::Error;
+use virt::network::Network;
 use virt::sys;
 
 use super::ErrorKind;
@@ -41,7 +41,6 @@ impl Connection {
                 network.xml_desc(flags)
             })?;
             if let Some(trouble) = forgotten(message, &xml) {
-                // A start that failed has newer libvirt (11.3) remove the bridge: the second one goes.
                 if attempt > 0 {
                     return Err(trouble);
                 }
@@ -56,6 +55,23 @@ impl Connection {
         }
         Ok(started?)
     }
+
+    /// Starts a transient network whose bridge has a name that nobody else gives: one that is there was left behind.
+    pub(super) fn create_transient_network(
+        &self,
+        xml: &str,
+        bridge: &str,
+    ) -> Result<Network, Trouble> {
+        let is_there = |error: &virt::error::Error| error.message().contains(TAKEN);
+        let mut started = self.connect.create_network_xml(xml);
+        if started.as_ref().is_err_and(is_there) {
+            started = self.connect.create_network_xml(xml);
+        }
+        started.map_err(|error| match is_there(&error) {
+            true => left_behind(error.message(), bridge),
+            false => error.into(),
+        })
+    }
 }
 
 /// A bridge of the network's name that has its subnet, and is no active network's.
@@ -63,14 +79,6 @@ fn forgotten(message: &str, network: &Element) -> Option<Trouble> {
     let bridge = network.attribute_at("bridge", "name")?;
     let (_, interface) = message.split_once(IN_USE)?;
     (interface.trim() == bridge).then(|| left_behind(message, bridge))
-}
-
-/// What it means that a network does not start whose bridge has a name that nobody else gives: the bridge was left behind.
-pub(super) fn own_bridge(error: Error, bridge: &str) -> Trouble {
-    match error.message().contains(TAKEN) {
-        true => left_behind(error.message(), bridge),
-        false => error.into(),
-    }
 }
 
 fn left_behind(message: &str, bridge: &str) -> Trouble {

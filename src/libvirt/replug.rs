@@ -12,7 +12,6 @@ use virt::network::Network;
 use virt::sys;
 
 use super::Outcome;
-use super::bridge::own_bridge;
 use super::connection::{Connection, if_there};
 use super::error::{Trouble, is_missing};
 use super::observe::{inactive, parse};
@@ -162,11 +161,7 @@ impl Connection {
             )
             .with_child(Element::new("dns").with("enable", "no"));
         let _alone = defining();
-        let xml = xml.to_string();
-        let start = || self.connect.create_network_xml(&xml);
-        // A bridge that was left behind libvirt removes as the first start fails.
-        let started = start().or_else(|_| start());
-        let network = Held::new(started.map_err(|error| own_bridge(error, &bridge))?);
+        let network = Held::new(self.create_transient_network(&xml.to_string(), &bridge)?);
         let place = Place::of(&network)?;
         Ok(Some(Parking { network, place }))
     }
