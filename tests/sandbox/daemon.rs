@@ -140,18 +140,23 @@ fn dies_at(lab: &Lab, event: &str) {
     drop(away);
 }
 
-/// Applies to the end. A bridge that libvirtd had made and not yet taken note of is nobody's after its death. Where libvirt does
-/// not remove it as a start fails, no client can: then the error says how, and that helps.
+/// Applies to the end. A bridge and a dnsmasq that libvirtd had started and not yet taken note of are nobody's after its death.
+/// No client can remove them: then the error says how, and that helps.
 fn goes_on(lab: &Lab) {
-    let output = lab.run(&["apply", "-y"]);
-    let told = String::from_utf8_lossy(&output.stderr);
-    if let Some((_, command)) = told.split_once("with `ip link delete ") {
-        println!("libvirtd left a bridge behind:\n{told}");
-        let bridge = command.split('`').next().unwrap();
-        let deleted = Command::new("ip").args(["link", "delete", bridge]).status();
-        assert!(deleted.unwrap().success());
-    } else {
-        assert!(output.status.success(), "{told}");
+    for _ in 0..4 {
+        let output = lab.run(&["apply", "-y"]);
+        if output.status.success() {
+            break;
+        }
+        let told = String::from_utf8_lossy(&output.stderr);
+        let mut commands = told.split('`').filter(|quoted| {
+            quoted.starts_with("ip link delete ") || quoted.starts_with("pkill -f ")
+        });
+        let command = commands.next_back().unwrap_or_else(|| panic!("{told}"));
+        println!("libvirtd left something behind:\n{told}");
+        let mut words = command.split(' ');
+        let ran = Command::new(words.next().unwrap()).args(words).status();
+        println!("`{command}`: {}", ran.unwrap());
     }
     lab.apply(&[]);
 }
@@ -200,6 +205,22 @@ fn a_bridge_left_of_a_restart_is_no_lasting_trouble() {
         .status();
     assert!(added.unwrap().success());
     lab.define(&LAB.replace("address: 192", "mtu: 1400, address: 192"));
+    goes_on(&lab);
+    lab.destroy();
+    assert_eq!(inventory(), before);
+}
+
+/// As libvirtd leaves it that dies when a network is up, and not yet noted as such.
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_network_that_libvirtd_forgot_is_no_lasting_trouble() {
+    let before = inventory();
+    let lab = lab();
+    let only = lab.run(&["apply", "-y", "--target", "network.daemon"]);
+    assert!(only.status.success());
+    kill();
+    std::fs::remove_file("/run/libvirt/network/daemon.xml").unwrap();
+    revive();
     goes_on(&lab);
     lab.destroy();
     assert_eq!(inventory(), before);
