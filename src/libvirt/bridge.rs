@@ -1,12 +1,11 @@
-//! Ways out for a network whose bridge, or whose dnsmasq, is there before it starts.
+//! Ways out for a network whose bridge is there before it starts.
 //!
 //! libvirt looks for a free bridge name and takes it in two steps. Networks that are defined at the same moment can get the
 //! same one, and only one of them ever starts. Within a process networks are defined one at a time; this is for two
 //! processes, such as the applies of two labs, or one and what libvirt still does for another that was killed.
 //!
-//! And a libvirtd that died while it started a network left the bridge behind and forgot it, and the network's dnsmasq if it
-//! was that far. Some libvirt (11.3) removes the bridge as the next start fails, so that the one after goes; else nothing but
-//! the host's own tools can.
+//! And a libvirtd that died while it started a network left the bridge behind and forgot it. Some libvirt (11.3) removes it as
+//! the next start fails, so that the one after goes; else nothing but the host's own tools can.
 
 use virt::network::Network;
 use virt::sys;
@@ -21,8 +20,6 @@ use crate::xml::tree::Element;
 const TAKEN: &str = "error creating bridge interface";
 /// What libvirt says of a subnet that the host has, before the interface.
 const IN_USE: &str = "Network is already in use by interface ";
-/// What libvirt passes on of a dnsmasq whose address somebody listens on.
-const LISTENS: &str = "Address already in use";
 /// How often another bridge is asked for: somebody else may do the same at the same time.
 const ATTEMPTS: usize = 5;
 
@@ -56,7 +53,7 @@ impl Connection {
             self.define_network(&xml.to_string())?;
             started = self.network(name)?.create();
         }
-        started.map_err(|error| served(error.message()).unwrap_or_else(|| error.into()))
+        Ok(started?)
     }
 
     /// Starts a transient network whose bridge has a name that nobody else gives: one that is there was left behind.
@@ -85,34 +82,12 @@ fn forgotten(message: &str, network: &Element) -> Option<Trouble> {
 }
 
 fn left_behind(message: &str, bridge: &str) -> Trouble {
-    failed(
-        message,
-        format!(
-            "a libvirtd that died while it started this network left its bridge behind: remove it on that host, as root, with `ip link delete {bridge}`, and apply again"
-        ),
-    )
-}
-
-/// Another server on the network's address, which can be the network's own. libvirt tells how it calls dnsmasq; with that
-/// file there is no other.
-fn served(message: &str) -> Option<Trouble> {
-    let (_, file) = message.split_once("--conf-file=")?;
-    let file = file.split_whitespace().next()?;
-    message.contains(LISTENS).then(|| {
-        failed(
-            message,
-            format!(
-                "another DHCP or DNS server has this address (`ss -lnup` on that host shows it): stop it or choose another address; if it is this network's own dnsmasq, left behind by a libvirtd that died, end it there, as root, with `pkill -f conf-file={file}`, and apply again"
-            ),
-        )
-    })
-}
-
-fn failed(message: &str, hint: String) -> Trouble {
     Trouble::Ours {
         kind: ErrorKind::Failed,
         message: message.trim().to_owned(),
-        hint: Some(hint),
+        hint: Some(format!(
+            "a libvirtd that died while it started this network left its bridge behind: remove it on that host, as root, with `ip link delete {bridge}`, and apply again"
+        )),
     }
 }
 
@@ -141,25 +116,6 @@ mod tests {
         assert!(is_forgotten("virbr1"));
         assert!(!is_forgotten("virbr10"));
         assert!(!is_forgotten("eth0"));
-    }
-
-    #[test]
-    fn a_dnsmasq_that_was_left_behind_is_named_by_its_file() {
-        let says = |reason: &str| {
-            format!(
-                "internal error: Child process (VIR_BRIDGE_NAME=virbr0 /usr/sbin/dnsmasq --conf-file=/var/lib/a.conf --leasefile-ro) unexpected exit status 2: \ndnsmasq: {reason}"
-            )
-        };
-        let Some(Trouble::Ours { hint, .. }) = served(&says(
-            "failed to create listening socket for 192.168.171.1: Address already in use",
-        )) else {
-            panic!("not told");
-        };
-        assert!(
-            hint.unwrap()
-                .contains("`pkill -f conf-file=/var/lib/a.conf`")
-        );
-        assert!(served(&says("unknown interface virbr0")).is_none());
     }
 
     #[test]

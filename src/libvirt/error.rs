@@ -94,7 +94,7 @@ pub(super) fn translate(tried: &str, error: &Error) -> HypervisorError {
     HypervisorError {
         kind: kind(error),
         message: format!("{tried}: {message}"),
-        hint: hint(error.code().unwrap_or(ErrorNumber::InternalError), message).map(str::to_owned),
+        hint: hint(error.code().unwrap_or(ErrorNumber::InternalError), message),
     }
 }
 
@@ -173,9 +173,9 @@ fn kind(error: &Error) -> ErrorKind {
 }
 
 /// What usually mends an error. libvirt has few codes and reuses them, so that its text decides too.
-fn hint(code: ErrorNumber, message: &str) -> Option<&'static str> {
+fn hint(code: ErrorNumber, message: &str) -> Option<String> {
     let says = |text: &str| message.contains(text);
-    Some(match code {
+    let hint = match code {
         ErrorNumber::AuthFailed | ErrorNumber::AuthUnavailable | ErrorNumber::AuthCancelled => {
             "you may not manage this libvirt: join the group libvirt (and log in again), or use -c qemu:///session"
         }
@@ -192,7 +192,7 @@ fn hint(code: ErrorNumber, message: &str) -> Option<&'static str> {
             "the connection to libvirt was lost: see that its daemon runs, then apply again"
         }
         _ if says("Address already in use") || says("address already in use") => {
-            "another DHCP or DNS server has this address: `ss -lnup` shows it; stop it or choose another address"
+            return Some(address_in_use(message));
         }
         _ if says("is already in use by interface") || says("already in use by host") => {
             "the host has this subnet on another interface: choose another address for the network"
@@ -255,7 +255,22 @@ fn hint(code: ErrorNumber, message: &str) -> Option<&'static str> {
             "the hypervisor has too little memory free: stop guests or give this one less"
         }
         _ => return None,
-    })
+    };
+    Some(hint.to_owned())
+}
+
+/// How to free a network's address. Who has it can be the network's own dnsmasq, which a libvirtd that died while it started
+/// the network left behind; libvirt tells with which file it calls that one, and no other has it.
+fn address_in_use(message: &str) -> String {
+    let file = message
+        .split_once("--conf-file=")
+        .and_then(|(_, rest)| rest.split_whitespace().next());
+    match file {
+        Some(file) => format!(
+            "another DHCP or DNS server has this address (`ss -lnup` on that host shows it): stop it or choose another address; if it is this network's own dnsmasq, left behind by a libvirtd that died, end it there, as root, with `pkill -f conf-file={file}`, and apply again"
+        ),
+        None => "another DHCP or DNS server has this address: `ss -lnup` shows it; stop it or choose another address".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -288,5 +303,19 @@ mod tests {
             assert!(hint.contains(word), "{message}: {hint}");
         }
         assert_eq!(hint(ErrorNumber::InternalError, "something new"), None);
+    }
+
+    #[test]
+    fn a_dnsmasq_that_was_left_behind_is_named_by_its_file() {
+        let says = |reason: &str| {
+            let message = format!(
+                "internal error: Child process (VIR_BRIDGE_NAME=virbr0 /usr/sbin/dnsmasq --conf-file=/var/lib/a.conf --leasefile-ro) unexpected exit status 2: \ndnsmasq: {reason}"
+            );
+            hint(ErrorNumber::InternalError, &message)
+        };
+        let reason = "failed to create listening socket for 192.168.171.1: Address already in use";
+        let told = says(reason).unwrap();
+        assert!(told.contains("`pkill -f conf-file=/var/lib/a.conf`"));
+        assert!(says("unknown interface virbr0").is_none());
     }
 }
