@@ -85,26 +85,50 @@ pub fn build_unseen(sources: &Arc<Sources>, seen: &Seen) -> (Desired, Diagnostic
     Builder::new(lab, site, templates, Some((sources, seen))).build()
 }
 
+/// What one definition is made of: which maker of [`Builder`] makes it, and of which part of the lab.
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    Network(Name),
+    Pool(Name),
+    Image(Name),
+    /// A disk's volume, by its guest.
+    Volume(Name, Address),
+    /// A guest's seed for cloud-init.
+    Seed(Name),
+    Guest(Name),
+}
+
 impl Sources {
-    /// The definition of a network, volume or guest. It has been made before, so it can be made.
-    fn definition(&self, address: &Address) -> Element {
-        let lab = &self.lab;
-        let mut builder = Builder::new(lab, &self.site, &self.templates, None);
-        let name = address.name.as_str();
-        let network = || lab.networks.values().find(|net| net.key.as_str() == name);
-        let guest = || lab.guests.values().find(|guest| guest.key.as_str() == name);
-        let volume = || lab.volumes().find(|(_, volume)| volume.address == *address);
-        match address.kind {
-            Kind::Guest => drop(guest().map(|guest| builder.guest(guest))),
-            Kind::Volume => drop(volume().map(|(_, volume)| builder.volume(volume))),
-            Kind::Network => drop(network().map(|network| builder.network(network))),
-            // There are few of them, and they are made at once.
-            Kind::Pool | Kind::Image => {}
-        }
-        let made = builder.resources.remove(address);
-        made.map(|made| Element::clone(&made.xml.tree()))
-            .unwrap_or_default()
+    /// A definition that has been made before, made again by the same maker. `None` if it cannot be any more: a template is
+    /// another one since.
+    fn definition(&self, part: &Part, address: &Address) -> Option<Element> {
+        let mut builder = Builder::new(&self.lab, &self.site, &self.templates, None);
+        builder.make(part);
+        let made = builder.resources.remove(address)?;
+        Some(Element::clone(&made.xml.tree()))
     }
+}
+
+/// All parts of a lab of which definitions are made.
+fn parts(lab: &Lab) -> Vec<Part> {
+    let networks = lab.networks.iter().filter(|(_, network)| !network.external);
+    let pools = lab.pools.iter().filter(|(_, pool)| !pool.external);
+    let guests = lab.guests.iter();
+    let seeded = guests
+        .clone()
+        .filter(|(_, guest)| guest.cloud_init.is_some());
+    let volumes = guests.clone().flat_map(|(key, guest)| {
+        let volumes = guest.volumes();
+        volumes.map(|volume| Part::Volume(key.clone(), volume.address.clone()))
+    });
+    networks
+        .map(|(key, _)| Part::Network(key.clone()))
+        .chain(pools.map(|(key, _)| Part::Pool(key.clone())))
+        .chain(lab.images.keys().cloned().map(Part::Image))
+        .chain(volumes)
+        .chain(seeded.map(|(key, _)| Part::Seed(key.clone())))
+        .chain(guests.map(|(key, _)| Part::Guest(key.clone())))
+        .collect()
 }
 
 fn externals(lab: &Lab) -> BTreeMap<Address, External> {
@@ -155,20 +179,8 @@ impl<'a> Builder<'a> {
 
     fn build(mut self) -> (Desired, Diagnostics) {
         let lab = self.lab;
-        for network in lab.networks.values().filter(|network| !network.external) {
-            self.network(network);
-        }
-        for pool in lab.pools.values().filter(|pool| !pool.external) {
-            self.pool(pool);
-        }
-        for image in lab.images.values() {
-            self.image(image);
-        }
-        for (_, volume) in lab.volumes() {
-            self.volume(volume);
-        }
-        for guest in lab.guests.values() {
-            self.guest(guest);
+        for part in parts(lab) {
+            self.make(&part);
         }
         let desired = Desired {
             lab: lab.name.clone(),
@@ -177,6 +189,30 @@ impl<'a> Builder<'a> {
             moves: lab.moves.clone(),
         };
         (desired, self.problems)
+    }
+
+    fn make(&mut self, part: &Part) {
+        let lab = self.lab;
+        let guest = |key| lab.guests.get(key).into_iter();
+        match part {
+            Part::Network(key) => lab
+                .networks
+                .get(key)
+                .into_iter()
+                .for_each(|it| self.network(it)),
+            Part::Pool(key) => lab.pools.get(key).into_iter().for_each(|it| self.pool(it)),
+            Part::Image(key) => lab
+                .images
+                .get(key)
+                .into_iter()
+                .for_each(|it| self.image(it)),
+            Part::Volume(key, address) => guest(key)
+                .flat_map(Guest::volumes)
+                .filter(|volume| volume.address == *address)
+                .for_each(|volume| self.volume(volume, key)),
+            Part::Seed(key) => guest(key).for_each(|it| self.seed(it)),
+            Part::Guest(key) => guest(key).for_each(|it| self.guest(it)),
+        }
     }
 
     pub(super) fn contexts(&self) -> &Contexts<'a> {
@@ -215,7 +251,8 @@ impl<'a> Builder<'a> {
             autostart: network.autostart,
         };
         let owner = self.owner(&address, &network.name, &detail);
-        let xml = self.definition(owner, "network", &context, network.xml.as_ref());
+        let part = Part::Network(network.key.clone());
+        let xml = self.definition(part, owner, "network", &context, network.xml.as_ref());
         self.add(
             address,
             &network.name,
@@ -237,7 +274,8 @@ impl<'a> Builder<'a> {
             autostart: pool.autostart,
         };
         let owner = self.owner(&address, &pool.name, &detail);
-        let xml = self.definition(owner, "pool", &context, pool.xml.as_ref());
+        let part = Part::Pool(pool.key.clone());
+        let xml = self.definition(part, owner, "pool", &context, pool.xml.as_ref());
         self.add(
             address,
             &pool.name,
@@ -268,12 +306,13 @@ impl<'a> Builder<'a> {
             size: image.file_size,
         };
         let owner = self.owner(&address, &image.name, &detail);
-        let xml = self.definition(owner, "volume", &context, None);
+        let part = Part::Image(image.key.clone());
+        let xml = self.definition(part, owner, "volume", &context, None);
         let depends = self.owned_pool(&image.pool);
         self.add(address, &image.name, xml, depends, image.lifecycle, detail);
     }
 
-    fn volume(&mut self, volume: &Volume) {
+    fn volume(&mut self, volume: &Volume, guest: &Name) {
         let image = volume
             .image
             .as_ref()
@@ -317,7 +356,8 @@ impl<'a> Builder<'a> {
             image,
         };
         let owner = self.owner(&volume.address, &volume.name, &detail);
-        let xml = self.definition(owner, "volume", &context, volume.xml.as_ref());
+        let part = Part::Volume(guest.clone(), volume.address.clone());
+        let xml = self.definition(part, owner, "volume", &context, volume.xml.as_ref());
         self.add(
             volume.address.clone(),
             &volume.name,
@@ -380,13 +420,6 @@ impl<'a> Builder<'a> {
             Ok(install) => install,
             Err(problem) => return self.problem(&address, problem),
         };
-        if let Err(problem) = self.seed(guest) {
-            return self.problem(&address, problem);
-        }
-        let context = GuestContext {
-            disks: guest.disks.iter().map(|disk| self.disk(disk)).collect(),
-            ..context
-        };
         let detail = Detail::Guest {
             uuid: guest.uuid,
             autostart: guest.autostart,
@@ -398,7 +431,8 @@ impl<'a> Builder<'a> {
             install: install.map(Box::new),
         };
         let owner = self.owner(&address, &guest.name, &detail);
-        let xml = self.definition(owner, "domain", &context, guest.xml.as_ref());
+        let part = Part::Guest(guest.key.clone());
+        let xml = self.definition(part, owner, "domain", &context, guest.xml.as_ref());
         let depends = self.guest_dependencies(guest);
         self.add(address, &guest.name, xml, depends, guest.lifecycle, detail);
     }
@@ -568,6 +602,7 @@ impl<'a> Builder<'a> {
     /// Makes a definition, with name, UUID and mark. One that comes of the same as when it was seen is made when it is looked into.
     pub(super) fn definition<C: Serialize>(
         &self,
+        part: Part,
         owner: Owner,
         template: &'static str,
         context: &C,
@@ -590,7 +625,8 @@ impl<'a> Builder<'a> {
             && seen.has(print)
         {
             let (sources, address) = (sources.clone(), owner.address);
-            return Ok(Document::made(print, move || sources.definition(&address)));
+            let again = move || sources.definition(&part, &address);
+            return Ok(Document::made(print, again));
         }
         let draft = self.render(&owner.address, template, context, overlay)?;
         let mut xml = draft.read(&owner.address)?;
@@ -631,7 +667,7 @@ impl<'a> Builder<'a> {
         self.resources.insert(address, resource);
     }
 
-    fn problem(&mut self, address: &Address, problem: Diagnostic) {
+    pub(super) fn problem(&mut self, address: &Address, problem: Diagnostic) {
         self.problems
             .push(problem.at(self.lab.places.get(address).copied()));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::build::Builder;
+use super::build::{Builder, Part};
 use super::context::{DiskContext, GuestContext, InstallContext, VolumeContext, VolumeView};
 use super::ownership::stamp_install;
 use super::{Detail, Installation};
@@ -157,14 +157,17 @@ impl Builder<'_> {
     }
 
     /// The volume that is a guest's seed for cloud-init.
-    pub(super) fn seed(&mut self, guest: &Guest) -> Result<(), Diagnostic> {
+    pub(super) fn seed(&mut self, guest: &Guest) {
         let (Some(seed), Some(address)) = (&guest.cloud_init, seed_address(guest)) else {
-            return Ok(());
+            return;
         };
-        let Some(files) = unattended::seed(self.contexts(), self.templates, guest)? else {
-            return Ok(());
+        let files = unattended::seed(self.contexts(), self.templates, guest);
+        let bytes = match files.and_then(|files| files.as_deref().map(volume).transpose()) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return,
+            // Its own address is not in the definition.
+            Err(problem) => return self.problem(&Address::guest(&guest.key), problem),
         };
-        let bytes = volume(&files)?;
         let size = bytes.len() as u64;
         let context = VolumeContext {
             lab: &self.lab.name,
@@ -181,7 +184,8 @@ impl Builder<'_> {
             size,
         };
         let owner = self.owner(&address, &seed.volume, &detail);
-        let xml = self.definition(owner, "volume", &context, None);
+        let part = Part::Seed(guest.key.clone());
+        let xml = self.definition(part, owner, "volume", &context, None);
         let depends: BTreeSet<Address> = self.owned_pool(&seed.pool);
         self.add(
             address,
@@ -191,7 +195,6 @@ impl Builder<'_> {
             Lifecycle::default(),
             detail,
         );
-        Ok(())
     }
 }
 

@@ -587,17 +587,20 @@ pub struct Overlay {
 impl Lab {
     /// Every volume that the lab makes, with the guest it is for.
     pub fn volumes(&self) -> impl Iterator<Item = (&Guest, &Volume)> {
-        self.guests.values().flat_map(|guest| {
-            guest
-                .disks
-                .iter()
-                .filter_map(move |disk| match &disk.source {
-                    DiskSource::Volume(volume) => Some((guest, volume)),
-                    DiskSource::Existing { .. }
-                    | DiskSource::Path { .. }
-                    | DiskSource::Seed { .. }
-                    | DiskSource::Empty => None,
-                })
+        let guests = self.guests.values();
+        guests.flat_map(|guest| guest.volumes().map(move |volume| (guest, volume)))
+    }
+}
+
+impl Guest {
+    /// The volumes that the lab makes for its disks.
+    pub fn volumes(&self) -> impl Iterator<Item = &Volume> {
+        self.disks.iter().filter_map(|disk| match &disk.source {
+            DiskSource::Volume(volume) => Some(volume),
+            DiskSource::Existing { .. }
+            | DiskSource::Path { .. }
+            | DiskSource::Seed { .. }
+            | DiskSource::Empty => None,
         })
     }
 }

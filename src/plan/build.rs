@@ -468,6 +468,7 @@ impl<'a> Planner<'a> {
                 order::edges(&mut self, desired, handovers.unwrap_or_default())
             }
         };
+        checks::definitions(&mut self);
         let mut plan = Plan {
             lab: self.lab.clone(),
             uri: self.observed.facts.uri.clone(),

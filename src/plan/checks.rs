@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 
+use super::Change;
 use super::build::Planner;
 use crate::address::Kind;
 use crate::desired::{Desired, Detail};
@@ -44,6 +45,24 @@ pub(super) fn externals(desired: &Desired, observed: &Observed, problems: &mut D
             }
         };
         problems.push(problem.at(external.span));
+    }
+}
+
+/// What is to be defined has to be a definition before anything is touched: a template can give something else than when it was
+/// looked at first.
+pub(super) fn definitions(planner: &mut Planner<'_>) {
+    let is_none = |change: &&Change| {
+        let mut steps = change.quiesce.iter().chain(&change.steps);
+        steps.any(|step| {
+            let definition = step.definition();
+            definition.is_some_and(|(xml, element)| xml.tree().name != element)
+        })
+    };
+    for change in planner.changes.values().filter(is_none) {
+        planner.problems.push(
+            Diagnostic::error(format!("{} cannot be defined: its template gives nothing any more", change.address))
+                .hint("a template or what it reads changed while it was planned: run the same command again"),
+        );
     }
 }
 

@@ -463,7 +463,7 @@ fn summary(xml: &Element) -> String {
 }
 
 /// Moves a running guest's shutdown before what its dependencies undergo; a guest that has no change of its own is stopped
-/// and started again.
+/// and started again. What it is defined as stays before that: what libvirt refuses does not cost it anything.
 pub(super) fn quiesce(change: &mut Change, name: &str, timeout: u64) {
     // It comes up with all of its definition.
     change.steps.retain(|step| !live::is_for_running(step));
@@ -473,9 +473,12 @@ pub(super) fn quiesce(change: &mut Change, name: &str, timeout: u64) {
     }
     let shutdown = |step: &Step| matches!(step, Step::ShutdownGuest { .. });
     if let Some(at) = change.steps.iter().position(shutdown) {
-        let step = change.steps.remove(at);
-        change.quiesce.push(step);
+        change.quiesce.extend(change.steps.drain(..=at));
         return;
+    }
+    let defines = |step: &Step| matches!(step, Step::DefineGuest { .. });
+    if change.steps.first().is_some_and(defines) {
+        change.quiesce.push(change.steps.remove(0));
     }
     change.quiesce.push(Step::ShutdownGuest {
         name: name.to_owned(),

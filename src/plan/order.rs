@@ -2,7 +2,7 @@
 //!
 //! - What is made or changed waits for what it depends on.
 //! - What is deleted waits for all that depended on it, as the state remembers.
-//! - A guest whose dependency is replaced is shut down before that and started after it.
+//! - A guest whose dependency is replaced is shut down before that and started after it; its seed waits until it is off.
 //! - A network whose addresses an orphan still holds waits until that is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::build::Planner;
 use super::step::Step;
-use super::{Action, Change, Node, Phase, Plan, checks, guest};
+use super::{Action, Change, Node, Phase, Plan, checks, guest, storage};
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, Detail};
 use crate::xml::tree::Element;
@@ -119,51 +119,64 @@ fn quiesce_guests(
     desired: Option<&Desired>,
     wanted: &BTreeMap<&Address, &BTreeSet<Address>>,
 ) {
-    let replaced: BTreeSet<&Address> = planner
+    let replaced: BTreeSet<Address> = planner
         .changes
         .values()
         .filter(|change| change.action == Action::Replace && change.address.kind != Kind::Guest)
-        .map(|change| &change.address)
+        .map(|change| change.address.clone())
+        .collect();
+    let seeds: BTreeSet<Address> = planner
+        .changes
+        .values()
+        .filter(|change| change.action == Action::Update && change.steps.iter().any(fills))
+        .map(|change| change.address.clone())
         .collect();
     let resources = desired.into_iter().flat_map(|d| d.resources.values());
-    let concerned: Vec<(Address, String, u64)> = resources
-        .filter_map(|resource| match &resource.detail {
-            Detail::Guest {
-                shutdown_timeout, ..
-            } => Some((resource, *shutdown_timeout)),
-            Detail::Network { .. }
-            | Detail::Pool { .. }
-            | Detail::Image { .. }
-            | Detail::Volume { .. } => None,
-        })
-        .filter(|(resource, _)| {
-            let depends = wanted.get(&resource.address);
-            depends.is_some_and(|set| set.iter().any(|d| replaced.contains(d)))
-        })
-        .filter_map(|(resource, timeout)| {
-            // One that is to have another name still runs under the old one.
-            let entry = planner.entry(&resource.address);
-            let name = entry.map_or(&resource.name, |entry| &entry.name);
-            let live = planner.observed.guests.get(name);
-            live.filter(|live| live.power.is_active())?;
-            Some((resource.address.clone(), name.clone(), timeout))
-        })
-        .collect();
-    for (address, name, timeout) in concerned {
-        let Some(change) = planner.changes.get_mut(&address) else {
+    for resource in resources {
+        let Detail::Guest {
+            shutdown_timeout, ..
+        } = resource.detail
+        else {
+            continue;
+        };
+        let Some(depends) = wanted.get(&resource.address) else {
+            continue;
+        };
+        // One that is to have another name still runs under the old one.
+        let entry = planner.entry(&resource.address);
+        let name = entry.map_or(&resource.name, |entry| &entry.name);
+        let live = planner.observed.guests.get(name);
+        if !live.is_some_and(|live| live.power.is_active()) {
+            continue;
+        }
+        let Some(change) = planner.changes.get_mut(&resource.address) else {
             continue;
         };
         let shuts_down = |step: &Step| matches!(step, Step::ShutdownGuest { .. });
-        let concerned = match change.action {
+        let stays = match change.action {
             Action::None | Action::Update => true,
             Action::Replace => change.steps.iter().any(shuts_down),
             Action::Create | Action::Delete | Action::Forget => false,
         };
-        if concerned {
-            guest::quiesce(change, &name, timeout);
-            grow_offline(planner, &name);
+        let is_replaced = !depends.is_disjoint(&replaced);
+        let goes_down = is_replaced || change.steps.iter().any(shuts_down);
+        if stays && (is_replaced || goes_down && !depends.is_disjoint(&seeds)) {
+            guest::quiesce(change, name, shutdown_timeout);
+            grow_offline(planner, name);
+        } else if !goes_down {
+            for seed in depends.intersection(&seeds) {
+                let entry = planner.entry(seed);
+                if let Some(change) = planner.changes.get_mut(seed) {
+                    storage::hold_back(change, entry);
+                }
+            }
         }
     }
+}
+
+/// Whether a step gives a volume another content.
+fn fills(step: &Step) -> bool {
+    matches!(step, Step::UploadVolume { .. })
 }
 
 /// Disks of a guest that is shut down before they grow are not grown through it.

@@ -392,6 +392,21 @@ impl NetworkSection {
 }
 
 impl Step {
+    /// The definition that it gives to libvirt, and the element that this has to be.
+    pub fn definition(&self) -> Option<(&Document, &'static str)> {
+        match self {
+            Step::DefineNetwork { xml } | Step::RestartNetwork { xml, .. } => {
+                Some((xml, "network"))
+            }
+            Step::DefinePool { xml } => Some((xml, "pool")),
+            Step::CreateVolume { xml, .. } => Some((xml, "volume")),
+            Step::DefineGuest { xml } | Step::SettleGuest { wanted: xml, .. } => {
+                Some((xml, "domain"))
+            }
+            _ => None,
+        }
+    }
+
     /// A few words for progress and for "failed to …": `start network front`.
     pub fn describe(&self) -> String {
         let name_of = |xml: &Document| xml.tree().text_at("name").unwrap_or("?").to_owned();

@@ -268,38 +268,68 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         .content
         .as_ref()
         .is_some_and(|old| Some(old) != record.content.as_ref());
-    if !unfinished && !changed && !planner.replaces(&resource.address) {
+    let asked_for = planner.replaces(&resource.address);
+    if !unfinished && !changed && !asked_for {
         return Change::unchanged(resource.address.clone(), Some(record));
     }
-    steps.insert(
-        0,
-        Step::DeleteVolume {
-            pool: pool.clone(),
-            name: resource.name.clone(),
-        },
-    );
+    let is_seed = matches!(content, Content::Bytes(_));
+    let delete = Step::DeleteVolume {
+        pool: pool.clone(),
+        name: resource.name.clone(),
+    };
+    match is_seed && capacity(&live.xml.tree()) == *size {
+        // Written over, so that a run that ends in between leaves its guest all of its disks.
+        true => drop(steps.remove(0)),
+        false => steps.insert(0, delete),
+    }
     if changed && resource.lifecycle.prevent_destroy {
         planner.protected(&resource.address, "replaced", resource.span);
     }
+    // A guest heeds its seed once, so a changed one takes nothing from it.
+    let (action, class, summary, notes) = match is_seed && !asked_for {
+        true => (
+            Action::Update,
+            table::SEED.class,
+            String::new(),
+            vec![heeded_once(resource)],
+        ),
+        false => (Action::Replace, table::CONTENT.class, summary, Vec::new()),
+    };
     Change {
-        action: Action::Replace,
+        action,
         summary,
+        notes,
         attributes: vec![AttributeChange {
             name: "source".to_owned(),
             before: entry.content.as_deref().map(told),
             after: record.content.as_deref().map(told),
-            disruption: table::CONTENT.class,
+            disruption: class,
             note: unfinished.then(|| "an upload was not finished".to_owned()),
             cause: None,
             last: None,
         }],
-        disruption: Some(table::CONTENT.class),
+        disruption: Some(class),
         reason: super::build::reason(Some(entry), &[]),
         before_xml: Some(live.xml.clone()),
         after_xml: Some(resource.xml.clone()),
         steps,
         ..Change::unchanged(resource.address.clone(), Some(record))
     }
+}
+
+fn heeded_once(seed: &Resource) -> String {
+    let guest = seed.address.disk().map(|(guest, _)| Address::guest(&guest));
+    let guest = guest.map_or_else(String::new, |guest| format!(" `--replace {guest}`"));
+    format!("cloud-init heeds it at the first boot of a fresh disk:{guest}")
+}
+
+/// Leaves a changed seed for later, since its guest runs: what is written then is told as pending.
+pub(super) fn hold_back(change: &mut Change, entry: Option<&Entry>) {
+    let pending = std::mem::take(&mut change.attributes);
+    *change = Change {
+        pending,
+        ..Change::unchanged(change.address.clone(), entry.cloned())
+    };
 }
 
 pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {

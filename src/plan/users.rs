@@ -233,7 +233,8 @@ fn volume_users(
         });
         by_path || names_volume(element, pool, name)
     };
-    let is_stopped = change.action == Action::Replace && change.address.kind == Kind::Volume;
+    let is_stopped = matches!(change.action, Action::Replace | Action::Update)
+        && change.address.kind == Kind::Volume;
     let mut users = users_of(guests, |guest| {
         let parts = ["os", "devices"].into_iter();
         !(is_stopped && guest.is_ours)

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use similar::TextDiff;
 
 use super::{Color, Role};
+use crate::address::Kind;
 use crate::plan::{Action, AttributeChange, Change, Disruption, Plan, PowerChange, Reason};
 use crate::size::size;
 use crate::xml::document::Document;
@@ -74,23 +75,29 @@ pub fn text(plan: &Plan, options: &Options) -> String {
     out + &pending(plan, options.color)
 }
 
-/// The guests that do not run with all of their definition yet: nothing to do, and good to know.
+/// What is not in force yet: nothing to do, and good to know.
 fn pending(plan: &Plan, color: Color) -> String {
-    let mut changes = plan.changes.values().filter(|c| !c.pending.is_empty());
-    let Some(first) = changes.next() else {
+    let late = plan.changes.values().filter(|c| !c.pending.is_empty());
+    let (guests, seeds): (Vec<&Change>, Vec<&Change>) =
+        late.partition(|change| change.address.kind == Kind::Guest);
+    let restart = "Pending restart, which `miniascape apply --restart-pending` makes:";
+    let off = "Pending, and written by the first apply that finds the guest off:";
+    waiting(restart, &guests, color) + &waiting(off, &seeds, color)
+}
+
+fn waiting(heading: &str, changes: &[&Change], color: Color) -> String {
+    if changes.is_empty() {
         return String::new();
-    };
-    let all: Vec<&Change> = std::iter::once(first).chain(changes).collect();
-    let names = all.iter().flat_map(|change| &change.pending);
+    }
+    let names = changes.iter().flat_map(|change| &change.pending);
     let column = names
         .map(|attribute| NAME_INDENT + attribute.name.chars().count() + GAP)
         .filter(|column| *column <= LAST_VALUE_COLUMN)
         .max()
         .unwrap_or_default()
         .max(VALUE_COLUMN);
-    let mut out =
-        String::from("\nPending restart, which `miniascape apply --restart-pending` makes:\n");
-    for change in all {
+    let mut out = format!("\n{heading}\n");
+    for change in changes {
         let _ = writeln!(out, "{:HEAD_INDENT$}{}", "", change.address);
         // All of it is the same class, which the heading says.
         let plain = Change::unchanged(change.address.clone(), None);

@@ -24,7 +24,7 @@ enum Source {
     /// Its text, which has been read before.
     Text(Arc<String>),
     /// Something else.
-    Made(Arc<dyn Fn() -> Element + Send + Sync>),
+    Made(Arc<dyn Fn() -> Option<Element> + Send + Sync>),
 }
 
 /// The trees that were looked into last: who looks into one mostly does so again at once.
@@ -40,8 +40,9 @@ impl Document {
         }
     }
 
-    /// A document whose tree is made by a function, always the same.
-    pub fn made(print: u64, make: impl Fn() -> Element + Send + Sync + 'static) -> Self {
+    /// A document whose tree is made by a function, always the same. Where that gives none any more, its tree is an element
+    /// without a name, which no step takes for a definition.
+    pub fn made(print: u64, make: impl Fn() -> Option<Element> + Send + Sync + 'static) -> Self {
         Self::new(print, Source::Made(Arc::new(make)))
     }
 
@@ -68,7 +69,7 @@ impl Document {
     pub fn text(&self) -> Cow<'_, str> {
         match &self.source {
             Source::Text(text) => Cow::Borrowed(text.as_str()),
-            Source::Made(make) => Cow::Owned(make().to_string()),
+            Source::Made(make) => Cow::Owned(make().unwrap_or_default().to_string()),
         }
     }
 
@@ -81,7 +82,7 @@ impl Document {
         let tree = Arc::new(match &self.source {
             // It was read, so it can be read.
             Source::Text(text) => Element::parse(text).unwrap_or_default(),
-            Source::Made(make) => make(),
+            Source::Made(make) => make().unwrap_or_default(),
         });
         *kept = Arc::downgrade(&tree);
         let mut recent = locked(&RECENT);

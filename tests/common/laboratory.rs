@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use miniascape::address::Name;
-use miniascape::desired::{self, Site, Sources};
+use miniascape::desired::{self, Desired, Site, Sources};
 use miniascape::diagnostic::SourceMap;
 use miniascape::execute::{self, Report};
 use miniascape::lab::{self, Definition, Source};
@@ -83,7 +83,7 @@ impl Laboratory {
             });
             let (desired, problems) = desired::build_unseen(&sources, &Seen::default());
             let mut plan = plan::make(&desired, &observed, state, options);
-            self.plan_from_memory(&sources, &observed, options, &plan);
+            self.plan_from_memory(&sources, &observed, options, (&desired, &plan));
             let seen = plan::seen(&desired, &observed, state, &plan);
             self.prints.lock().unwrap().extend(seen.prints);
             plan.problems.extend(problems);
@@ -103,7 +103,7 @@ impl Laboratory {
         sources: &Arc<Sources>,
         observed: &Observed,
         options: &Options,
-        plan: &Plan,
+        (fresh, plan): (&Desired, &Plan),
     ) {
         let seen = Seen {
             // Taken for a while, since there come to be many.
@@ -111,6 +111,11 @@ impl Laboratory {
             ..Seen::default()
         };
         let (desired, _) = desired::build_unseen(sources, &seen);
+        for (address, resource) in &desired.resources {
+            // Looked into: two definitions of the same print are taken for the same.
+            let fresh = &fresh.resources[address];
+            assert_eq!(resource.xml.tree(), fresh.xml.tree(), "{address}");
+        }
         let state = State {
             seen: Arc::new(seen),
             ..self.store.state().clone()

@@ -9,6 +9,7 @@ mod lab;
 
 mod crash;
 mod daemon;
+mod data;
 mod examples;
 mod fake_installer;
 mod features;

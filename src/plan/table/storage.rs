@@ -73,9 +73,19 @@ pub const CONTENT: Row = Row::new(
     "deleted and uploaded anew; refused while a volume is based on it. It is a copy of your file: no data is lost",
 );
 
+/// How a seed for cloud-init gets another content.
+pub const SEED: Row = Row::new(
+    "`cloud_init`, `system`: what is in the seed",
+    "volume",
+    Live,
+    "written over while the guest is off; where it runs it is pending, and is written by the first apply that finds it off or restarts \
+     it for another reason. cloud-init heeds it at the first boot of a fresh disk: `--replace guest.NAME` makes that",
+);
+
 /// Images.
 pub const IMAGE: &[Row] = &[
     CONTENT,
+    SEED,
     Row::new(
         "`name`, `pool`, `format`",
         "volume/name",
