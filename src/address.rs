@@ -126,6 +126,11 @@ pub struct Address {
 pub struct InvalidAddress(String);
 
 impl Address {
+    /// What comes before every address of a kind, to look for those among sorted ones.
+    pub fn first(kind: Kind) -> Self {
+        Self::of(kind, "")
+    }
+
     /// The address of a network of the lab.
     pub fn network(name: &Name) -> Self {
         Self::of(Kind::Network, name.as_str())

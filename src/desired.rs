@@ -137,6 +137,8 @@ pub enum Detail {
 pub struct Installation {
     /// The guest's definition while it is installed: it boots the installer, and is off when that ends.
     pub xml: Element,
+    /// The pool of the installer's volumes, by its name in libvirt.
+    pub pool: String,
     /// What the installer is booted from.
     pub stage: Stage,
     /// What the installer prints when all is done.

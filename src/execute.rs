@@ -604,7 +604,7 @@ fn intent(change: &Change, before: Option<&Entry>) -> Option<Entry> {
         entry.pool.clone_from(&before.pool);
     }
     let stages = change.steps.iter().find_map(|step| match step {
-        Step::StageInstall { stage } => Some(stage.pool.clone()),
+        Step::StageInstall { pool, .. } => Some(pool.name.clone()),
         _ => None,
     });
     entry.staged = stages.or_else(|| before.and_then(|entry| entry.staged.clone()));

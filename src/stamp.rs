@@ -1,4 +1,4 @@
-//! What tells whether a file is as it was, without reading it.
+//! What tells whether a file is the same, and as it was, without reading it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -6,6 +6,24 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+/// Which file something is, however its path is spelt: through symbolic links, `..`, or another mount of the same directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The file that a path leads to on this machine; `None` where there is none.
+    pub fn of(path: impl AsRef<Path>) -> Option<Self> {
+        let file = fs::metadata(path).ok()?;
+        Some(Self {
+            device: file.dev(),
+            inode: file.ino(),
+        })
+    }
+}
 
 /// What changes with every change of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -9,8 +9,12 @@ use miniascape::libvirt::observed::Power;
 use miniascape::libvirt::{
     ErrorKind, Hypervisor, HypervisorError, Others, Outcome, Scope, Unwatched,
 };
-use miniascape::plan::step::Step;
+use miniascape::plan::step::{Named, Step};
 use miniascape::xml::tree::Element;
+use uuid::Uuid;
+
+/// Of each object that a test makes.
+const UUID: Uuid = uuid::uuid!("6d696e69-6173-5361-8070-650000000001");
 
 fn connect() -> Connection {
     Connection::open(Some("test:///default")).unwrap()
@@ -61,7 +65,7 @@ fn observing_twice_gives_the_same() {
 #[test]
 fn a_network_lives_and_goes() {
     let connection = connect();
-    let name = || "front".to_owned();
+    let name = || Named::new("front", UUID);
     let front = "<network><name>front</name><uuid>6d696e69-6173-5361-8070-650000000001</uuid>\
         <bridge name='virbr77'/><ip address='192.168.155.1' netmask='255.255.255.0'/></network>";
     done(
@@ -105,8 +109,8 @@ fn a_network_lives_and_goes() {
 #[test]
 fn a_pool_and_its_volumes_live_and_go() {
     let connection = connect();
-    let name = || "shop".to_owned();
-    let pool = "<pool type='dir'><name>shop</name><target><path>/shop</path></target></pool>";
+    let name = || Named::new("shop", UUID);
+    let pool = "<pool type='dir'><name>shop</name><uuid>6d696e69-6173-5361-8070-650000000001</uuid><target><path>/shop</path></target></pool>";
     done(
         &connection,
         Step::DefinePool {
@@ -140,6 +144,7 @@ fn a_pool_and_its_volumes_live_and_go() {
             Step::DeleteVolume {
                 pool: name(),
                 name: "a.qcow2".into(),
+                seen: None,
             },
         );
     }
@@ -154,8 +159,8 @@ fn a_pool_and_its_volumes_live_and_go() {
 #[test]
 fn a_guest_lives_and_goes() {
     let connection = connect();
-    let name = || "web1".to_owned();
     let uuid = uuid::uuid!("6d696e69-6173-5361-8070-650000000002");
+    let name = || Named::new("web1", uuid);
     let guest = format!(
         "<domain type='test'><name>web1</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>\
          <os><type>hvm</type></os></domain>"
@@ -179,7 +184,7 @@ fn a_guest_lives_and_goes() {
     );
     assert!(web1.live_xml.is_some());
     assert_eq!(web1.xml.tree().text_at("memory"), Some("65536"));
-    let running = perform(&connection, Step::UndefineGuest { name: name(), uuid }).unwrap_err();
+    let running = perform(&connection, Step::UndefineGuest { name: name() }).unwrap_err();
     assert!(
         running.message.starts_with("undefine guest web1: "),
         "{running}"
@@ -197,13 +202,12 @@ fn a_guest_lives_and_goes() {
     let other = perform(
         &connection,
         Step::UndefineGuest {
-            name: name(),
-            uuid: uuid::Uuid::nil(),
+            name: Named::new("web1", Uuid::nil()),
         },
     );
     assert_eq!(other.unwrap_err().kind, ErrorKind::Exists);
     for _ in 0..2 {
-        done(&connection, Step::UndefineGuest { name: name(), uuid });
+        done(&connection, Step::UndefineGuest { name: name() });
     }
     done(
         &connection,
@@ -220,7 +224,7 @@ fn errors_say_what_was_tried() {
     let error = perform(
         &connection,
         Step::StartGuest {
-            name: "nobody".into(),
+            name: Named::new("nobody", Uuid::nil()),
         },
     )
     .unwrap_err();

@@ -16,11 +16,12 @@ use miniascape::address::{Address, Name};
 use miniascape::diagnostic::{Diagnostic, Diagnostics};
 use miniascape::execute::Event;
 use miniascape::libvirt::{ErrorKind, HypervisorError};
-use miniascape::plan::step::Step;
+use miniascape::plan::step::{Named, Step};
 use miniascape::plan::{Action, AttributeChange, Change, Disruption, Plan, PowerChange, Reason};
 use miniascape::view::plan::{Diff, Options, text, totals};
 use miniascape::view::{Color, json};
 use miniascape::xml::document::Document;
+use uuid::Uuid;
 
 const GIB: u64 = 1 << 30;
 
@@ -157,7 +158,7 @@ fn sample() -> Plan {
                 xml: document(made),
             },
             Step::StartGuest {
-                name: "web2".to_owned(),
+                name: Named::new("web2", Uuid::nil()),
             },
         ],
         ..change(
@@ -171,7 +172,7 @@ fn sample() -> Plan {
     changes.push(Change {
         power: Some(PowerChange::Restart),
         quiesce: vec![Step::ShutdownGuest {
-            name: "db1".to_owned(),
+            name: Named::new("db1", Uuid::nil()),
             timeout: 120,
         }],
         ..update("guest.db1", Disruption::Restart, vec![memory])

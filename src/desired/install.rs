@@ -83,8 +83,8 @@ impl Builder<'_> {
             .collect();
         Ok(Some(Installation {
             xml,
+            pool,
             stage: Stage {
-                pool,
                 guest: guest.name.clone(),
                 location: install.location.clone(),
                 location_pool: match &install.location {

@@ -1,11 +1,14 @@
 //! Plans run against a scripted hypervisor.
 
+use uuid::Uuid;
+
 use super::*;
 use crate::address::Name;
 use crate::diagnostic::Diagnostics;
 use crate::libvirt::observed::Observed;
 use crate::libvirt::{Outcome, Scope};
 use crate::plan::Node;
+use crate::plan::step::Named;
 
 /// Records steps; the one at `fails` fails.
 #[derive(Default)]
@@ -88,8 +91,12 @@ fn change(address: &str, action: Action, quiesce: Vec<Step>, steps: Vec<Step>) -
     }
 }
 
+fn named(name: &str) -> Named {
+    Named::new(name, Uuid::nil())
+}
+
 fn start(name: &str) -> Step {
-    Step::StartGuest { name: name.into() }
+    Step::StartGuest { name: named(name) }
 }
 
 /// A network, a pool, a guest that is shut down for its volume, one that needs the first, one alone, one deleted.
@@ -103,7 +110,7 @@ fn plan() -> Plan {
         phase: Phase::Quiesce,
     };
     let shut = Step::ShutdownGuest {
-        name: "a".into(),
+        name: named("a"),
         timeout: 1,
     };
     let changes = [
@@ -111,16 +118,16 @@ fn plan() -> Plan {
             "network.n",
             Action::Create,
             vec![],
-            vec![Step::StartNetwork { name: "n".into() }],
+            vec![Step::StartNetwork { name: named("n") }],
         ),
         change(
             "pool.p",
             Action::Create,
             vec![],
             vec![
-                Step::StartPool { name: "p".into() },
+                Step::StartPool { name: named("p") },
                 Step::AutostartPool {
-                    name: "p".into(),
+                    name: named("p"),
                     on: true,
                 },
             ],
@@ -130,8 +137,9 @@ fn plan() -> Plan {
             Action::Replace,
             vec![],
             vec![Step::DeleteVolume {
-                pool: "p".into(),
+                pool: named("p"),
                 name: "v".into(),
+                seen: None,
             }],
         ),
         change("guest.a", Action::Update, vec![shut], vec![start("a")]),

@@ -210,11 +210,12 @@ fn seed<'a>(guest: &Guest, resource: &'a Resource) -> Option<SeedVolume<'a>> {
     let Detail::Guest { install, .. } = &resource.detail else {
         return None;
     };
-    let stage = &install.as_ref()?.stage;
+    let install = install.as_ref()?;
+    let stage = &install.stage;
     let name = StagePart::Seed.volume(&guest.name);
-    let volume = format!("{}/{name}", stage.pool);
+    let volume = format!("{}/{name}", install.pool);
     Some(SeedVolume {
-        pool: &stage.pool,
+        pool: &install.pool,
         size: stage.seed.as_ref()?.len(),
         option: joined(&[("vol", &volume), ("bus", "virtio"), ("readonly", "on")]),
         name,

@@ -14,6 +14,7 @@ use super::ErrorKind;
 use super::connection::Connection;
 use super::error::Trouble;
 use super::observe::inactive;
+use crate::plan::step::Named;
 use crate::xml::tree::Element;
 
 /// What libvirt says of a bridge that exists.
@@ -25,7 +26,7 @@ const ATTEMPTS: usize = 5;
 
 impl Connection {
     /// Starts an inactive network. Where another has the bridge that libvirt chose for it, libvirt is made to choose again.
-    pub(super) fn create_network(&self, name: &str) -> Result<(), Trouble> {
+    pub(super) fn create_network(&self, name: &Named) -> Result<(), Trouble> {
         let mut started = self.network(name)?.create();
         for attempt in 0..ATTEMPTS {
             let Err(error) = &started else { break };

@@ -21,7 +21,7 @@ use super::observed::{
 use super::{ErrorKind, Hypervisor, HypervisorError, Monitor, Others, Outcome, Scope};
 use crate::address::Kind;
 use crate::lab::model::DomainType;
-use crate::plan::step::Step;
+use crate::plan::step::{Named, Step};
 use crate::xml::tree::Element;
 
 /// The host that every fake pretends to be.
@@ -322,6 +322,7 @@ impl Model {
             let path = self.volume_path(pool, name).ok()?;
             let volume = ObservedVolume {
                 xml: self.files.get(&path)?.clone().into(),
+                id: None,
                 stamp: None,
                 path,
             };
@@ -336,20 +337,47 @@ impl Model {
         }
     }
 
+    /// Refuses what has the name of what is meant, or what is meant under another name.
+    fn is_meant(&self, kind: Kind, object: &Named) -> Result<(), Refusal> {
+        let objects = match kind {
+            Kind::Network => &self.networks,
+            Kind::Pool => &self.pools,
+            Kind::Guest => &self.guests,
+            Kind::Image | Kind::Volume => return Ok(()),
+        };
+        let Named { name, uuid } = object;
+        let is_it = |(_, object): &(&String, &Object)| object.uuid == *uuid;
+        let other = match objects.iter().find(is_it) {
+            Some((now, _)) if now == name => return Ok(()),
+            Some((now, _)) => format!("the {kind} that was meant by {name} is called {now} now"),
+            None => match objects.get(name) {
+                Some(other) => format!(
+                    "the {kind} of that name has the UUID {}, not {uuid}",
+                    other.uuid
+                ),
+                None => return Ok(()),
+            },
+        };
+        Err((ErrorKind::Exists, other))
+    }
+
     fn perform(&mut self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, Refusal> {
         let done = |()| Outcome::default();
+        for (kind, object) in step.objects() {
+            self.is_meant(kind, object)?;
+        }
         match step {
             Step::DefineNetwork { xml } => self.define_network(&xml.tree()).map(done),
-            Step::StartNetwork { name } => self.start_network(name).map(done),
+            Step::StartNetwork { name } => self.start_network(&name.name).map(done),
             Step::StopNetwork { name } => {
-                stop(&mut self.networks, name);
+                stop(&mut self.networks, &name.name);
                 Ok(Outcome::default())
             }
             Step::UndefineNetwork { name } => {
-                undefine(&mut self.networks, "network", name).map(done)
+                undefine(&mut self.networks, "network", &name.name).map(done)
             }
             Step::AutostartNetwork { name, on } => {
-                get_mut(&mut self.networks, "network", name)?.autostart = *on;
+                get_mut(&mut self.networks, "network", &name.name)?.autostart = *on;
                 Ok(Outcome::default())
             }
             Step::UpdateNetwork {
@@ -359,59 +387,67 @@ impl Model {
                 parent,
                 xml,
             } => self
-                .update_network(name, *verb, *section, *parent, xml)
+                .update_network(&name.name, *verb, *section, *parent, xml)
                 .map(done),
-            Step::RestartNetwork { name, xml } => self.restart_network(name, &xml.tree()).map(done),
+            Step::RestartNetwork { name, xml } => {
+                self.restart_network(&name.name, &xml.tree()).map(done)
+            }
             Step::DefinePool { xml } => self.define_pool(&xml.tree()).map(done),
-            Step::StartPool { name } => self.start_pool(name, monitor).map(done),
+            Step::StartPool { name } => self.start_pool(&name.name, monitor).map(done),
             Step::StopPool { name } => {
-                stop(&mut self.pools, name);
+                stop(&mut self.pools, &name.name);
                 Ok(Outcome::default())
             }
-            Step::DeletePoolDirectory { name } => self.delete_pool_directory(name),
-            Step::UndefinePool { name } => undefine(&mut self.pools, "pool", name).map(done),
+            Step::DeletePoolDirectory { name } => self.delete_pool_directory(&name.name),
+            Step::UndefinePool { name } => undefine(&mut self.pools, "pool", &name.name).map(done),
             Step::AutostartPool { name, on } => {
-                get_mut(&mut self.pools, "pool", name)?.autostart = *on;
+                get_mut(&mut self.pools, "pool", &name.name)?.autostart = *on;
                 Ok(Outcome::default())
             }
-            Step::CreateVolume { pool, xml } => self.create_volume(pool, &xml.tree()).map(done),
+            Step::CreateVolume { pool, xml } => {
+                self.create_volume(&pool.name, &xml.tree()).map(done)
+            }
             Step::UploadVolume {
                 pool,
                 name,
                 content,
-            } => self.upload_volume(pool, name, content, monitor).map(done),
+                ..
+            } => self
+                .upload_volume(&pool.name, name, content, monitor)
+                .map(done),
             Step::GrowVolume {
                 pool,
                 name,
                 capacity,
                 guest,
+                ..
             } => self
-                .grow_volume(pool, name, *capacity, guest.as_ref())
+                .grow_volume(&pool.name, name, *capacity, guest.as_ref())
                 .map(done),
-            Step::DeleteVolume { pool, name } => self.delete_volume(pool, name).map(done),
+            Step::DeleteVolume { pool, name, .. } => self.delete_volume(&pool.name, name).map(done),
             Step::DefineGuest { xml } => self.define_guest(&xml.tree()).map(done),
-            Step::RenameGuest { from, to } => self.rename_guest(from, to).map(done),
-            Step::StartGuest { name } => self.start_guest(name).map(done),
+            Step::RenameGuest { from, to } => self.rename_guest(&from.name, to).map(done),
+            Step::StartGuest { name } => self.start_guest(&name.name).map(done),
             Step::ShutdownGuest { name, .. } => {
-                stop(&mut self.guests, name);
+                stop(&mut self.guests, &name.name);
                 Ok(Outcome::default())
             }
-            Step::StageInstall { stage } => self.stage_install(stage).map(done),
-            Step::AwaitInstall { name, .. } => self.await_install(name).map(done),
+            Step::StageInstall { pool, stage } => self.stage_install(&pool.name, stage).map(done),
+            Step::AwaitInstall { name, .. } => self.await_install(&name.name).map(done),
             Step::SettleGuest { install, wanted } => {
                 self.settle_guest(&install.tree(), &wanted.tree()).map(done)
             }
-            Step::UndefineGuest { name, uuid } => self.undefine_guest(name, *uuid).map(done),
-            Step::SetMemory { guest, kib } => self.set_memory(guest, *kib).map(done),
-            Step::SetVcpus { guest, count } => self.set_vcpus(guest, *count).map(done),
-            Step::UpdateDevice { guest, xml } => self.update_device(guest, xml).map(done),
-            Step::AttachDevice { guest, xml } => self.attach_device(guest, xml).map(done),
-            Step::DetachDevice { guest, xml, .. } => self.detach_device(guest, xml).map(done),
-            Step::SetMetadata { guest, part, value } => {
-                self.set_metadata(guest, part, value.as_deref()).map(done)
-            }
+            Step::UndefineGuest { name } => self.undefine_guest(&name.name).map(done),
+            Step::SetMemory { guest, kib } => self.set_memory(&guest.name, *kib).map(done),
+            Step::SetVcpus { guest, count } => self.set_vcpus(&guest.name, *count).map(done),
+            Step::UpdateDevice { guest, xml } => self.update_device(&guest.name, xml).map(done),
+            Step::AttachDevice { guest, xml } => self.attach_device(&guest.name, xml).map(done),
+            Step::DetachDevice { guest, xml, .. } => self.detach_device(&guest.name, xml).map(done),
+            Step::SetMetadata { guest, part, value } => self
+                .set_metadata(&guest.name, part, value.as_deref())
+                .map(done),
             Step::AutostartGuest { name, on } => {
-                get_mut(&mut self.guests, "guest", name)?.autostart = *on;
+                get_mut(&mut self.guests, "guest", &name.name)?.autostart = *on;
                 Ok(Outcome::default())
             }
         }

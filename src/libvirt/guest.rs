@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
 use virt::domain::Domain;
 use virt::error::ErrorNumber;
 use virt::sys;
@@ -15,6 +14,7 @@ use super::perform::{gone_is_fine, validated};
 use super::raw::Held;
 use super::{ErrorKind, Outcome};
 use crate::address::Kind;
+use crate::plan::step::Named;
 
 /// When the request is made again: a guest that was still booting did not hear the first.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ impl Connection {
         .map_err(Trouble::from)
     }
 
-    pub(super) fn rename_guest(&self, from: &str, to: &str) -> Result<(), Trouble> {
+    pub(super) fn rename_guest(&self, from: &Named, to: &str) -> Result<(), Trouble> {
         let guest = self.guest(from)?;
         guest.rename(to, 0).map_err(|error| {
             match guest.has_managed_save(0) {
@@ -46,7 +46,7 @@ impl Connection {
         })
     }
 
-    pub(super) fn start_guest(&self, name: &str) -> Result<(), Trouble> {
+    pub(super) fn start_guest(&self, name: &Named) -> Result<(), Trouble> {
         let guest = self.guest(name)?;
         let started = match power_of(&guest)? {
             Power::Running => Ok(()),
@@ -68,7 +68,11 @@ impl Connection {
         }
     }
 
-    pub(super) fn shutdown_guest(&self, name: &str, timeout: Duration) -> Result<Outcome, Trouble> {
+    pub(super) fn shutdown_guest(
+        &self,
+        name: &Named,
+        timeout: Duration,
+    ) -> Result<Outcome, Trouble> {
         let Some(guest) = self.find_guest(name)? else {
             return Ok(Outcome::default());
         };
@@ -123,21 +127,10 @@ impl Connection {
         })
     }
 
-    pub(super) fn undefine_guest(&self, name: &str, uuid: Uuid) -> Result<(), Trouble> {
+    pub(super) fn undefine_guest(&self, name: &Named) -> Result<(), Trouble> {
         let Some(guest) = self.find_guest(name)? else {
             return Ok(());
         };
-        let found = guest.uuid()?;
-        if found != uuid {
-            return Err(Trouble::Ours {
-                kind: ErrorKind::Exists,
-                message: format!("the guest of that name has the UUID {found}, not {uuid}"),
-                hint: Some(
-                    "it is not this lab's and stays: rename one of the two, or take it over with `miniascape import`"
-                        .into(),
-                ),
-            });
-        }
         if guest.is_active()? {
             return Err(Trouble::ours(
                 "it is running; it would stay without a definition",

@@ -12,7 +12,7 @@ use super::observe::parse;
 use super::perform::POLL;
 use super::raw::Held;
 use super::{ErrorKind, Monitor};
-use crate::plan::step::MetadataPart;
+use crate::plan::step::{MetadataPart, Named};
 use crate::xml::merge::like;
 use crate::xml::tree::Element;
 
@@ -23,20 +23,20 @@ const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 impl Connection {
     /// The guest, if it runs.
-    fn running(&self, name: &str) -> Result<Option<Held<Domain>>, Trouble> {
+    fn running(&self, name: &Named) -> Result<Option<Held<Domain>>, Trouble> {
         let guest = self.guest(name)?;
         let active = guest.is_active()?;
         Ok(active.then_some(guest))
     }
 
-    pub(super) fn set_memory(&self, name: &str, kib: u64) -> Result<(), Trouble> {
+    pub(super) fn set_memory(&self, name: &Named, kib: u64) -> Result<(), Trouble> {
         match self.running(name)? {
             Some(guest) => Ok(guest.set_memory_flags(kib, sys::VIR_DOMAIN_AFFECT_LIVE)?),
             None => Ok(()),
         }
     }
 
-    pub(super) fn set_vcpus(&self, name: &str, count: u32) -> Result<(), Trouble> {
+    pub(super) fn set_vcpus(&self, name: &Named, count: u32) -> Result<(), Trouble> {
         match self.running(name)? {
             Some(guest) => Ok(guest.set_vcpus_flags(count, sys::VIR_DOMAIN_AFFECT_LIVE)?),
             None => Ok(()),
@@ -45,7 +45,7 @@ impl Connection {
 
     pub(super) fn set_metadata(
         &self,
-        name: &str,
+        name: &Named,
         part: &MetadataPart,
         value: Option<&str>,
     ) -> Result<(), Trouble> {
@@ -65,7 +65,7 @@ impl Connection {
         Ok(guest.set_metadata(kind, value, key, uri, sys::VIR_DOMAIN_AFFECT_LIVE)?)
     }
 
-    pub(super) fn update_device(&self, name: &str, xml: &Element) -> Result<(), Trouble> {
+    pub(super) fn update_device(&self, name: &Named, xml: &Element) -> Result<(), Trouble> {
         let Some(guest) = self.running(name)? else {
             return Ok(());
         };
@@ -84,7 +84,7 @@ impl Connection {
 
     /// Plugs a device in where its definition has it, so that its place stays when the guest restarts; where that is taken,
     /// wherever there is room.
-    pub(super) fn attach_device(&self, name: &str, xml: &Element) -> Result<(), Trouble> {
+    pub(super) fn attach_device(&self, name: &Named, xml: &Element) -> Result<(), Trouble> {
         let Some(guest) = self.running(name)? else {
             return Ok(());
         };
@@ -108,7 +108,7 @@ impl Connection {
 
     pub(super) fn detach_device(
         &self,
-        name: &str,
+        name: &Named,
         xml: &Element,
         timeout: Duration,
         monitor: &dyn Monitor,
@@ -168,7 +168,7 @@ fn is_under_way(error: &Error) -> bool {
         || error.message().contains("process of unplug")
 }
 
-fn unanswered(name: &str, timeout: Duration) -> Trouble {
+fn unanswered(name: &Named, timeout: Duration) -> Trouble {
     Trouble::Ours {
         kind: ErrorKind::Failed,
         message: format!(

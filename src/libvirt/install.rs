@@ -17,7 +17,7 @@ use super::{ErrorKind, Monitor};
 use crate::install::initrd::{self, InitrdFile, InitrdWith};
 use crate::install::media::{Arch, BootFile, BootFiles, Media, Medium};
 use crate::lab::model::install::Location;
-use crate::plan::step::{Stage, StagePart};
+use crate::plan::step::{Named, Stage, StagePart};
 use crate::xml::merge::merge;
 use crate::xml::tree::Element;
 
@@ -32,6 +32,7 @@ impl Connection {
     /// Makes the volumes of an install. Those of an earlier attempt are removed: what is in them may be half of something.
     pub(super) fn stage_install(
         &self,
+        pool: &Named,
         stage: &Stage,
         monitor: &dyn Monitor,
     ) -> Result<(), Trouble> {
@@ -45,18 +46,27 @@ impl Connection {
         let initrd = InitrdWith::new(initrd.content, initrd.length, archive);
         let initrd_length = initrd.total_len();
         for part in StagePart::ALL {
-            self.delete_volume(&stage.pool, &part.volume(&stage.guest))?;
+            self.delete_volume(pool, &part.volume(&stage.guest), None)?;
         }
         self.put(
+            pool,
             stage,
             StagePart::Kernel,
             kernel.content,
             kernel.length,
             monitor,
         )?;
-        self.put(stage, StagePart::Initrd, initrd, initrd_length, monitor)?;
+        self.put(
+            pool,
+            stage,
+            StagePart::Initrd,
+            initrd,
+            initrd_length,
+            monitor,
+        )?;
         if let Some(seed) = &stage.seed {
             self.put(
+                pool,
                 stage,
                 StagePart::Seed,
                 &seed[..],
@@ -65,7 +75,7 @@ impl Connection {
             )?;
         }
         // QEMU's log is made here, empty, so that the pool knows it, and it can be read as any volume.
-        self.create_volume(&stage.pool, &volume(stage, StagePart::Log, 0).to_string())
+        self.create_volume(pool, &volume(stage, StagePart::Log, 0).to_string())
     }
 
     /// Finds the installer's kernel and initrd.
@@ -94,6 +104,7 @@ impl Connection {
 
     fn put(
         &self,
+        pool: &Named,
         stage: &Stage,
         part: StagePart,
         content: impl Read,
@@ -101,26 +112,26 @@ impl Connection {
         monitor: &dyn Monitor,
     ) -> Result<(), Trouble> {
         let name = part.volume(&stage.guest);
-        self.create_volume(&stage.pool, &volume(stage, part, length).to_string())?;
-        self.fill(&stage.pool, &name, content, length, &name, monitor)
+        self.create_volume(pool, &volume(stage, part, length).to_string())?;
+        self.fill(pool, &name, content, length, &name, monitor)
     }
 
     /// Waits until a guest that is being installed is off.
     pub(super) fn await_install(
         &self,
-        name: &str,
-        pool: &str,
+        name: &Named,
+        pool: &Named,
         done: Option<&str>,
         timeout: Duration,
         monitor: &dyn Monitor,
     ) -> Result<(), Trouble> {
         let guest = self.guest(name)?;
-        let log = StagePart::Log.volume(name);
+        let log = StagePart::Log.volume(&name.name);
         let mut console = Console::default();
         let begin = Instant::now();
         loop {
             let power = power_of(&guest)?;
-            if let Ok(more) = self.download(pool, &log, console.read)
+            if let Ok(more) = self.download(&pool.name, &log, console.read)
                 && let Some(line) = console.take(&more)
             {
                 monitor.says(line);
@@ -130,7 +141,7 @@ impl Connection {
                 message: format!("{why}{}", console.tail()),
                 hint: Some(format!(
                     "its console is in the volume {log} of pool {pool}{}; the guest is left as it is, the next apply starts the install over",
-                    self.volume(pool, &log)
+                    self.volume(pool, &log, None)
                         .and_then(|volume| Ok(volume.path()?))
                         .map(|path| format!(" ({path})"))
                         .unwrap_or_default(),
@@ -172,9 +183,9 @@ impl Connection {
 
     /// Takes the installer out of a guest's definition as it is now: what libvirt and others put in stays.
     pub(super) fn settle_guest(&self, install: &Element, wanted: &Element) -> Result<(), Trouble> {
-        let name = wanted.text_at("name").unwrap_or_default();
+        let guest = Named::of(wanted).ok_or_else(|| Trouble::ours("the guest has no UUID"))?;
         let flags = sys::VIR_DOMAIN_XML_INACTIVE | sys::VIR_DOMAIN_XML_SECURE;
-        let live = parse(&self.guest(name)?.xml_desc(flags)?)?;
+        let live = parse(&self.guest(&guest)?.xml_desc(flags)?)?;
         let merged = merge(std::slice::from_ref(install), &live, wanted);
         self.define_guest(&merged.target.to_string())
     }
@@ -208,7 +219,7 @@ impl Connection {
 
     /// The bytes of a volume from an offset on, as far as they are there now.
     fn download(&self, pool: &str, name: &str, offset: u64) -> Result<Vec<u8>, Trouble> {
-        let volume = self.volume(pool, name)?;
+        let volume = self.volume_to_read(pool, name)?;
         let stream = Held::new(Stream::new(&self.connect, 0)?);
         // A length of 0 is all that is there.
         volume.download(&stream, offset, 0, 0)?;

@@ -17,7 +17,7 @@ use super::observed::{
 };
 use super::raw::{self, Held};
 use super::{Others, Scope};
-use crate::stamp::Stamp;
+use crate::stamp::{FileId, Stamp};
 use crate::state::seen::Seen;
 use crate::xml::document::Document;
 use crate::xml::tree::{Element, XmlError};
@@ -274,9 +274,11 @@ impl Connection {
             // The key of a volume that is a file is its path, and was told with the list.
             let key = volume.key()?;
             let stamp = if local { Stamp::of(&key) } else { None };
+            let id = |path: &str| local.then(|| FileId::of(path)).flatten();
             let found = match seen.volume(&pool, &name, stamp) {
                 Some(xml) => ObservedVolume {
                     xml: document(xml.to_owned(), seen)?,
+                    id: id(&key),
                     path: key,
                     stamp,
                 },
@@ -286,6 +288,7 @@ impl Connection {
                     let path = path.unwrap_or_default();
                     ObservedVolume {
                         stamp: stamp.filter(|_| path == key),
+                        id: id(&path),
                         path,
                         xml,
                     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::lab::model::DomainType;
-use crate::stamp::Stamp;
+use crate::stamp::{FileId, Stamp};
 use crate::xml::document::Document;
 use crate::xml::schema;
 use crate::xml::tree::Element;
@@ -87,6 +87,8 @@ pub struct ObservedPool {
 pub struct ObservedVolume {
     /// Where it is on the hypervisor.
     pub path: String,
+    /// Which file it is, where that is on this machine.
+    pub id: Option<FileId>,
     /// Its file as it was before libvirt was asked, where that is on this machine.
     pub stamp: Option<Stamp>,
     /// Its definition.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
 use virt::domain::Domain;
 use virt::error::Error;
 use virt::network::Network;
@@ -14,11 +15,12 @@ use virt::sys;
 use super::connection::{Connection, if_there};
 use super::error::{Trouble, cannot_check, is_busy, is_missing, is_unsupported};
 use super::observe::inactive;
-use super::raw::{self, Held};
-use super::{Monitor, Outcome};
+use super::raw::{self, Held, Release};
+use super::{ErrorKind, Monitor, Outcome};
 use crate::address::Kind;
 use crate::crash;
-use crate::plan::step::{NetworkSection, Step, UpdateVerb};
+use crate::plan::step::{Named, NetworkSection, SeenFile, Step, UpdateVerb};
+use crate::stamp::FileId;
 
 /// How long a pool that is busy with other volumes is waited for.
 const BUSY: Duration = Duration::from_secs(60);
@@ -36,7 +38,7 @@ impl Connection {
             Step::StartNetwork { name } => self.start_network_and_replug(name),
             Step::StopNetwork { name } => self.stop_network(name).map(done),
             Step::UndefineNetwork { name } => {
-                self.remove_parking(name)?;
+                self.remove_parking(&name.name)?;
                 match self.find_network(name)? {
                     Some(network) => gone_is_fine(network.undefine()).map(done),
                     None => Ok(Outcome::default()),
@@ -81,24 +83,35 @@ impl Connection {
             Step::UploadVolume {
                 pool,
                 name,
+                seen,
                 content,
-            } => self.upload(pool, name, content, monitor).map(done),
+            } => {
+                self.volume(pool, name, seen.as_ref())?;
+                self.upload(pool, name, content, monitor).map(done)
+            }
             Step::GrowVolume {
                 pool,
                 name,
+                seen,
                 capacity,
                 guest,
-            } => self
-                .grow_volume(pool, name, *capacity, guest.as_ref())
-                .map(done),
-            Step::DeleteVolume { pool, name } => self.delete_volume(pool, name).map(done),
+            } => {
+                let volume = self.volume(pool, name, seen.as_ref())?;
+                self.grow_volume(pool, &volume, *capacity, guest.as_ref())
+                    .map(done)
+            }
+            Step::DeleteVolume { pool, name, seen } => {
+                self.delete_volume(pool, name, seen.as_ref()).map(done)
+            }
             Step::DefineGuest { xml } => self.define_guest(&xml.text()).map(done),
             Step::RenameGuest { from, to } => self.rename_guest(from, to).map(done),
             Step::StartGuest { name } => self.start_guest(name).map(done),
             Step::ShutdownGuest { name, timeout } => {
                 self.shutdown_guest(name, Duration::from_secs(*timeout))
             }
-            Step::StageInstall { stage } => self.stage_install(stage, monitor).map(done),
+            Step::StageInstall { pool, stage } => {
+                self.stage_install(pool, stage, monitor).map(done)
+            }
             Step::AwaitInstall {
                 name,
                 pool,
@@ -112,7 +125,7 @@ impl Connection {
             Step::SettleGuest { install, wanted } => {
                 self.settle_guest(&install.tree(), &wanted.tree()).map(done)
             }
-            Step::UndefineGuest { name, uuid } => self.undefine_guest(name, *uuid).map(done),
+            Step::UndefineGuest { name } => self.undefine_guest(name).map(done),
             Step::SetMemory { guest, kib } => self.set_memory(guest, *kib).map(done),
             Step::SetVcpus { guest, count } => self.set_vcpus(guest, *count).map(done),
             Step::UpdateDevice { guest, xml } => self.update_device(guest, xml).map(done),
@@ -132,35 +145,69 @@ impl Connection {
         }
     }
 
-    fn find_network(&self, name: &str) -> Result<Option<Held<Network>>, Error> {
-        if_there(self.connect.lookup_network_by_name(name))
+    fn find_network(&self, network: &Named) -> Result<Option<Held<Network>>, Trouble> {
+        meant(
+            "network",
+            network,
+            self.connect.lookup_network_by_uuid(network.uuid),
+            || self.connect.lookup_network_by_name(&network.name),
+        )
     }
 
-    pub(super) fn network(&self, name: &str) -> Result<Held<Network>, Trouble> {
-        self.find_network(name)?
-            .ok_or_else(|| Trouble::missing("network", name))
+    pub(super) fn network(&self, network: &Named) -> Result<Held<Network>, Trouble> {
+        self.find_network(network)?
+            .ok_or_else(|| Trouble::missing("network", &network.name))
     }
 
-    fn find_pool(&self, name: &str) -> Result<Option<Held<StoragePool>>, Error> {
-        if_there(self.connect.lookup_storage_pool_by_name(name))
+    fn find_pool(&self, pool: &Named) -> Result<Option<Held<StoragePool>>, Trouble> {
+        meant(
+            "pool",
+            pool,
+            self.connect.lookup_storage_pool_by_uuid(pool.uuid),
+            || self.connect.lookup_storage_pool_by_name(&pool.name),
+        )
     }
 
-    pub(super) fn pool(&self, name: &str) -> Result<Held<StoragePool>, Trouble> {
-        self.find_pool(name)?
-            .ok_or_else(|| Trouble::missing("pool", name))
+    pub(super) fn pool(&self, pool: &Named) -> Result<Held<StoragePool>, Trouble> {
+        self.find_pool(pool)?
+            .ok_or_else(|| Trouble::missing("pool", &pool.name))
     }
 
-    pub(super) fn volume(&self, pool: &str, name: &str) -> Result<Held<StorageVol>, Trouble> {
-        find_volume(&*self.pool(pool)?, name)?.ok_or_else(|| Trouble::missing("volume", name))
+    pub(super) fn volume(
+        &self,
+        pool: &Named,
+        name: &str,
+        seen: Option<&SeenFile>,
+    ) -> Result<Held<StorageVol>, Trouble> {
+        let volume = find_volume(&*self.pool(pool)?, name)?
+            .ok_or_else(|| Trouble::missing("volume", name))?;
+        is_as_seen(&volume, seen)?;
+        Ok(volume)
     }
 
-    pub(super) fn find_guest(&self, name: &str) -> Result<Option<Held<Domain>>, Error> {
-        if_there(self.connect.lookup_domain_by_name(name))
+    /// A volume by names alone, for who only reads it.
+    pub(super) fn volume_to_read(
+        &self,
+        pool: &str,
+        name: &str,
+    ) -> Result<Held<StorageVol>, Trouble> {
+        let found = if_there(self.connect.lookup_storage_pool_by_name(pool))?;
+        let pool = found.ok_or_else(|| Trouble::missing("pool", pool))?;
+        find_volume(&pool, name)?.ok_or_else(|| Trouble::missing("volume", name))
     }
 
-    pub(super) fn guest(&self, name: &str) -> Result<Held<Domain>, Trouble> {
-        self.find_guest(name)?
-            .ok_or_else(|| Trouble::missing("guest", name))
+    pub(super) fn find_guest(&self, guest: &Named) -> Result<Option<Held<Domain>>, Trouble> {
+        meant(
+            "guest",
+            guest,
+            self.connect.lookup_domain_by_uuid(guest.uuid),
+            || self.connect.lookup_domain_by_name(&guest.name),
+        )
+    }
+
+    pub(super) fn guest(&self, guest: &Named) -> Result<Held<Domain>, Trouble> {
+        self.find_guest(guest)?
+            .ok_or_else(|| Trouble::missing("guest", &guest.name))
     }
 
     /// Defines a network, checked against libvirt's schema where this libvirt can.
@@ -180,7 +227,7 @@ impl Connection {
         .map_err(Trouble::from)
     }
 
-    pub(super) fn start_network(&self, name: &str) -> Result<(), Trouble> {
+    pub(super) fn start_network(&self, name: &Named) -> Result<(), Trouble> {
         let network = self.network(name)?;
         if network.is_active()? {
             return Ok(());
@@ -191,7 +238,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn stop_network(&self, name: &str) -> Result<(), Trouble> {
+    pub(super) fn stop_network(&self, name: &Named) -> Result<(), Trouble> {
         match self.find_network(name)? {
             Some(network) if network.is_active()? => match network.destroy() {
                 Err(_) if !network.is_active().unwrap_or(true) => Ok(()),
@@ -212,7 +259,7 @@ impl Connection {
 
     /// Starts a pool; only if that fails and its target is a directory, makes the directory and tries again, so that
     /// a directory that was there is never taken for ours.
-    fn start_pool(&self, name: &str, monitor: &dyn Monitor) -> Result<(), Trouble> {
+    fn start_pool(&self, name: &Named, monitor: &dyn Monitor) -> Result<(), Trouble> {
         /// `errno` of a path that is not there.
         const ENOENT: i32 = 2;
         let pool = self.pool(name)?;
@@ -243,7 +290,7 @@ impl Connection {
     }
 
     /// Removes a pool's directory; libvirt uses `rmdir`, which leaves one alone that is not empty.
-    fn delete_pool_directory(&self, name: &str) -> Result<Outcome, Trouble> {
+    fn delete_pool_directory(&self, name: &Named) -> Result<Outcome, Trouble> {
         /// `errno` of a path that is not there, a directory that exists, and one that is not empty.
         const ENOENT: i32 = 2;
         const EEXIST: i32 = 17;
@@ -265,7 +312,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn create_volume(&self, pool: &str, xml: &str) -> Result<(), Trouble> {
+    pub(super) fn create_volume(&self, pool: &Named, xml: &str) -> Result<(), Trouble> {
         let pool = self.pool(pool)?;
         validated(
             Kind::Volume,
@@ -277,12 +324,11 @@ impl Connection {
 
     fn grow_volume(
         &self,
-        pool: &str,
-        name: &str,
+        pool: &Named,
+        volume: &StorageVol,
         capacity: u64,
-        guest: Option<&(String, String)>,
+        guest: Option<&(Named, String)>,
     ) -> Result<(), Trouble> {
-        let volume = self.volume(pool, name)?;
         match guest {
             Some((guest, disk)) => {
                 self.guest(guest)?.block_resize(
@@ -298,12 +344,17 @@ impl Connection {
     }
 
     /// Makes a pool look at its files again; waits while it makes or copies a volume, as libvirt refuses then.
-    pub(super) fn refresh(&self, pool: &str) -> Result<(), Trouble> {
+    pub(super) fn refresh(&self, pool: &Named) -> Result<(), Trouble> {
         let pool = self.pool(pool)?;
         Ok(patiently(|| pool.refresh(0))?)
     }
 
-    pub(super) fn delete_volume(&self, pool: &str, name: &str) -> Result<(), Trouble> {
+    pub(super) fn delete_volume(
+        &self,
+        pool: &Named,
+        name: &str,
+        seen: Option<&SeenFile>,
+    ) -> Result<(), Trouble> {
         let Some(pool) = self.find_pool(pool)? else {
             return Ok(());
         };
@@ -314,7 +365,10 @@ impl Connection {
             volume = find_volume(&pool, name)?;
         }
         match volume {
-            Some(volume) => gone_is_fine(patiently(|| volume.delete(0))),
+            Some(volume) => {
+                is_as_seen(&volume, seen)?;
+                gone_is_fine(patiently(|| volume.delete(0)))
+            }
             None => Ok(()),
         }
     }
@@ -349,6 +403,80 @@ pub(super) fn validated(
         // Another client may have broken the table. What goes in unchecked is compared after it was applied, as all is.
         Err(error) if is_unsupported(&error) || cannot_check(&error) => define(0),
         result => result,
+    }
+}
+
+/// An object by its UUID, if it has the name that was meant; one that has the name and another UUID is somebody else's.
+fn meant<T: Known>(
+    kind: &str,
+    object: &Named,
+    by_uuid: Result<T, Error>,
+    by_name: impl FnOnce() -> Result<T, Error>,
+) -> Result<Option<Held<T>>, Trouble> {
+    let Named { name, uuid } = object;
+    let refused = |message: String| Trouble::Ours {
+        kind: ErrorKind::Exists,
+        message,
+        hint: Some(
+            "somebody changed it meanwhile, and it stays as it is: run plan again".to_owned(),
+        ),
+    };
+    if let Some(found) = if_there(by_uuid)? {
+        let now = found.name()?;
+        return match now == *name {
+            true => Ok(Some(found)),
+            false => Err(refused(format!(
+                "the {kind} that was meant by {name} is called {now} now"
+            ))),
+        };
+    }
+    match if_there(by_name())? {
+        None => Ok(None),
+        Some(other) => Err(refused(format!(
+            "the {kind} of that name has the UUID {}, not {uuid}: it is another than the {name} that was meant",
+            other.uuid()?
+        ))),
+    }
+}
+
+/// A handle that knows the object's name and UUID without asking.
+trait Known: Release {
+    fn name(&self) -> Result<String, Error>;
+    fn uuid(&self) -> Result<Uuid, Error>;
+}
+
+macro_rules! known {
+    ($($handle:ty),* $(,)?) => {$(
+        impl Known for $handle {
+            fn name(&self) -> Result<String, Error> {
+                self.name()
+            }
+            fn uuid(&self) -> Result<Uuid, Error> {
+                self.uuid()
+            }
+        }
+    )*};
+}
+
+known! { Domain, Network, StoragePool }
+
+/// Refuses a volume whose file is another than was seen.
+fn is_as_seen(volume: &StorageVol, seen: Option<&SeenFile>) -> Result<(), Trouble> {
+    let Some(seen) = seen else { return Ok(()) };
+    let path = volume.path()?;
+    let is_same = seen.id.is_none_or(|id| FileId::of(&path) == Some(id));
+    match path == seen.path && is_same {
+        true => Ok(()),
+        false => Err(Trouble::Ours {
+            kind: ErrorKind::Exists,
+            message: format!(
+                "{path} is another file than the {} that was meant",
+                seen.path
+            ),
+            hint: Some(
+                "somebody made it anew meanwhile, and it stays as it is: run plan again".to_owned(),
+            ),
+        }),
     }
 }
 

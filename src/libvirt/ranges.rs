@@ -25,7 +25,7 @@ pub(super) struct VolumeReader {
 
 impl VolumeReader {
     pub(super) fn open(connection: &Connection, pool: &str, name: &str) -> Result<Self, Trouble> {
-        let volume = connection.volume(pool, name)?;
+        let volume = connection.volume_to_read(pool, name)?;
         let length = volume.info()?.capacity;
         Ok(Self {
             connect: Held::new(Connect::clone(&connection.connect)),

@@ -20,6 +20,7 @@ use super::perform::defining;
 use super::raw::Held;
 use crate::crash;
 use crate::hash::sha256;
+use crate::plan::step::Named;
 use crate::xml::tree::Element;
 
 /// A parking network, which goes when this value does.
@@ -37,7 +38,7 @@ impl Drop for Parking {
 
 /// What a NIC can hang on: a network, which some name by its bridge.
 struct Place {
-    network: String,
+    network: Named,
     bridge: Option<String>,
 }
 
@@ -45,7 +46,7 @@ impl Place {
     /// Where a network's NICs hang now, or would if it were started.
     fn of(network: &Network) -> Result<Self, Trouble> {
         Ok(Self {
-            network: network.name()?,
+            network: Named::new(network.name()?, network.uuid()?),
             // One that only names devices of the host has none.
             bridge: network.bridge_name().ok(),
         })
@@ -56,7 +57,9 @@ impl Place {
         match nic.attribute("type") {
             Some("bridge") => self.bridge.is_some() && source("bridge") == self.bridge.as_deref(),
             // One on a device of the host, by way of the network, is not on a bridge that goes.
-            Some("network") => source("network") == Some(&self.network) && source("dev").is_none(),
+            Some("network") => {
+                source("network") == Some(&self.network.name) && source("dev").is_none()
+            }
             Some(_) | None => false,
         }
     }
@@ -72,7 +75,7 @@ impl Place {
                 Some(bridge) if is_by_bridge => source.set_attribute("bridge", bridge),
                 Some(_) | None => {
                     source.remove_attribute("bridge");
-                    source.set_attribute("network", &self.network);
+                    source.set_attribute("network", &self.network.name);
                 }
             }
         }
@@ -88,7 +91,7 @@ fn parking_bridge(network: &str) -> String {
 impl Connection {
     /// Stops a network, gives it its new definition, starts it, and plugs in the NICs of all running guests on it,
     /// whoever's they are. If it does not start, its old definition comes back.
-    pub(super) fn restart_network(&self, name: &str, xml: &str) -> Result<Outcome, Trouble> {
+    pub(super) fn restart_network(&self, name: &Named, xml: &str) -> Result<Outcome, Trouble> {
         let network = self.network(name)?;
         let before = inactive(sys::VIR_NETWORK_XML_INACTIVE, |flags| {
             network.xml_desc(flags)
@@ -115,7 +118,7 @@ impl Connection {
 
     /// Starts a network and plugs in the NICs of running guests that were on it when it stopped, be it that somebody
     /// stopped it or that a restart was killed half-way.
-    pub(super) fn start_network_and_replug(&self, name: &str) -> Result<Outcome, Trouble> {
+    pub(super) fn start_network_and_replug(&self, name: &Named) -> Result<Outcome, Trouble> {
         let network = self.network(name)?;
         if network.is_active()? {
             return Ok(Outcome::default());
@@ -144,15 +147,15 @@ impl Connection {
     /// The parking network for the NICs of a network: the one that a killed run left, with NICs on it perhaps, else a new one.
     /// `None` where no guest runs on the network.
     fn parking_for(&self, place: &Place) -> Result<Option<Parking>, Trouble> {
-        if let Some(left) = self.left_parking(&place.network)? {
+        if let Some(left) = self.left_parking(&place.network.name)? {
             return Ok(Some(left));
         }
         if self.nics_on(&[place])?.is_empty() {
             return Ok(None);
         }
-        let bridge = parking_bridge(&place.network);
+        let bridge = parking_bridge(&place.network.name);
         let xml = Element::new("network")
-            .with_child(Element::new("name").with_text(parking_name(&place.network)))
+            .with_child(Element::new("name").with_text(parking_name(&place.network.name)))
             .with_child(
                 Element::new("bridge")
                     .with("name", &bridge)

@@ -14,7 +14,7 @@ use super::raw::{self, Held};
 use super::{ErrorKind, Monitor};
 use crate::crash;
 use crate::hash::hex;
-use crate::plan::step::Content;
+use crate::plan::step::{Content, Named};
 
 /// Bytes read and sent at a time.
 const CHUNK: usize = 1 << 20;
@@ -23,7 +23,7 @@ impl Connection {
     /// Fills a volume with a file or with bytes.
     pub(super) fn upload(
         &self,
-        pool: &str,
+        pool: &Named,
         name: &str,
         content: &Content,
         monitor: &dyn Monitor,
@@ -59,14 +59,14 @@ impl Connection {
     /// must never be taken for a whole one.
     pub(super) fn fill(
         &self,
-        pool: &str,
+        pool: &Named,
         name: &str,
         content: impl Read,
         length: u64,
         source: &str,
         monitor: &dyn Monitor,
     ) -> Result<(), Trouble> {
-        let volume = self.volume(pool, name)?;
+        let volume = self.volume(pool, name, None)?;
         let sent = self.send(&volume, content, length, source, monitor);
         drop(volume);
         match sent {
@@ -79,8 +79,8 @@ impl Connection {
 
     /// Deletes a volume that could not be filled, and gives the reason. Where that fails too, as on a lost connection, the
     /// state has it as unfinished, and the next run deletes it.
-    fn unfilled(&self, pool: &str, name: &str, trouble: Trouble) -> Result<(), Trouble> {
-        let _ = self.delete_volume(pool, name);
+    fn unfilled(&self, pool: &Named, name: &str, trouble: Trouble) -> Result<(), Trouble> {
+        let _ = self.delete_volume(pool, name, None);
         Err(trouble)
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
+use super::step::Named;
 use super::{
     Action, Change, Plan, Reason, author, checks, guest, lost, moved, network, order, seen,
     storage, users,
@@ -254,6 +255,33 @@ impl<'a> Planner<'a> {
     /// Whether no other lab has put its mark on an object: one that another lab adopted is left to it.
     pub fn is_not_anothers(&self, xml: &Element) -> bool {
         owner(xml).is_none_or(|(lab, _)| lab == self.lab.as_str())
+    }
+
+    /// A pool by its name: as it is, or as it will be, or was.
+    pub fn pool(&self, name: &str) -> Named {
+        let there = self.observed.pools.get(name).map(|pool| pool.uuid);
+        let is_it =
+            |address: &Address, entry: &Entry| address.kind == Kind::Pool && entry.name == name;
+        let planned = || {
+            let pools = self.changes.range(..Address::first(Kind::Image));
+            pools.rev().map_while(|(address, change)| {
+                (address.kind == Kind::Pool).then_some((address, change.entry.as_ref()?))
+            })
+        };
+        let recorded = || self.state.resources.iter();
+        // Of what nobody knows there is none; should one come, it is another's.
+        let uuid = there
+            .or_else(|| {
+                planned()
+                    .find(|(a, e)| is_it(a, e))
+                    .and_then(|(_, e)| e.uuid)
+            })
+            .or_else(|| {
+                recorded()
+                    .find(|(a, e)| is_it(a, e))
+                    .and_then(|(_, e)| e.uuid)
+            });
+        Named::new(name, uuid.unwrap_or_default())
     }
 
     /// Notes that an object which is not ours has the name that a resource wants.

@@ -17,7 +17,7 @@ use wanted::outdated_choices;
 use super::build::{Found, PendingRestarts, Planner, last_trees, reason, reason_to_create};
 use super::label::Cost;
 use super::network::{renamed, switched, with_uuid};
-use super::step::Step;
+use super::step::{Named, Step};
 use super::{Action, AttributeChange, Change, Disruption, PowerChange, install, label, moved};
 use crate::address::Address;
 use crate::desired::{Chosen, Detail, Installation, Resource};
@@ -147,10 +147,10 @@ fn create(
 ) -> Change {
     let xml = with_uuid(&resource.xml.tree(), wish.uuid);
     let definition = Document::from(&xml);
-    let name = || resource.name.clone();
+    let name = || Named::new(&resource.name, wish.uuid);
     let mut steps = Vec::new();
     match install {
-        Some(install) => steps.extend(install::first(resource, wish, install)),
+        Some(install) => steps.extend(install::first(planner, resource, wish, install)),
         None => {
             steps.push(Step::DefineGuest {
                 xml: definition.clone(),
@@ -207,7 +207,7 @@ pub(super) fn update(
         (OnChange::Restart, false) => needs,
     };
 
-    let name = || resource.name.clone();
+    let name = || Named::new(&resource.name, live.uuid);
     let active = live.power.is_active();
     let goes_down = active && (restart || !wish.running);
     let mut attributes = match &during {
@@ -244,7 +244,7 @@ pub(super) fn update(
             timeout: wish.timeout,
         });
     } else if let (Some(running), Some(during)) = (&running, &during) {
-        steps.extend(during.lack.steps(&resource.name, running));
+        steps.extend(during.lack.steps(&name(), running));
     }
     if live.autostart != wish.autostart {
         attributes.push(switched("autostart", wish.autostart));
@@ -402,24 +402,22 @@ impl During {
 }
 
 fn removal(name: &str, live: &ObservedGuest, timeout: u64) -> Vec<Step> {
+    let name = || Named::new(name, live.uuid);
     let mut steps = Vec::new();
     if live.power.is_active() {
         steps.push(Step::ShutdownGuest {
-            name: name.to_owned(),
+            name: name(),
             timeout,
         });
     }
-    steps.push(Step::UndefineGuest {
-        name: name.to_owned(),
-        uuid: live.uuid,
-    });
+    steps.push(Step::UndefineGuest { name: name() });
     steps
 }
 
 pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Change {
     let found = planner.owned(entry, &planner.observed.guests);
     let live = found.map(|(_, live)| live);
-    let leftovers = install::leftovers(live, entry);
+    let leftovers = install::leftovers(planner, live, entry);
     let Some((name, live)) = found else {
         if leftovers.is_empty() {
             return Change::forgotten(address.clone());
@@ -464,7 +462,7 @@ fn summary(xml: &Element) -> String {
 
 /// Moves a running guest's shutdown before what its dependencies undergo; a guest that has no change of its own is stopped
 /// and started again. What it is defined as stays before that: what libvirt refuses does not cost it anything.
-pub(super) fn quiesce(change: &mut Change, name: &str, timeout: u64) {
+pub(super) fn quiesce(change: &mut Change, name: &Named, timeout: u64) {
     // It comes up with all of its definition.
     change.steps.retain(|step| !live::is_for_running(step));
     change.pending.clear();
@@ -481,12 +479,10 @@ pub(super) fn quiesce(change: &mut Change, name: &str, timeout: u64) {
         change.quiesce.push(change.steps.remove(0));
     }
     change.quiesce.push(Step::ShutdownGuest {
-        name: name.to_owned(),
+        name: name.clone(),
         timeout,
     });
-    change.steps.push(Step::StartGuest {
-        name: name.to_owned(),
-    });
+    change.steps.push(Step::StartGuest { name: name.clone() });
     change.action = Action::Update;
     change.power = Some(PowerChange::Restart);
     change.disruption = change.disruption.max(Some(Disruption::Restart));

@@ -6,8 +6,10 @@
 use super::build::{Planner, last_trees};
 use super::guest::{Wish, wanted};
 use super::network::with_uuid;
-use super::step::{StagePart, Step};
+use super::step::{Named, StagePart, Step};
 use super::{Action, AttributeChange, Change, Disruption, PowerChange, Reason};
+use uuid::Uuid;
+
 use crate::address::Address;
 use crate::desired::{Installation, Resource};
 use crate::diagnostic::Diagnostic;
@@ -23,21 +25,43 @@ struct Definitions {
 }
 
 /// The steps that install a guest which is not there.
-pub(super) fn first(resource: &Resource, wish: &Wish, install: &Installation) -> Vec<Step> {
+pub(super) fn first(
+    planner: &Planner<'_>,
+    resource: &Resource,
+    wish: &Wish,
+    install: &Installation,
+) -> Vec<Step> {
     let definitions = Definitions {
         install: with_uuid(&install.xml, wish.uuid),
         after: with_uuid(&resource.xml.tree(), wish.uuid),
     };
-    let mut steps = begin(install, definitions.install.clone());
-    steps.extend(end(resource, wish, install, definitions));
+    let place = Place::new(planner, resource, wish.uuid, install);
+    let mut steps = begin(&place, install, definitions.install.clone());
+    steps.extend(end(&place, wish, install, definitions));
     steps
 }
 
+/// What an install works on.
+struct Place {
+    guest: Named,
+    pool: Named,
+}
+
+impl Place {
+    fn new(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, install: &Installation) -> Self {
+        Self {
+            guest: Named::new(&resource.name, uuid),
+            pool: planner.pool(&install.pool),
+        }
+    }
+}
+
 /// Fetches the installer, and boots it with a definition.
-fn begin(install: &Installation, xml: Element) -> Vec<Step> {
-    let name = install.stage.guest.clone();
+fn begin(place: &Place, install: &Installation, xml: Element) -> Vec<Step> {
+    let name = place.guest.clone();
     vec![
         Step::StageInstall {
+            pool: place.pool.clone(),
             stage: Box::new(install.stage.clone()),
         },
         Step::DefineGuest { xml: xml.into() },
@@ -46,17 +70,12 @@ fn begin(install: &Installation, xml: Element) -> Vec<Step> {
 }
 
 /// Waits for the installer, and makes the guest what it is to be.
-fn end(
-    resource: &Resource,
-    wish: &Wish,
-    install: &Installation,
-    definitions: Definitions,
-) -> Vec<Step> {
-    let name = resource.name.clone();
+fn end(place: &Place, wish: &Wish, install: &Installation, definitions: Definitions) -> Vec<Step> {
+    let name = place.guest.clone();
     let mut steps = vec![
         Step::AwaitInstall {
             name: name.clone(),
-            pool: install.stage.pool.clone(),
+            pool: place.pool.clone(),
             done: install.done.clone(),
             timeout: install.timeout,
         },
@@ -68,8 +87,8 @@ fn end(
     let seed = install.stage.seed.is_some();
     let there = |part: &StagePart| *part != StagePart::Seed || seed;
     steps.extend(unstage(
-        &install.stage.pool,
-        &name,
+        &place.pool,
+        &name.name,
         StagePart::ALL.into_iter().filter(there),
     ));
     if wish.autostart {
@@ -85,23 +104,32 @@ fn end(
 }
 
 /// Deletes what an installer was booted from.
-fn unstage(pool: &str, guest: &str, parts: impl Iterator<Item = StagePart>) -> Vec<Step> {
+fn unstage(pool: &Named, guest: &str, parts: impl Iterator<Item = StagePart>) -> Vec<Step> {
     parts
         .map(|part| Step::DeleteVolume {
-            pool: pool.to_owned(),
+            pool: pool.clone(),
             name: part.volume(guest),
+            seen: None,
         })
         .collect()
 }
 
 /// What an install that was begun and not ended leaves beside the guest.
-pub(super) fn leftovers(live: Option<&ObservedGuest>, entry: &Entry) -> Vec<Step> {
+pub(super) fn leftovers(
+    planner: &Planner<'_>,
+    live: Option<&ObservedGuest>,
+    entry: &Entry,
+) -> Vec<Step> {
     let marked = live
         .and_then(|live| install_mark(&live.xml.tree()))
         .map(|mark| mark.pool);
     let pool = marked.or_else(|| entry.staged.clone());
     pool.map_or_else(Vec::new, |pool| {
-        unstage(&pool, &entry.name, StagePart::ALL.into_iter())
+        unstage(
+            &planner.pool(&pool),
+            &entry.name,
+            StagePart::ALL.into_iter(),
+        )
     })
 }
 
@@ -111,9 +139,11 @@ pub(super) fn clean_up(planner: &Planner<'_>, change: &mut Change) {
         return;
     };
     let Some(pool) = &entry.staged else { return };
-    change
-        .steps
-        .extend(unstage(pool, &entry.name, StagePart::ALL.into_iter()));
+    change.steps.extend(unstage(
+        &planner.pool(pool),
+        &entry.name,
+        StagePart::ALL.into_iter(),
+    ));
     if change.action == Action::None {
         change.action = Action::Update;
         change.attributes = vec![told("done", "cleaned up")];
@@ -155,18 +185,19 @@ pub(super) fn resume(
             planner.entry(&resource.address).cloned(),
         ));
     };
+    let place = Place::new(planner, resource, live.uuid, install);
     let (steps, how) = match phase {
         InstallPhase::Running => {
             let definitions = definitions(resource, wish, install, live);
             (
-                end(resource, wish, install, definitions),
+                end(&place, wish, install, definitions),
                 ("under way", "finished"),
             )
         }
         InstallPhase::Done => {
             let definitions = definitions(resource, wish, install, live);
             (
-                end(resource, wish, install, definitions),
+                end(&place, wish, install, definitions),
                 ("done", "finished"),
             )
         }
@@ -199,7 +230,7 @@ pub(super) fn replace(
         } else {
             wish.timeout
         };
-        let name = resource.name.clone();
+        let name = Named::new(&resource.name, live.uuid);
         steps.push(Step::ShutdownGuest { name, timeout });
     }
     steps.extend(again(planner, resource, wish, install, live));
@@ -221,8 +252,9 @@ fn again(
     let definitions = definitions(resource, wish, install, live);
     let last = last_trees(planner.entry(&resource.address));
     let xml = merge(&last, &live.xml.tree(), &definitions.install).target;
-    let mut steps = begin(install, xml);
-    steps.extend(end(resource, wish, install, definitions));
+    let place = Place::new(planner, resource, live.uuid, install);
+    let mut steps = begin(&place, install, xml);
+    steps.extend(end(&place, wish, install, definitions));
     steps
 }
 

@@ -3,7 +3,7 @@
 
 use super::build::Planner;
 use super::guest::{self, Wish};
-use super::step::Step;
+use super::step::{Named, Step};
 use super::{Action, AttributeChange, Change, Disruption, Node, Phase, PowerChange, install};
 use crate::address::{Address, Kind};
 use crate::desired::moved::View;
@@ -74,12 +74,12 @@ pub(super) fn rename(
     let active = live.power.is_active();
     if active {
         steps.push(Step::ShutdownGuest {
-            name: old.to_owned(),
+            name: Named::new(old, live.uuid),
             timeout: wish.timeout,
         });
     }
     steps.push(Step::RenameGuest {
-        from: old.to_owned(),
+        from: Named::new(old, live.uuid),
         to: resource.name.clone(),
     });
     steps.append(&mut change.steps);

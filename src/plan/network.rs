@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::build::{Found, Planner, last_trees, reason, reason_to_create};
 use super::checks::own_bridge;
 use super::label;
-use super::step::Step;
+use super::step::{Named, Step};
 use super::table;
 use super::{Action, AttributeChange, Change, Disruption, Reason};
 use crate::address::Address;
@@ -44,7 +44,7 @@ pub(super) fn change(
             change.disruption = Some(Disruption::Recreate);
             change.before_xml = Some(live.xml.clone());
             change.attributes = vec![renamed(&old, &resource.name, Disruption::Recreate)];
-            change.steps.splice(0..0, removal(&old));
+            change.steps.splice(0..0, removal(&old, live));
             change
         }
     }
@@ -88,7 +88,7 @@ pub(super) fn with_uuid(xml: &Element, uuid: Uuid) -> Element {
 fn create(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, autostart: bool) -> Change {
     let xml = with_uuid(&resource.xml.tree(), uuid);
     let definition = Document::from(&xml);
-    let name = resource.name.clone();
+    let name = Named::new(&resource.name, uuid);
     let mut steps = vec![
         Step::DefineNetwork {
             xml: definition.clone(),
@@ -135,11 +135,11 @@ fn update(
         merged.differences.retain(updates::is_running);
         (!merged.differences.is_empty()).then_some((running, merged))
     });
-    let name = resource.name.clone();
+    let name = Named::new(&resource.name, live.uuid);
     let bridge = own_bridge(running_xml.as_deref().unwrap_or(&live_xml));
-    let users = updates::running_users(planner.observed, &name, bridge);
+    let users = updates::running_users(planner.observed, &name.name, bridge);
     // A restart that was broken off may have left guests unplugged, which does not show in the network.
-    let parking = planner.observed.networks.get(&parking_name(&name));
+    let parking = planner.observed.networks.get(&parking_name(&name.name));
     let way = match &running {
         _ if live.active && parking.is_some() => Some(Way::Restart),
         Some((running, merged)) => Some(updates::way(
@@ -253,14 +253,11 @@ fn outdated_choices(live: &Element, wanted: &Element) -> Option<Element> {
     (!outdated.children.is_empty()).then_some(outdated)
 }
 
-fn removal(name: &str) -> Vec<Step> {
+fn removal(name: &str, live: &ObservedNetwork) -> Vec<Step> {
+    let name = Named::new(name, live.uuid);
     vec![
-        Step::StopNetwork {
-            name: name.to_owned(),
-        },
-        Step::UndefineNetwork {
-            name: name.to_owned(),
-        },
+        Step::StopNetwork { name: name.clone() },
+        Step::UndefineNetwork { name },
     ]
 }
 
@@ -272,7 +269,7 @@ pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) ->
         action: Action::Delete,
         summary: summary(&live.xml.tree()),
         before_xml: Some(live.xml.clone()),
-        steps: removal(name),
+        steps: removal(name, live),
         ..Change::unchanged(address.clone(), None)
     }
 }

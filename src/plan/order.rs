@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::build::Planner;
-use super::step::Step;
+use super::step::{Named, Step};
 use super::{Action, Change, Node, Phase, Plan, checks, guest, storage};
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, Detail};
@@ -146,9 +146,10 @@ fn quiesce_guests(
         let entry = planner.entry(&resource.address);
         let name = entry.map_or(&resource.name, |entry| &entry.name);
         let live = planner.observed.guests.get(name);
-        if !live.is_some_and(|live| live.power.is_active()) {
+        let Some(live) = live.filter(|live| live.power.is_active()) else {
             continue;
-        }
+        };
+        let name = Named::new(name, live.uuid);
         let Some(change) = planner.changes.get_mut(&resource.address) else {
             continue;
         };
@@ -161,8 +162,8 @@ fn quiesce_guests(
         let is_replaced = !depends.is_disjoint(&replaced);
         let goes_down = is_replaced || change.steps.iter().any(shuts_down);
         if stays && (is_replaced || goes_down && !depends.is_disjoint(&seeds)) {
-            guest::quiesce(change, name, shutdown_timeout);
-            grow_offline(planner, name);
+            guest::quiesce(change, &name, shutdown_timeout);
+            grow_offline(planner, &name);
         } else if !goes_down {
             for seed in depends.intersection(&seeds) {
                 let entry = planner.entry(seed);
@@ -180,7 +181,7 @@ fn fills(step: &Step) -> bool {
 }
 
 /// Disks of a guest that is shut down before they grow are not grown through it.
-fn grow_offline(planner: &mut Planner<'_>, name: &str) {
+fn grow_offline(planner: &mut Planner<'_>, name: &Named) {
     let steps = planner.changes.values_mut().flat_map(|c| &mut c.steps);
     for step in steps {
         if let Step::GrowVolume { guest, .. } = step
@@ -228,7 +229,9 @@ impl Place {
         let before = change.before_xml.as_ref()?.tree();
         Self::of(change.address.kind, &before).or_else(|| {
             change.steps.iter().find_map(|step| match step {
-                Step::DeleteVolume { pool, name } => Some(Self::Volume(pool.clone(), name.clone())),
+                Step::DeleteVolume { pool, name, .. } => {
+                    Some(Self::Volume(pool.name.clone(), name.clone()))
+                }
                 _ => None,
             })
         })
@@ -240,7 +243,7 @@ impl Place {
             change.steps.iter().find_map(|step| match step {
                 Step::CreateVolume { pool, .. } => {
                     let name = after.text_at("name")?.to_owned();
-                    Some(Self::Volume(pool.clone(), name))
+                    Some(Self::Volume(pool.name.clone(), name))
                 }
                 _ => None,
             })

@@ -52,6 +52,7 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
             let live = observed.volumes.get(&(pool.clone(), name.clone()))?;
             let ObservedVolume {
                 path,
+                id: _,
                 stamp: _,
                 xml,
             } = live;

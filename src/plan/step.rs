@@ -7,11 +7,52 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::address::Kind;
 use crate::install::os::Os;
 use crate::lab::model::install::Location;
 use crate::size::size;
+use crate::stamp::FileId;
 use crate::xml::document::Document;
 use crate::xml::tree::Element;
+
+/// A network, pool or guest of libvirt's as a plan means it: while a question stands open, or a run goes on, others may give its
+/// name to something else. What has the name and another UUID is left alone, and that is an error; so is what has another name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// Its UUID.
+    pub uuid: Uuid,
+}
+
+impl Named {
+    /// What has this name and this UUID.
+    pub fn new(name: impl Into<String>, uuid: Uuid) -> Self {
+        let name = name.into();
+        Self { name, uuid }
+    }
+
+    /// What a definition is of, where it has a UUID.
+    pub fn of(xml: &Element) -> Option<Self> {
+        let uuid = xml.text_at("uuid")?.parse().ok()?;
+        Some(Self::new(xml.text_at("name")?, uuid))
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// What was seen of a volume's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenFile {
+    /// Where it is on the hypervisor.
+    pub path: String,
+    /// Which file it is, where that is on this machine.
+    pub id: Option<FileId>,
+}
 
 /// One thing that a hypervisor is told to do. All names are libvirt's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,30 +64,30 @@ pub enum Step {
     },
     /// Starts a network and plugs in the NICs of guests that ran on while it was stopped; one that is active is fine.
     StartNetwork {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
     },
     /// Stops a network; one that is inactive or gone is fine.
     StopNetwork {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
     },
     /// Removes a network's definition; one that is gone is fine.
     UndefineNetwork {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
     },
     /// Says whether a network starts with the host.
     AutostartNetwork {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
         /// Whether it does.
         on: bool,
     },
     /// Changes one entry of a running network in place (`virNetworkUpdate`); its definition stays as it is.
     UpdateNetwork {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
         /// What is done with the entry.
         verb: UpdateVerb,
         /// The part of the definition it is in.
@@ -58,8 +99,8 @@ pub enum Step {
     },
     /// Stops a network, gives it a new definition, starts it, and plugs the NICs of running guests on it in again.
     RestartNetwork {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
         /// The whole new definition.
         xml: Document,
     },
@@ -70,64 +111,70 @@ pub enum Step {
     },
     /// Starts a pool and, where its directory is not there, makes that first; an active pool is fine.
     StartPool {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
     },
     /// Stops a pool; one that is inactive or gone is fine.
     StopPool {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
     },
     /// Removes a pool's directory if it is empty; the pool must be inactive.
     DeletePoolDirectory {
-        /// The pool's name.
-        name: String,
+        /// Its pool.
+        name: Named,
     },
     /// Removes a pool's definition; one that is gone is fine.
     UndefinePool {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
     },
     /// Says whether a pool starts with the host.
     AutostartPool {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
         /// Whether it does.
         on: bool,
     },
     /// Makes a volume.
     CreateVolume {
-        /// The pool's name.
-        pool: String,
+        /// Its pool.
+        pool: Named,
         /// The whole definition.
         xml: Document,
     },
     /// Fills a volume that was just made, by stream; on failure the volume is deleted again.
     UploadVolume {
-        /// The pool's name.
-        pool: String,
+        /// Its pool.
+        pool: Named,
         /// The volume's name.
         name: String,
+        /// What was seen of it: another file in its place is left alone. `None` where it is made before.
+        seen: Option<SeenFile>,
         /// What it is filled with.
         content: Content,
     },
     /// Gives a volume a larger capacity, through the guest that runs on it if there is one.
     GrowVolume {
-        /// The pool's name.
-        pool: String,
+        /// Its pool.
+        pool: Named,
         /// The volume's name.
         name: String,
+        /// What was seen of it: another file in its place is left alone. `None` where it is made before.
+        seen: Option<SeenFile>,
         /// The new capacity in bytes.
         capacity: u64,
         /// The guest that is to be asked (`blockResize`) and the disk's device name; `None` where no guest runs on it.
-        guest: Option<(String, String)>,
+        guest: Option<(Named, String)>,
     },
     /// Deletes a volume and its data; one that is gone is fine.
     DeleteVolume {
-        /// The pool's name.
-        pool: String,
+        /// Its pool.
+        pool: Named,
         /// The volume's name.
         name: String,
+        /// What was seen of it: another file in its place is left alone. `None` where it is made before.
+        seen: Option<SeenFile>,
     },
     /// Defines a guest or changes its inactive definition.
     DefineGuest {
@@ -136,35 +183,37 @@ pub enum Step {
     },
     /// Gives a guest that is off another name; its UUID and all that is its stay.
     RenameGuest {
-        /// Its name.
-        from: String,
+        /// Which.
+        from: Named,
         /// The name that it is to have.
         to: String,
     },
     /// Starts a guest; one that runs is fine, one that is paused goes on.
     StartGuest {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
     },
     /// Asks a guest to shut down, waits, and in the end stops it by force; one that is off or gone is fine.
     ShutdownGuest {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
         /// Seconds to wait before force.
         timeout: u64,
     },
     /// Puts what an installer is booted from into volumes, in place of those that are there.
     StageInstall {
+        /// The pool that they are put into. It has a directory, since kernel and initrd are given by path.
+        pool: Named,
         /// What.
         stage: Box<Stage>,
     },
     /// Waits until an installer has ended, which switches its guest off. It is an error if the installer did not say that
     /// it was done, or if it takes too long; the guest is then left as it is. May be broken off, and begun again.
     AwaitInstall {
-        /// The guest's name.
-        name: String,
+        /// The guest.
+        name: Named,
         /// The pool that has the log.
-        pool: String,
+        pool: Named,
         /// What the installer prints when all is done; `None` takes a guest that powered itself off for done.
         done: Option<String>,
         /// Seconds to wait.
@@ -180,44 +229,42 @@ pub enum Step {
     /// Removes a guest's definition with its NVRAM, managed save, snapshot and checkpoint metadata and TPM state;
     /// one that is gone is fine. The guest must be off.
     UndefineGuest {
-        /// Its name.
-        name: String,
-        /// Its UUID: a guest of that name with another UUID is left alone, and that is an error.
-        uuid: Uuid,
+        /// Which.
+        name: Named,
     },
     /// Gives a running guest more or less memory, within its maximum; its definition stays as it is.
     SetMemory {
-        /// Its name.
-        guest: String,
+        /// Which.
+        guest: Named,
         /// How much, in KiB.
         kib: u64,
     },
     /// Gives a running guest more processors, within its maximum; its definition stays as it is.
     SetVcpus {
-        /// Its name.
-        guest: String,
+        /// Which.
+        guest: Named,
         /// How many it has then.
         count: u32,
     },
     /// Changes a device of a running guest; its definition stays as it is.
     UpdateDevice {
-        /// The guest's name.
-        guest: String,
+        /// The guest.
+        guest: Named,
         /// The whole device, as it is to be.
         xml: Element,
     },
     /// Plugs a device into a running guest, where it has been defined already; one that is there is fine.
     AttachDevice {
-        /// The guest's name.
-        guest: String,
+        /// The guest.
+        guest: Named,
         /// The device.
         xml: Element,
     },
     /// Asks a running guest to let go of a device, and waits until it has; one that is not there is fine. It is an error if the
     /// guest does not answer: the device stays until it does, or until it restarts.
     DetachDevice {
-        /// The guest's name.
-        guest: String,
+        /// The guest.
+        guest: Named,
         /// The device as it is there.
         xml: Element,
         /// Seconds to wait.
@@ -225,8 +272,8 @@ pub enum Step {
     },
     /// Changes what a running guest is labelled with; its definition stays as it is.
     SetMetadata {
-        /// The guest's name.
-        guest: String,
+        /// The guest.
+        guest: Named,
         /// Which part.
         part: MetadataPart,
         /// What it is to be; `None` removes it.
@@ -234,8 +281,8 @@ pub enum Step {
     },
     /// Says whether a guest starts with the host.
     AutostartGuest {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: Named,
         /// Whether it does.
         on: bool,
     },
@@ -274,8 +321,6 @@ pub enum Content {
 /// Volumes that an installer is booted from, and its console's log. They are there as long as the install goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
-    /// The pool's name. It has a directory, since kernel and initrd are given by path.
-    pub pool: String,
     /// The guest's name, which the volumes' names begin with.
     pub guest: String,
     /// Where kernel and initrd come from.
@@ -407,6 +452,47 @@ impl Step {
         }
     }
 
+    /// The networks, pools and guests that it names, but for those that it defines: these have their UUID in the definition.
+    pub fn objects(&self) -> Vec<(Kind, &Named)> {
+        match self {
+            Step::StartNetwork { name }
+            | Step::StopNetwork { name }
+            | Step::UndefineNetwork { name }
+            | Step::AutostartNetwork { name, .. }
+            | Step::UpdateNetwork { name, .. }
+            | Step::RestartNetwork { name, .. } => vec![(Kind::Network, name)],
+            Step::StartPool { name }
+            | Step::StopPool { name }
+            | Step::DeletePoolDirectory { name }
+            | Step::UndefinePool { name }
+            | Step::AutostartPool { name, .. } => vec![(Kind::Pool, name)],
+            Step::CreateVolume { pool, .. }
+            | Step::UploadVolume { pool, .. }
+            | Step::DeleteVolume { pool, .. }
+            | Step::StageInstall { pool, .. } => vec![(Kind::Pool, pool)],
+            Step::GrowVolume { pool, guest, .. } => {
+                let guest = guest.iter().map(|(guest, _)| (Kind::Guest, guest));
+                guest.chain([(Kind::Pool, pool)]).collect()
+            }
+            Step::AwaitInstall { name, pool, .. } => vec![(Kind::Guest, name), (Kind::Pool, pool)],
+            Step::RenameGuest { from: name, .. }
+            | Step::StartGuest { name }
+            | Step::ShutdownGuest { name, .. }
+            | Step::UndefineGuest { name }
+            | Step::SetMemory { guest: name, .. }
+            | Step::SetVcpus { guest: name, .. }
+            | Step::UpdateDevice { guest: name, .. }
+            | Step::AttachDevice { guest: name, .. }
+            | Step::DetachDevice { guest: name, .. }
+            | Step::SetMetadata { guest: name, .. }
+            | Step::AutostartGuest { name, .. } => vec![(Kind::Guest, name)],
+            Step::DefineNetwork { .. }
+            | Step::DefinePool { .. }
+            | Step::DefineGuest { .. }
+            | Step::SettleGuest { .. } => Vec::new(),
+        }
+    }
+
     /// A few words for progress and for "failed to …": `start network front`.
     pub fn describe(&self) -> String {
         let name_of = |xml: &Document| xml.tree().text_at("name").unwrap_or("?").to_owned();
@@ -437,17 +523,19 @@ impl Step {
                 format!("upload volume {name} into pool {pool}")
             }
             Step::GrowVolume { name, .. } => format!("grow volume {name}"),
-            Step::DeleteVolume { pool, name } => format!("delete volume {name} of pool {pool}"),
+            Step::DeleteVolume { pool, name, .. } => format!("delete volume {name} of pool {pool}"),
             Step::DefineGuest { xml } => format!("define guest {}", name_of(xml)),
             Step::RenameGuest { from, to } => format!("rename guest {from} to {to}"),
             Step::StartGuest { name } => format!("start guest {name}"),
             Step::ShutdownGuest { name, .. } => format!("shut down guest {name}"),
-            Step::StageInstall { stage } => format!("fetch the installer of guest {}", stage.guest),
+            Step::StageInstall { stage, .. } => {
+                format!("fetch the installer of guest {}", stage.guest)
+            }
             Step::AwaitInstall { name, .. } => format!("wait for the install of guest {name}"),
             Step::SettleGuest { wanted, .. } => {
                 format!("take the installer out of guest {}", name_of(wanted))
             }
-            Step::UndefineGuest { name, .. } => format!("undefine guest {name}"),
+            Step::UndefineGuest { name } => format!("undefine guest {name}"),
             Step::SetMemory { guest, kib } => {
                 let memory = size(kib.saturating_mul(1024));
                 format!("set the memory of running guest {guest} to {memory}")
@@ -478,7 +566,7 @@ impl Step {
 }
 
 /// `add DHCP host web1 to network front`
-fn update(network: &str, verb: UpdateVerb, section: NetworkSection, xml: &Element) -> String {
+fn update(network: &Named, verb: UpdateVerb, section: NetworkSection, xml: &Element) -> String {
     let (verb, preposition) = match verb {
         UpdateVerb::Add => ("add", "to"),
         UpdateVerb::Delete => ("delete", "from"),
@@ -510,7 +598,7 @@ fn device(xml: &Element) -> String {
     format!("{} {}", xml.name, name.or(alias).unwrap_or_default())
 }
 
-fn autostart(kind: &str, name: &str, on: bool) -> String {
+fn autostart(kind: &str, name: &Named, on: bool) -> String {
     let switch = if on { "on" } else { "off" };
     format!("turn autostart of {kind} {name} {switch}")
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::build::{Found, Planner, last_trees, reason, reason_to_create};
 use super::label;
 use super::network::{renamed, switched, with_uuid};
-use super::step::{Content, Step};
+use super::step::{Content, Named, SeenFile, Step};
 use super::{Action, AttributeChange, Change, Disruption};
 use super::{table, users};
 use crate::address::{Address, Kind};
@@ -41,13 +41,13 @@ pub(super) fn pool(
             change.disruption = Some(Disruption::Recreate);
             change.before_xml = Some(live.xml.clone());
             change.attributes = vec![renamed(&old, &resource.name, Disruption::Recreate)];
-            change.steps.splice(
-                0..0,
+            change.steps.splice(0..0, {
+                let name = Named::new(old, live.uuid);
                 [
-                    Step::StopPool { name: old.clone() },
-                    Step::UndefinePool { name: old },
-                ],
-            );
+                    Step::StopPool { name: name.clone() },
+                    Step::UndefinePool { name },
+                ]
+            });
             change
         }
     }
@@ -56,7 +56,7 @@ pub(super) fn pool(
 fn create_pool(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, autostart: bool) -> Change {
     let xml = with_uuid(&resource.xml.tree(), uuid);
     let definition = Document::from(&xml);
-    let name = resource.name.clone();
+    let name = Named::new(&resource.name, uuid);
     let mut steps = vec![
         Step::DefinePool {
             xml: definition.clone(),
@@ -88,11 +88,11 @@ fn update_pool(
     let entry = planner.entry(&resource.address);
     let wanted = with_uuid(&resource.xml.tree(), live.uuid);
     let merged = merge_lasting(entry, &live.xml.tree(), &wanted);
-    let name = resource.name.clone();
+    let name = Named::new(&resource.name, live.uuid);
     let mut steps = Vec::new();
     let mut attributes = Vec::new();
     let redefined = merged.is_change();
-    let held_by = users::running_on(planner.observed, &name, live);
+    let held_by = users::running_on(planner.observed, &name.name, live);
     // An active pool keeps its old definition until it is started again. A directory's files can be open meanwhile; of others
     // the stop takes away what guests run on, or fails since they do.
     let stops = redefined && live.active && (is_directory(&live.xml.tree()) || held_by.is_empty());
@@ -163,7 +163,7 @@ pub(super) fn delete_pool(planner: &Planner<'_>, address: &Address, entry: &Entr
     let Some((name, live)) = planner.owned(entry, &planner.observed.pools) else {
         return Change::forgotten(address.clone());
     };
-    let name = || name.to_owned();
+    let name = || Named::new(name, live.uuid);
     let mut steps = vec![Step::StopPool { name: name() }];
     if entry.made_directory {
         steps.push(Step::DeletePoolDirectory { name: name() });
@@ -224,12 +224,13 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     let record = planner.applied(resource, None, &resource.xml.tree());
     let mut steps = vec![
         Step::CreateVolume {
-            pool: pool.clone(),
+            pool: planner.pool(pool),
             xml: resource.xml.clone(),
         },
         Step::UploadVolume {
-            pool: pool.clone(),
+            pool: planner.pool(pool),
             name: resource.name.clone(),
+            seen: None,
             content: content.clone(),
         },
     ];
@@ -274,8 +275,9 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     }
     let is_seed = matches!(content, Content::Bytes(_));
     let delete = Step::DeleteVolume {
-        pool: pool.clone(),
+        pool: planner.pool(pool),
         name: resource.name.clone(),
+        seen: Some(seen(live)),
     };
     match is_seed && capacity(&live.xml.tree()) == *size {
         // Written over, so that a run that ends in between leaves its guest all of its disks.
@@ -339,7 +341,7 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     let entry = planner.entry(&resource.address);
     let record = planner.applied(resource, None, &resource.xml.tree());
     let create = Step::CreateVolume {
-        pool: pool.clone(),
+        pool: planner.pool(pool),
         xml: resource.xml.clone(),
     };
     let summary = volume_summary(&resource.xml.tree(), image.as_ref());
@@ -386,8 +388,9 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         change.disruption = Some(costs);
         change.attributes = label::attributes(&merged.differences, class);
         change.steps = vec![Step::GrowVolume {
-            pool: pool.clone(),
+            pool: planner.pool(pool),
             name: resource.name.clone(),
+            seen: Some(seen(live)),
             capacity: after,
             guest: users::running_disk(planner.observed, (pool, &resource.name), &live.path),
         }];
@@ -404,8 +407,9 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     change.after_xml = Some(resource.xml.clone());
     change.steps = vec![
         Step::DeleteVolume {
-            pool: pool.clone(),
+            pool: planner.pool(pool),
             name: resource.name.clone(),
+            seen: Some(seen(live)),
         },
         create,
     ];
@@ -463,8 +467,9 @@ fn move_volume(
         &resource.name,
     ));
     let delete = Step::DeleteVolume {
-        pool: before.clone(),
+        pool: planner.pool(&before),
         name: entry.name.clone(),
+        seen: Some(seen(old)),
     };
     // One that is to be kept stays where it is, and is the user's from now on.
     if !entry.keep {
@@ -537,9 +542,10 @@ fn volume_class(difference: &Difference, before: u64, after: u64) -> Disruption 
 
 pub(super) fn delete_volume(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Change {
     let pool = entry.pool.clone().unwrap_or_default();
-    let delete = Step::DeleteVolume {
-        pool: pool.clone(),
+    let delete = |seen| Step::DeleteVolume {
+        pool: planner.pool(&pool),
         name: entry.name.clone(),
+        seen,
     };
     if planner.observed.pools.contains_key(&pool) && !is_active(planner, &pool) {
         // It cannot be looked at, so what it was made as tells what is lost.
@@ -552,7 +558,12 @@ pub(super) fn delete_volume(planner: &Planner<'_>, address: &Address, entry: &En
                     Some(made.as_ref().map_or(0, capacity))
                 }
             },
-            steps: vec![Step::StartPool { name: pool }, delete],
+            steps: vec![
+                Step::StartPool {
+                    name: planner.pool(&pool),
+                },
+                delete(None),
+            ],
             ..Change::unchanged(address.clone(), None)
         };
     }
@@ -569,7 +580,7 @@ pub(super) fn delete_volume(planner: &Planner<'_>, address: &Address, entry: &En
         summary: volume_summary(&live.xml.tree(), None),
         data_loss: lost,
         before_xml: Some(live.xml.clone()),
-        steps: vec![delete],
+        steps: vec![delete(Some(seen(live)))],
         ..Change::unchanged(address.clone(), None)
     }
 }
@@ -579,6 +590,14 @@ fn volume_of<'a>(planner: &Planner<'a>, pool: &str, name: &str) -> Option<&'a Ob
         .observed
         .volumes
         .get(&(pool.to_owned(), name.to_owned()))
+}
+
+/// What is to be there still when a step comes to a volume.
+fn seen(volume: &ObservedVolume) -> SeenFile {
+    SeenFile {
+        path: volume.path.clone(),
+        id: volume.id,
+    }
 }
 
 /// A volume's capacity in bytes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::build::Planner;
 use super::checks::{self, own_bridge};
-use super::step::Step;
+use super::step::{Named, Step};
 use super::{Action, Change, PowerChange, guest};
 use crate::address::Kind;
 use crate::diagnostic::Diagnostic;
@@ -78,7 +78,7 @@ pub(super) fn volumes_of(change: &Change) -> impl Iterator<Item = (&str, &str)> 
     let is_volume = matches!(change.address.kind, Kind::Image | Kind::Volume);
     let steps = change.steps.iter().filter(move |_| is_volume);
     steps.filter_map(|step| match step {
-        Step::DeleteVolume { pool, name } => Some((pool.as_str(), name.as_str())),
+        Step::DeleteVolume { pool, name, .. } => Some((pool.name.as_str(), name.as_str())),
         _ => None,
     })
 }
@@ -263,7 +263,7 @@ pub(super) fn running_disk(
     observed: &Observed,
     (pool, name): (&str, &str),
     path: &str,
-) -> Option<(String, String)> {
+) -> Option<(Named, String)> {
     let is_it = |disk: &&Element| {
         let by_name = disk
             .child("source")
@@ -274,7 +274,7 @@ pub(super) fn running_disk(
         let xml = seen.live_xml.as_ref()?.tree();
         let disk = xml.child("devices")?.children_named("disk").find(is_it)?;
         Some((
-            guest.clone(),
+            Named::new(guest, seen.uuid),
             disk.attribute_at("target", "dev")?.to_owned(),
         ))
     })

@@ -7,8 +7,12 @@
 use miniascape::libvirt::connection::Connection;
 use miniascape::libvirt::observed::Power;
 use miniascape::libvirt::{Hypervisor, Outcome, Scope, Unwatched};
-use miniascape::plan::step::{Content, Step};
+use miniascape::plan::step::{Content, Named, Step};
 use miniascape::xml::tree::Element;
+use uuid::Uuid;
+
+/// Of the one network or pool that a test makes.
+const UUID: Uuid = uuid::uuid!("6d696e69-6173-5361-8070-650000000001");
 
 fn xml(text: &str) -> Element {
     Element::parse(text).unwrap()
@@ -29,7 +33,7 @@ fn a_network_restarts_under_a_running_guest() {
         ))
     };
     let uuid = uuid::uuid!("6d696e69-6173-5361-8070-650000000002");
-    let name = || "relinked".to_owned();
+    let name = || Named::new("relinked", uuid);
     let guest = xml(&format!(
         "<domain type='qemu'><name>relinked</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>\
          <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>\
@@ -45,7 +49,7 @@ fn a_network_restarts_under_a_running_guest() {
     done(
         &connection,
         Step::StartNetwork {
-            name: "relink".into(),
+            name: Named::new("relink", UUID),
         },
     );
     done(&connection, Step::DefineGuest { xml: guest.into() });
@@ -75,7 +79,7 @@ fn a_network_restarts_under_a_running_guest() {
     let outcome = done(
         &connection,
         Step::RestartNetwork {
-            name: "relink".into(),
+            name: Named::new("relink", UUID),
             xml: network("192.168.156.1").into(),
         },
     );
@@ -100,17 +104,17 @@ fn a_network_restarts_under_a_running_guest() {
         },
     );
     assert!(outcome.note.unwrap().contains("by force"));
-    done(&connection, Step::UndefineGuest { name: name(), uuid });
+    done(&connection, Step::UndefineGuest { name: name() });
     done(
         &connection,
         Step::StopNetwork {
-            name: "relink".into(),
+            name: Named::new("relink", UUID),
         },
     );
     done(
         &connection,
         Step::UndefineNetwork {
-            name: "relink".into(),
+            name: Named::new("relink", UUID),
         },
     );
 }
@@ -129,17 +133,17 @@ fn an_image_is_uploaded_whole_or_not_at_all() {
         .unwrap();
     assert!(made.success());
     let target = directory.path().join("pool");
-    let pool = || "upload".to_owned();
+    let pool = || Named::new("upload", UUID);
     let name = || "image.qcow2".to_owned();
     let scope = Scope {
-        volumes: [(pool(), name()), (pool(), "over.qcow2".into())].into(),
+        volumes: [(pool().name, name()), (pool().name, "over.qcow2".into())].into(),
         ..Scope::default()
     };
     done(
         &connection,
         Step::DefinePool {
             xml: xml(&format!(
-                "<pool type='dir'><name>upload</name><target><path>{}</path></target></pool>",
+                "<pool type='dir'><name>upload</name><uuid>{UUID}</uuid><target><path>{}</path></target></pool>",
                 target.display()
             ))
             .into(),
@@ -159,6 +163,7 @@ fn an_image_is_uploaded_whole_or_not_at_all() {
     let upload = |sha256: Option<&str>| Step::UploadVolume {
         pool: pool(),
         name: name(),
+        seen: None,
         content: Content::File {
             path: source.clone(),
             sha256: sha256.map(str::to_owned),
@@ -173,7 +178,7 @@ fn an_image_is_uploaded_whole_or_not_at_all() {
     done(&connection, create());
     done(&connection, upload(None));
     let seen = connection.observe(&scope).unwrap();
-    let volume = &seen.volumes[&(pool(), name())];
+    let volume = &seen.volumes[&(pool().name, name())];
     assert_eq!(volume.xml.tree().text_at("capacity"), Some("33554432"));
     assert_eq!(
         volume.xml.tree().attribute_at("target/format", "type"),
@@ -194,19 +199,21 @@ fn an_image_is_uploaded_whole_or_not_at_all() {
     let grow = Step::GrowVolume {
         pool: pool(),
         name: "over.qcow2".into(),
+        seen: None,
         capacity: 134_217_728,
         guest: None,
     };
     done(&connection, grow.clone());
     done(&connection, grow);
     let seen = connection.observe(&scope).unwrap();
-    let over = &seen.volumes[&(pool(), "over.qcow2".into())];
+    let over = &seen.volumes[&(pool().name, "over.qcow2".into())];
     assert_eq!(over.xml.tree().text_at("capacity"), Some("134217728"));
     done(
         &connection,
         Step::DeleteVolume {
             pool: pool(),
             name: "over.qcow2".into(),
+            seen: None,
         },
     );
     std::fs::write(target.join("foreign"), "x").unwrap();

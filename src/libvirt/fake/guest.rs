@@ -1,7 +1,5 @@
 //! What the fake does with guests.
 
-use uuid::Uuid;
-
 use super::{Model, Object, Refusal, define, fill, get, get_mut, refuse};
 use crate::libvirt::ErrorKind;
 use crate::libvirt::observed::{InstallPhase, install_mark};
@@ -81,17 +79,17 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn stage_install(&mut self, stage: &Stage) -> Result<(), Refusal> {
+    pub(super) fn stage_install(&mut self, pool: &str, stage: &Stage) -> Result<(), Refusal> {
         for part in StagePart::ALL {
             let name = part.volume(&stage.guest);
-            self.delete_volume(&stage.pool, &name)?;
+            self.delete_volume(pool, &name)?;
             if part == StagePart::Seed && stage.seed.is_none() {
                 continue;
             }
             let xml = Element::new("volume")
                 .with_child(Element::new("name").with_text(name))
                 .with_child(Element::new("capacity").with_text("0"));
-            self.create_volume(&stage.pool, &xml)?;
+            self.create_volume(pool, &xml)?;
         }
         Ok(())
     }
@@ -125,15 +123,8 @@ impl Model {
         })
     }
 
-    pub(super) fn undefine_guest(&mut self, name: &str, uuid: Uuid) -> Result<(), Refusal> {
+    pub(super) fn undefine_guest(&mut self, name: &str) -> Result<(), Refusal> {
         match self.guests.get(name) {
-            Some(object) if object.uuid != uuid => Err((
-                ErrorKind::Exists,
-                format!(
-                    "the guest of that name has the UUID {}, not {uuid}",
-                    object.uuid
-                ),
-            )),
             Some(object) if object.live.is_some() => {
                 refuse("it is running; it would stay without a definition")
             }

@@ -2,7 +2,7 @@
 
 use super::{Model, Refusal, define, fill, get, get_mut, refuse};
 use crate::libvirt::{ErrorKind, Monitor, Outcome};
-use crate::plan::step::Content;
+use crate::plan::step::{Content, Named};
 use crate::xml::tree::Element;
 
 impl Model {
@@ -131,7 +131,7 @@ impl Model {
         pool: &str,
         name: &str,
         capacity: u64,
-        guest: Option<&(String, String)>,
+        guest: Option<&(Named, String)>,
     ) -> Result<(), Refusal> {
         let path = self.existing(pool, name)?;
         let users: Vec<&String> = self
@@ -142,7 +142,7 @@ impl Model {
             .collect();
         match guest {
             Some((guest, disk)) => {
-                let Some(live) = &get(&self.guests, "guest", guest)?.live else {
+                let Some(live) = &get(&self.guests, "guest", &guest.name)?.live else {
                     return refuse("Requested operation is not valid: domain is not running");
                 };
                 let is_disk = |element: &&Element| {

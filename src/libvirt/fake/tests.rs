@@ -11,6 +11,10 @@ fn perform(fake: &Fake, step: Step) -> Result<Outcome, HypervisorError> {
     fake.perform(&step, &Unwatched)
 }
 
+fn named(xml: &Element) -> Named {
+    Named::of(xml).unwrap()
+}
+
 fn front() -> Element {
     xml("<network><name>front</name><uuid>6d696e69-6173-5361-8070-650000000001</uuid><forward mode='nat'/>
         <ip address='10.0.0.1' netmask='255.255.255.0'><dhcp><host mac='52:54:00:00:00:0A' ip='10.0.0.5' name='a'/></dhcp></ip>
@@ -45,9 +49,11 @@ fn ready() -> Fake {
             xml: front().into(),
         },
         Step::DefinePool { xml: pool().into() },
-        Step::StartPool { name: "p".into() },
+        Step::StartPool {
+            name: named(&pool()),
+        },
         Step::CreateVolume {
-            pool: "p".into(),
+            pool: named(&pool()),
             xml: disk().into(),
         },
         Step::DefineGuest { xml: web().into() },
@@ -84,11 +90,17 @@ fn what_is_filled_in_is_no_difference() {
     perform(
         &fake,
         Step::StartNetwork {
-            name: "front".into(),
+            name: named(&front()),
         },
     )
     .unwrap();
-    perform(&fake, Step::StartGuest { name: "web".into() }).unwrap();
+    perform(
+        &fake,
+        Step::StartGuest {
+            name: named(&web()),
+        },
+    )
+    .unwrap();
     let observed = observe(&fake);
     let live = observed.guests["web"].live_xml.as_ref().unwrap();
     let merged = merge(&[], &live.tree(), &web());
@@ -102,12 +114,19 @@ fn what_is_filled_in_is_no_difference() {
 #[test]
 fn a_guest_starts_only_with_its_network_and_files() {
     let fake = ready();
-    let start = || perform(&fake, Step::StartGuest { name: "web".into() });
+    let start = || {
+        perform(
+            &fake,
+            Step::StartGuest {
+                name: named(&web()),
+            },
+        )
+    };
     assert!(start().unwrap_err().message.contains("not active"));
     perform(
         &fake,
         Step::StartNetwork {
-            name: "front".into(),
+            name: named(&front()),
         },
     )
     .unwrap();
@@ -116,7 +135,7 @@ fn a_guest_starts_only_with_its_network_and_files() {
     perform(
         &fake,
         Step::CreateVolume {
-            pool: "p".into(),
+            pool: named(&pool()),
             xml: disk().into(),
         },
     )
@@ -127,8 +146,7 @@ fn a_guest_starts_only_with_its_network_and_files() {
         perform(
             &fake,
             Step::UndefineGuest {
-                name: "web".into(),
-                uuid: uuid_of(&web()),
+                name: named(&web()),
             },
         )
     };
@@ -136,7 +154,7 @@ fn a_guest_starts_only_with_its_network_and_files() {
     perform(
         &fake,
         Step::ShutdownGuest {
-            name: "web".into(),
+            name: named(&web()),
             timeout: 1,
         },
     )
@@ -164,14 +182,14 @@ fn entries_are_added_once_and_deleted_once() {
     perform(
         &fake,
         Step::StartNetwork {
-            name: "front".into(),
+            name: named(&front()),
         },
     )
     .unwrap();
     let host = xml("<host mac='52:54:00:00:00:0b' ip='10.0.0.6' name='b'/>");
     let update = |verb| {
         let step = Step::UpdateNetwork {
-            name: "front".into(),
+            name: named(&front()),
             verb,
             section: NetworkSection::IpDhcpHost,
             parent: 0,
@@ -190,12 +208,24 @@ fn a_pool_makes_its_directory_and_takes_it_away() {
     let fake = Fake::new();
     let before = fake.snapshot();
     perform(&fake, Step::DefinePool { xml: pool().into() }).unwrap();
-    perform(&fake, Step::StartPool { name: "p".into() }).unwrap();
+    perform(
+        &fake,
+        Step::StartPool {
+            name: named(&pool()),
+        },
+    )
+    .unwrap();
     assert_ne!(fake.snapshot(), before);
     for step in [
-        Step::StopPool { name: "p".into() },
-        Step::DeletePoolDirectory { name: "p".into() },
-        Step::UndefinePool { name: "p".into() },
+        Step::StopPool {
+            name: named(&pool()),
+        },
+        Step::DeletePoolDirectory {
+            name: named(&pool()),
+        },
+        Step::UndefinePool {
+            name: named(&pool()),
+        },
     ] {
         perform(&fake, step).unwrap();
     }
@@ -208,8 +238,22 @@ fn a_failing_step_does_nothing() {
     fake.fail_at(2);
     perform(&fake, Step::DefinePool { xml: pool().into() }).unwrap();
     let before = fake.snapshot();
-    assert!(perform(&fake, Step::StartPool { name: "p".into() }).is_err());
+    assert!(
+        perform(
+            &fake,
+            Step::StartPool {
+                name: named(&pool())
+            }
+        )
+        .is_err()
+    );
     assert_eq!(fake.snapshot(), before);
-    perform(&fake, Step::StartPool { name: "p".into() }).unwrap();
+    perform(
+        &fake,
+        Step::StartPool {
+            name: named(&pool()),
+        },
+    )
+    .unwrap();
     assert_eq!(fake.performed(), ["define pool p", "start pool p"]);
 }

@@ -6,7 +6,7 @@ use super::running::{device_of, is_filled_in, seen, without_balloon};
 use crate::libvirt::observed::{ObservedGuest, Power};
 use crate::plan::Disruption;
 use crate::plan::label::Cost;
-use crate::plan::step::{MetadataPart, Step};
+use crate::plan::step::{MetadataPart, Named, Step};
 use crate::plan::table;
 use crate::size::size;
 use crate::xml::merge::{Difference, Merged, Value, like, merge};
@@ -305,9 +305,9 @@ impl Lack {
     }
 
     /// The steps that change it: first what goes, which makes room, then what comes.
-    pub(super) fn steps(&self, name: &str, running: &Running) -> Vec<Step> {
+    pub(super) fn steps(&self, name: &Named, running: &Running) -> Vec<Step> {
         let mut steps = Vec::new();
-        let guest = || name.to_owned();
+        let guest = || name.clone();
         for difference in self.live() {
             let text = match &difference.after {
                 Some(Value::Text(text)) => Some(text.clone()),

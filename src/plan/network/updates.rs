@@ -2,7 +2,7 @@
 
 use crate::libvirt::observed::{Observed, parking_name};
 use crate::plan::Disruption;
-use crate::plan::step::{NetworkSection, Step, UpdateVerb};
+use crate::plan::step::{Named, NetworkSection, Step, UpdateVerb};
 use crate::plan::table::{self, NETWORK};
 use crate::plan::users::hangs_on;
 use crate::xml::document::Document;
@@ -44,7 +44,7 @@ pub(super) enum Way {
 
 /// Finds the way from a running network to the target, whose differences are given.
 pub(super) fn way(
-    name: &str,
+    name: &Named,
     running: &Element,
     target: &Element,
     differences: &[Difference],
@@ -149,7 +149,7 @@ pub(super) fn running_users(observed: &Observed, name: &str, bridge: Option<&str
 
 /// The updates that turn a running network into the target: deletions first, since libvirt refuses what is there already.
 /// `None` where libvirt would refuse one.
-fn updates(name: &str, running: &Element, target: &Element) -> Option<Vec<Step>> {
+fn updates(name: &Named, running: &Element, target: &Element) -> Option<Vec<Step>> {
     let running = schema::canonical(running);
     let (mut deletes, mut modifies, mut adds) = (Vec::new(), Vec::new(), Vec::new());
     for section in NetworkSection::ALL {
@@ -162,7 +162,7 @@ fn updates(name: &str, running: &Element, target: &Element) -> Option<Vec<Step>>
         let after = lists(target, section);
         for parent in 0..before.len().max(after.len()) {
             let step = |verb, xml| Step::UpdateNetwork {
-                name: name.to_owned(),
+                name: name.clone(),
                 verb,
                 section,
                 parent: i32::try_from(parent).unwrap_or(-1),
@@ -285,7 +285,11 @@ mod tests {
 
     fn update(running: &str, target: &str) -> Option<Vec<String>> {
         let xml = |text: &str| Element::parse(text).unwrap();
-        let steps = updates("n", &xml(running), &xml(target))?;
+        let steps = updates(
+            &Named::new("n", Default::default()),
+            &xml(running),
+            &xml(target),
+        )?;
         Some(steps.iter().map(Step::describe).collect())
     }
 
