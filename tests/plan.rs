@@ -8,6 +8,7 @@
 //!   over what a guest runs with.
 //! - `between.yaml`: what was applied after that. `lost`: the state is gone since.
 //! - `after.yaml`: the definition that is planned; without one, `destroy` is.
+//! - `take-over`: as by that option.
 //! - `replace`: the addresses of `--replace`. `restart-pending`: as by that option.
 //! - `expected.txt`: the plan as the user reads it, its problems, and the steps in the order of one thread.
 //!
@@ -146,6 +147,10 @@ fn check(case: &Path) -> Result<(), String> {
         pending: match case.join("restart-pending").exists() {
             true => plan::PendingRestarts::Make,
             false => plan::PendingRestarts::Wait,
+        },
+        marked: match case.join("take-over").exists() {
+            true => plan::Marked::TakenOver,
+            false => plan::Marked::Shown,
         },
         state_file: Some("/labs/shop/state/shop.toml".into()),
         ..plan::Options::default()

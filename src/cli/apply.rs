@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
 
-use super::confirm::confirm;
+use super::confirm::agree;
 use super::output::{Failure, problems_to_stderr, result, say};
 use super::plan::{Targets, diff};
 use super::run::{self, Telling};
-use super::session::Session;
+use super::session::{Planned, Session};
 use super::{Common, Exit};
 use crate::address::Address;
 use crate::plan::{self, Disruption, Plan};
@@ -65,7 +65,6 @@ impl From<MaxDisruption> for Disruption {
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
     let (session, mut live) = Session::open_live(common, Access::Write, color)?;
     let options = arguments.targets.options(&live.store);
-    let (observed, desired, plan) = session.look_and_plan(&mut live, &options)?;
     let view = view::plan::Options {
         color,
         diff: diff(arguments.diff),
@@ -75,21 +74,30 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     } else {
         Telling::People
     };
-    if telling == Telling::People {
-        result(&view::plan::text(&plan, &view));
-    }
-    problems_to_stderr(&plan.problems, &session.sources, color);
-    if plan.problems.has_errors() {
-        say("\nNothing was changed.");
-        return Err(Failure::Said);
-    }
-    refuse_disruption(&plan, arguments)?;
-    refuse_data_loss(&plan, arguments)?;
-    let work = !plan.is_empty();
-    if work && !arguments.yes && !confirm("\nApply this plan?")? {
-        say("Nothing was changed.");
+    let show = |planned: &Planned| {
+        let plan = &planned.plan;
+        if telling == Telling::People {
+            result(&view::plan::text(plan, &view));
+        }
+        problems_to_stderr(&plan.problems, &session.sources, color);
+        if plan.problems.has_errors() {
+            say("\nNothing was changed.");
+            return Err(Failure::Said);
+        }
+        refuse_disruption(plan, arguments)?;
+        refuse_data_loss(plan, arguments)
+    };
+    let asks = |plan: &Plan| !plan.is_empty() && !arguments.yes;
+    let look = || session.look_and_plan(&mut live, &options);
+    let Some(planned) = agree("\nApply this plan?", asks, look, show)? else {
         return Ok(Exit::Failure);
-    }
+    };
+    let Planned {
+        observed,
+        desired,
+        plan,
+    } = planned;
+    let work = !plan.is_empty();
 
     let parallel = arguments.parallel.or(session.settings.parallel);
     let facts = observed.facts.clone();

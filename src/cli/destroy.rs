@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::confirm::confirm;
+use super::confirm::agree;
 use super::output::{Failure, problems_to_stderr, result, say};
 use super::plan::Targets;
 use super::run::{self, Telling};
@@ -12,6 +12,7 @@ use crate::address::Name;
 use crate::desired;
 use crate::diagnostic::SourceMap;
 use crate::libvirt::Others;
+use crate::libvirt::observed::Observed;
 use crate::plan::{self, Plan};
 use crate::state::seen::Seen;
 use crate::state::store::Access;
@@ -31,6 +32,18 @@ pub(super) struct Arguments {
     /// The lab's name, where its definition is gone or broken
     #[arg(long, value_name = "NAME", value_parser = name)]
     lab: Option<Name>,
+}
+
+/// The plan of a deletion, and what it was made of.
+struct Found {
+    observed: Observed,
+    plan: Plan,
+}
+
+impl AsRef<Plan> for Found {
+    fn as_ref(&self) -> &Plan {
+        &self.plan
+    }
 }
 
 fn name(text: &str) -> Result<Name, String> {
@@ -55,30 +68,40 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     if !scope.volumes.is_empty() {
         scope.others = Others::Read;
     }
-    let observed = observe(&live, &scope)?;
-    let plan = plan::destroy(&lab, &observed, &live.state, &options);
+    let view = view::plan::Options {
+        color,
+        diff: Diff::Hidden,
+    };
+    let show = |found: &Found| {
+        let plan = &found.plan;
+        if !plan.is_empty() {
+            result(&view::plan::text(plan, &view));
+        }
+        problems_to_stderr(&plan.problems, &SourceMap::default(), color);
+        match plan.problems.has_errors() {
+            true => {
+                say("\nNothing was changed.");
+                Err(Failure::Said)
+            }
+            false => Ok(()),
+        }
+    };
+    let look = || {
+        let observed = observe(&live, &scope)?;
+        let plan = plan::destroy(&lab, &observed, &live.state, &options);
+        Ok(Found { observed, plan })
+    };
+    let asks = |plan: &Plan| !plan.is_empty() && !arguments.yes;
+    let Some(found) = agree("\nDestroy all this?", asks, look, show)? else {
+        return Ok(Exit::Failure);
+    };
+    let Found { observed, plan } = found;
     let kept = kept(&plan);
     if plan.is_empty() {
         result(&format!(
             "Nothing to do: lab {lab} has nothing here{kept}.\n"
         ));
         return Ok(Exit::Success);
-    }
-    result(&view::plan::text(
-        &plan,
-        &view::plan::Options {
-            color,
-            diff: Diff::Hidden,
-        },
-    ));
-    problems_to_stderr(&plan.problems, &SourceMap::default(), color);
-    if plan.problems.has_errors() {
-        say("\nNothing was changed.");
-        return Err(Failure::Said);
-    }
-    if !arguments.yes && !confirm("\nDestroy all this?")? {
-        say("Nothing was changed.");
-        return Ok(Exit::Failure);
     }
 
     let parallel = arguments.parallel.or(settings.parallel);
@@ -99,14 +122,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let again = plan::destroy(&lab, &observed, &live.state, &options);
     if !again.is_empty() {
         say("error: all steps were done, and this is still there:\n");
-        say(view::plan::text(
-            &again,
-            &view::plan::Options {
-                color,
-                diff: Diff::Hidden,
-            },
-        )
-        .trim_end());
+        say(view::plan::text(&again, &view).trim_end());
         return Ok(Exit::Failure);
     }
     result(&format!(

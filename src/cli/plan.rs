@@ -10,7 +10,7 @@ use super::{Common, Exit};
 use crate::address::Address;
 use crate::desired;
 use crate::plan::drift::drift;
-use crate::plan::{Options, PendingRestarts};
+use crate::plan::{Marked, Options, PendingRestarts};
 use crate::state::store::{Access, Store};
 use crate::view::plan::Diff;
 use crate::view::{self, Color};
@@ -45,6 +45,9 @@ pub(super) struct Targets {
     /// Restart the guests that do not run with all of their definition yet
     #[arg(long)]
     restart_pending: bool,
+    /// Take over what carries this lab's mark and its state does not know, as after the state was lost
+    #[arg(long)]
+    take_over: bool,
 }
 
 impl Targets {
@@ -57,6 +60,10 @@ impl Targets {
             pending: match self.restart_pending {
                 true => PendingRestarts::Make,
                 false => PendingRestarts::Wait,
+            },
+            marked: match self.take_over {
+                true => Marked::TakenOver,
+                false => Marked::Shown,
             },
         }
     }
@@ -73,7 +80,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         return refresh(arguments, &live, color);
     }
     let options = arguments.targets.options(&live.store);
-    let (_observed, _desired, plan) = session.look_and_plan(&mut live, &options)?;
+    let plan = session.look_and_plan(&mut live, &options)?.plan;
     if arguments.json {
         result(&format!("{:#}\n", view::json::plan(&plan)));
         problems_to_stderr(&plan.problems, &session.sources, color);

@@ -43,6 +43,22 @@ pub struct Session {
     color: Color,
 }
 
+/// A plan, and what it was made of.
+pub struct Planned {
+    /// What was looked at.
+    pub observed: Observed,
+    /// What should be there.
+    pub desired: Desired,
+    /// The plan.
+    pub plan: Plan,
+}
+
+impl AsRef<Plan> for Planned {
+    fn as_ref(&self) -> &Plan {
+        &self.plan
+    }
+}
+
 /// A hypervisor and the lab's state.
 pub struct Live {
     /// The hypervisor.
@@ -212,11 +228,15 @@ impl Session {
         &self,
         live: &mut Live,
         options: &plan::Options,
-    ) -> Result<(Observed, Desired, Plan), Failure> {
+    ) -> Result<Planned, Failure> {
         let (observed, desired) = self.look(live)?;
         let plan = make(&desired, &observed, &live.state, options)?;
         if !plan.deletes_volumes() {
-            return Ok((observed, desired, plan));
+            return Ok(Planned {
+                observed,
+                desired,
+                plan,
+            });
         }
         let scope = Scope {
             others: Others::Read,
@@ -224,7 +244,11 @@ impl Session {
         };
         let observed = observe(live, &scope)?;
         let plan = make(&desired, &observed, &live.state, options)?;
-        Ok((observed, desired, plan))
+        Ok(Planned {
+            observed,
+            desired,
+            plan,
+        })
     }
 
     /// Prints problems; errors end the command.

@@ -20,6 +20,8 @@ pub struct View<'a> {
     pub moves: Vec<(Address, Address)>,
     /// What no state knows any more, and carries the mark of its old address: before and after.
     pub found: Vec<(Address, Address)>,
+    /// All that no state knows any more, by its new address.
+    pub recognised: Vec<Address>,
     /// Moves that cannot be made, since the lab owns both.
     pub clashes: Vec<(Address, Address)>,
 }
@@ -36,6 +38,7 @@ pub fn view<'a>(
         state: Cow::Borrowed(state),
         moves: readdressing.moves,
         found: Vec::new(),
+        recognised: Vec::new(),
         clashes: readdressing.clashes,
     };
     if moves.is_empty() {
@@ -55,6 +58,7 @@ pub fn view<'a>(
                 if marked == Marked::Before {
                     view.found.push((from, to.clone()));
                 }
+                view.recognised.push(to.clone());
                 view.state.to_mut().resources.insert(to, entry);
                 break;
             }

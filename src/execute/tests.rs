@@ -54,6 +54,7 @@ fn entry(name: &str) -> Entry {
         name: name.into(),
         uuid: None,
         pool: None,
+        pool_uuid: None,
         status: Status::Applied,
         keep: false,
         content: None,

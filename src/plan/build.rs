@@ -13,7 +13,7 @@ use super::{
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
 use crate::desired::{Desired, Detail, Resource};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span};
 use crate::libvirt::observed::Observed;
 pub(super) use crate::libvirt::observed::owner;
 use crate::state::{Entry, State, Status};
@@ -31,6 +31,8 @@ pub struct Options {
     pub replace: BTreeSet<Address>,
     /// What becomes of guests that do not run with their definition yet.
     pub pending: PendingRestarts,
+    /// What becomes of objects that carry the lab's mark and are not in its state.
+    pub marked: Marked,
     /// Where the lab's state was looked for. It decides nothing: who wonders why an object is not the lab's is told.
     pub state_file: Option<PathBuf>,
 }
@@ -43,6 +45,17 @@ pub enum PendingRestarts {
     Wait,
     /// They are restarted, and what would be deferred is not.
     Make,
+}
+
+/// What becomes of objects that carry the lab's mark, or the UUID that is derived for it, and are not in its state. A lab of the same
+/// name in another directory makes just such, and so does a lab whose state was lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Marked {
+    /// They are shown, and stay as they are.
+    #[default]
+    Shown,
+    /// They are the lab's.
+    TakenOver,
 }
 
 /// Plans what makes the hypervisor hold what is desired. Pure: same input, same plan.
@@ -58,6 +71,13 @@ pub fn make(desired: &Desired, observed: &Observed, state: &State, options: &Opt
     checks::privileges(desired, observed, &mut planner.problems);
     checks::networks(desired, &mut planner);
     checks::pools(desired, &mut planner);
+    if options.marked == Marked::Shown {
+        for address in &view.recognised {
+            let name = desired.resources.get(address).map_or("", |it| &it.name);
+            let span = desired.resources.get(address).and_then(|it| it.span);
+            planner.only_marked(address, name, span);
+        }
+    }
     moved::tell(&mut planner, desired, &view);
     planner.orphans(Some(Reason::Orphan));
     planner.finish(Some(desired), &view.moves, options)
@@ -182,6 +202,7 @@ impl<'a> Planner<'a> {
         objects: &'a BTreeMap<String, T>,
     ) -> Found<'a, T> {
         let entry = self.entry(&resource.address);
+        let is_known = entry.is_some() || self.options.marked == Marked::TakenOver;
         let is_ours = |object: &T| {
             let known = entry.and_then(|entry| entry.uuid) == Some(object.uuid())
                 || (object.uuid() == uuid && self.is_unmoved(&resource.address, object));
@@ -195,13 +216,23 @@ impl<'a> Planner<'a> {
         };
         if let Some(object) = objects.get(&resource.name) {
             if is_ours(object) || is_marked(object) {
-                return Found::Ours(object);
+                return match is_known {
+                    true => Found::Ours(object),
+                    false => {
+                        self.only_marked(&resource.address, &resource.name, resource.span);
+                        Found::Foreign
+                    }
+                };
             }
             self.conflict(resource, owner(&object.xml().tree()));
             return Found::Foreign;
         }
         match objects.iter().find(|(_, object)| is_ours(object)) {
-            Some((name, object)) => Found::Renamed(name.clone(), object),
+            Some((name, object)) if is_known => Found::Renamed(name.clone(), object),
+            Some((name, _)) => {
+                self.only_marked(&resource.address, name, resource.span);
+                Found::Foreign
+            }
             None => Found::Absent,
         }
     }
@@ -260,28 +291,21 @@ impl<'a> Planner<'a> {
     /// A pool by its name: as it is, or as it will be, or was.
     pub fn pool(&self, name: &str) -> Named {
         let there = self.observed.pools.get(name).map(|pool| pool.uuid);
-        let is_it =
-            |address: &Address, entry: &Entry| address.kind == Kind::Pool && entry.name == name;
         let planned = || {
-            let pools = self.changes.range(..Address::first(Kind::Image));
-            pools.rev().map_while(|(address, change)| {
-                (address.kind == Kind::Pool).then_some((address, change.entry.as_ref()?))
+            let pools = self.changes.range(..Address::first(Kind::Image)).rev();
+            let mut pools = pools.take_while(|(address, _)| address.kind == Kind::Pool);
+            pools.find_map(|(_, change)| {
+                change
+                    .entry
+                    .as_ref()
+                    .filter(|entry| entry.name == name)?
+                    .uuid
             })
         };
-        let recorded = || self.state.resources.iter();
+        let recorded = || self.recorded_pool(name)?.uuid;
         // Of what nobody knows there is none; should one come, it is another's.
-        let uuid = there
-            .or_else(|| {
-                planned()
-                    .find(|(a, e)| is_it(a, e))
-                    .and_then(|(_, e)| e.uuid)
-            })
-            .or_else(|| {
-                recorded()
-                    .find(|(a, e)| is_it(a, e))
-                    .and_then(|(_, e)| e.uuid)
-            });
-        Named::new(name, uuid.unwrap_or_default())
+        let uuid = there.or_else(planned).or_else(recorded).unwrap_or_default();
+        Named::new(name, uuid)
     }
 
     /// Notes that an object which is not ours has the name that a resource wants.
@@ -325,6 +349,54 @@ impl<'a> Planner<'a> {
         );
     }
 
+    /// Notes that an object which a resource would change is the lab's by its mark alone.
+    pub fn only_marked(&mut self, address: &Address, name: &str, span: Option<Span>) {
+        self.problems.push(
+            Diagnostic::error(format!(
+                "{} `{name}` on {} is marked as {address} of this lab, whose state does not know it",
+                address.kind, self.observed.facts.uri
+            ))
+            .at(span)
+            .note(self.where_the_state_is())
+            .hint(lost::WAY_OUT),
+        );
+    }
+
+    /// Whether the pool of a volume is another one than it was made in, which only has its name.
+    pub fn is_in_another_pool(&self, entry: &Entry) -> bool {
+        let pool = entry.pool.as_deref().unwrap_or_default();
+        self.is_another_pool(pool, entry.pool_uuid)
+    }
+
+    /// Whether a pool is another one than that of its name which the lab had, or which had a UUID; or is the same, and somebody put
+    /// it over another directory.
+    pub fn is_another_pool(&self, name: &str, uuid: Option<Uuid>) -> bool {
+        let Some(there) = self.observed.pools.get(name) else {
+            return false;
+        };
+        let Some(recorded) = self.recorded_pool(name) else {
+            return uuid.is_some_and(|uuid| uuid != there.uuid);
+        };
+        let path = |xml: &Element| xml.text_at("target/path").map(str::to_owned);
+        let here = path(&there.xml.tree());
+        let last = last_trees(Some(recorded));
+        recorded.uuid.is_some_and(|uuid| uuid != there.uuid)
+            || !last.is_empty() && last.iter().all(|last| path(last) != here)
+    }
+
+    /// A pool of the lab's, by its name in libvirt.
+    pub fn recorded_pool(&self, name: &str) -> Option<&'a Entry> {
+        let pools = self
+            .state
+            .resources
+            .range(..Address::first(Kind::Image))
+            .rev();
+        let mut pools = pools.take_while(|(address, _)| address.kind == Kind::Pool);
+        pools
+            .find(|(_, entry)| entry.name == name)
+            .map(|(_, entry)| entry)
+    }
+
     /// Says where it was looked up what the lab made: that a command runs in another directory than the last is why most
     /// objects seem to be others'.
     fn where_the_state_is(&self) -> Option<String> {
@@ -339,12 +411,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Notes that a resource which may not be deleted would be.
-    pub fn protected(
-        &mut self,
-        resource: &Address,
-        what: &str,
-        span: Option<crate::diagnostic::Span>,
-    ) {
+    pub fn protected(&mut self, resource: &Address, what: &str, span: Option<Span>) {
         self.problems.push(
             Diagnostic::error(format!(
                 "{resource} would be {what}, and `lifecycle.prevent_destroy` forbids it"
@@ -386,6 +453,7 @@ impl<'a> Planner<'a> {
             name: resource.name.clone(),
             uuid,
             pool: resource.pool().map(str::to_owned),
+            pool_uuid: resource.pool().map(|pool| self.pool(pool).uuid),
             status: Status::Applied,
             keep,
             prevent_destroy: resource.lifecycle.prevent_destroy,
@@ -416,12 +484,28 @@ impl<'a> Planner<'a> {
                 orphans.insert(address, entry);
             }
         }
-        lost::state(self, &recognised);
+        match self.options.marked {
+            Marked::Shown => {
+                lost::left(self, &recognised);
+                orphans.clear();
+                recognised.clear();
+            }
+            Marked::TakenOver => lost::state(self, &recognised),
+        }
         orphans.retain(|address, _| !self.changes.contains_key(address));
         let recorded = recorded.iter();
         let left = recorded.filter(|(address, _)| !self.changes.contains_key(address));
         orphans.extend(left.map(|(address, entry)| (address.clone(), entry.clone())));
-        let kept = kept(&orphans);
+        let out_of_reach: BTreeSet<Address> = orphans
+            .iter()
+            .filter(|(_, entry)| self.is_in_another_pool(entry))
+            .map(|(address, _)| address.clone())
+            .collect();
+        for address in &out_of_reach {
+            let problem = storage::elsewhere(address, &orphans[address], Severity::Warning);
+            self.problems.push(problem);
+        }
+        let kept = kept(&orphans, &out_of_reach);
         for (address, entry) in orphans {
             let change = if kept.contains(&address) {
                 Change::unchanged(address.clone(), Some(entry))
@@ -520,12 +604,12 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// What stays when all of these go: volumes that are kept, and the pools and images that they cannot be without.
-fn kept(orphans: &BTreeMap<Address, Entry>) -> BTreeSet<Address> {
+/// What stays when all of these go: volumes that are kept or cannot be reached, and the pools and images that they cannot be without.
+fn kept(orphans: &BTreeMap<Address, Entry>, out_of_reach: &BTreeSet<Address>) -> BTreeSet<Address> {
     let mut kept: BTreeSet<Address> = BTreeSet::new();
     let mut open: Vec<&Address> = orphans
         .iter()
-        .filter(|(_, entry)| entry.keep)
+        .filter(|(address, entry)| entry.keep || out_of_reach.contains(address))
         .map(|(address, _)| address)
         .collect();
     while let Some(address) = open.pop() {

@@ -184,7 +184,10 @@ pub(super) fn pools(desired: &Desired, planner: &mut Planner<'_>) {
             let holds = state
                 .iter()
                 .find(|(_, entry)| entry.pool.as_deref() == Some(name));
-            if let Some((volume, _)) = holds.filter(|_| *name == resource.name && there != path) {
+            // One that somebody put elsewhere only comes back.
+            let moves =
+                *name == resource.name && there != path && !planner.is_another_pool(name, None);
+            if let Some((volume, _)) = holds.filter(|_| moves) {
                 let problem = Diagnostic::error(format!(
                     "{} would move from `{there}` to `{path}`, and {volume} would be left behind",
                     resource.address

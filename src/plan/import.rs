@@ -113,6 +113,7 @@ fn adopt(desired: &Desired, resource: &Resource, found: Found<'_>) -> Result<Ent
         name,
         uuid,
         pool: resource.pool().map(str::to_owned),
+        pool_uuid: None,
         status: Status::Applied,
         keep,
         prevent_destroy: resource.lifecycle.prevent_destroy,

@@ -124,13 +124,15 @@ pub(super) fn leftovers(
         .and_then(|live| install_mark(&live.xml.tree()))
         .map(|mark| mark.pool);
     let pool = marked.or_else(|| entry.staged.clone());
-    pool.map_or_else(Vec::new, |pool| {
-        unstage(
-            &planner.pool(&pool),
-            &entry.name,
-            StagePart::ALL.into_iter(),
-        )
-    })
+    pool.map_or_else(Vec::new, |pool| left_in(planner, &pool, &entry.name))
+}
+
+/// Deletes what an install may have left in a pool; one that only has that pool's name is left alone.
+fn left_in(planner: &Planner<'_>, pool: &str, guest: &str) -> Vec<Step> {
+    match planner.is_another_pool(pool, None) {
+        true => Vec::new(),
+        false => unstage(&planner.pool(pool), guest, StagePart::ALL.into_iter()),
+    }
 }
 
 /// Adds the removal of what an install left that came to its end but for that.
@@ -139,11 +141,7 @@ pub(super) fn clean_up(planner: &Planner<'_>, change: &mut Change) {
         return;
     };
     let Some(pool) = &entry.staged else { return };
-    change.steps.extend(unstage(
-        &planner.pool(pool),
-        &entry.name,
-        StagePart::ALL.into_iter(),
-    ));
+    change.steps.extend(left_in(planner, pool, &entry.name));
     if change.action == Action::None {
         change.action = Action::Update;
         change.attributes = vec![told("done", "cleaned up")];

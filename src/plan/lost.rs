@@ -9,6 +9,31 @@ use crate::address::{Address, Kind};
 use crate::diagnostic::Diagnostic;
 use crate::xml::document::Document;
 
+/// What to do about objects that are the lab's by their mark alone.
+pub(super) const WAY_OUT: &str = "another directory may have a lab of this name: work there, or give this one another `lab`. If this \
+                                  lab's state was lost, bring it back, or have all that is marked taken over with `--take-over`; \
+                                  `miniascape import --all` takes over what the definition names, volumes included";
+
+/// Notes what carries the lab's mark, is neither in its state nor in its definition, and stays.
+pub(super) fn left(planner: &mut Planner<'_>, recognised: &BTreeSet<Address>) {
+    let left = recognised
+        .iter()
+        .filter(|address| !planner.changes.contains_key(address));
+    let names: Vec<String> = left.map(ToString::to_string).collect();
+    if names.is_empty() {
+        return;
+    }
+    planner.problems.push(
+        Diagnostic::warning(format!(
+            "on {} these are marked as lab {}'s, which does not know them, and they stay: {}",
+            planner.observed.facts.uri,
+            planner.lab,
+            names.join(", ")
+        ))
+        .hint(WAY_OUT),
+    );
+}
+
 /// Notes that there are things of the lab of which an empty state knows nothing.
 pub(super) fn state(planner: &mut Planner<'_>, recognised: &BTreeSet<Address>) {
     if recognised.is_empty() || !planner.state.resources.is_empty() {

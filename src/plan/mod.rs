@@ -18,7 +18,7 @@ mod storage;
 pub mod table;
 mod users;
 
-pub use build::{Options, PendingRestarts, destroy, make};
+pub use build::{Marked, Options, PendingRestarts, destroy, make};
 pub use guest::pending_restarts;
 pub use import::{Adoption, import, import_all};
 pub use seen::seen;
@@ -205,6 +205,19 @@ impl Plan {
             .filter(|change| !change.steps.is_empty() || !change.quiesce.is_empty())
             .map(|change| change.address.clone())
             .collect()
+    }
+
+    /// Whether another plan does and says the same. What stays, such as how much of a disk is written by now, may differ.
+    pub fn does_as(&self, other: &Self) -> bool {
+        let told = |change: &Change| Change {
+            before_xml: None,
+            after_xml: None,
+            ..change.clone()
+        };
+        let changes = |plan: &Self| -> Vec<Change> { plan.changes.values().map(told).collect() };
+        self.problems.has_errors() == other.problems.has_errors()
+            && self.moves == other.moves
+            && changes(self) == changes(other)
     }
 
     /// Whether there is nothing to do.

@@ -10,6 +10,7 @@ use super::{Action, AttributeChange, Change, Disruption};
 use super::{table, users};
 use crate::address::{Address, Kind};
 use crate::desired::{Detail, Resource};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::hash::sha256;
 use crate::libvirt::observed::{ObservedPool, ObservedVolume};
 use crate::size::{about, size};
@@ -165,7 +166,7 @@ pub(super) fn delete_pool(planner: &Planner<'_>, address: &Address, entry: &Entr
     };
     let name = || Named::new(name, live.uuid);
     let mut steps = vec![Step::StopPool { name: name() }];
-    if entry.made_directory {
+    if entry.made_directory && !planner.is_another_pool(&entry.name, None) {
         steps.push(Step::DeletePoolDirectory { name: name() });
     }
     steps.push(Step::UndefinePool { name: name() });
@@ -246,7 +247,7 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     if let Some((entry, old)) = moved {
         return move_volume(planner, resource, entry, old, summary, steps, record);
     }
-    if let Some(entry) = hidden(planner, resource, pool) {
+    if let Some(entry) = out_of_reach(planner, resource, pool) {
         return Change::unchanged(resource.address.clone(), Some(entry));
     }
     let Some(live) = volume_of(planner, pool, &resource.name) else {
@@ -349,7 +350,7 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     if let Some((entry, old)) = moved {
         return move_volume(planner, resource, entry, old, summary, vec![create], record);
     }
-    if let Some(entry) = hidden(planner, resource, pool) {
+    if let Some(entry) = out_of_reach(planner, resource, pool) {
         return Change::unchanged(resource.address.clone(), Some(entry));
     }
     let Some(live) = volume_of(planner, pool, &resource.name) else {
@@ -424,6 +425,9 @@ fn left_behind<'a>(
     pool: &str,
 ) -> Option<&'a ObservedVolume> {
     let old = entry.pool.as_deref()?;
+    if planner.is_in_another_pool(entry) {
+        return None;
+    }
     // A pool that only has another name keeps what is in it.
     let renamed = planner.state.resources.iter().any(|(address, entry)| {
         let after = planner.changes.get(address).and_then(|c| c.entry.as_ref());
@@ -488,6 +492,20 @@ fn move_volume(
         steps,
         ..Change::unchanged(resource.address.clone(), Some(record))
     }
+}
+
+/// A volume's entry where it cannot be looked at: its pool is not active, or its name is another pool's now.
+fn out_of_reach(planner: &mut Planner<'_>, resource: &Resource, pool: &str) -> Option<Entry> {
+    let entry = planner.entry(&resource.address)?;
+    if !planner.is_in_another_pool(entry) {
+        return hidden(planner, resource, pool);
+    }
+    // Of a pool of the lab's own that is told already.
+    if planner.recorded_pool(pool).is_none() {
+        let problem = elsewhere(&resource.address, entry, Severity::Error);
+        planner.problems.push(problem.at(resource.span));
+    }
+    Some(entry.clone())
 }
 
 /// A volume's entry where its pool is not active: what is in it cannot be seen, and is taken to be as recorded. Once the
@@ -590,6 +608,20 @@ fn volume_of<'a>(planner: &Planner<'a>, pool: &str, name: &str) -> Option<&'a Ob
         .observed
         .volumes
         .get(&(pool.to_owned(), name.to_owned()))
+}
+
+/// Says that a volume's pool is not where the volume is.
+pub(super) fn elsewhere(address: &Address, entry: &Entry, severity: Severity) -> Diagnostic {
+    let pool = entry.pool.as_deref().unwrap_or_default();
+    let text = format!(
+        "{address} cannot be reached: since `{}` was made, somebody made another pool `{pool}`, or put it elsewhere",
+        entry.name
+    );
+    let problem = match severity {
+        Severity::Error => Diagnostic::error(text),
+        Severity::Warning => Diagnostic::warning(format!("{text}; it stays")),
+    };
+    problem.hint("bring the pool back to where it was; if it is the same and was only defined anew, define it with the UUID that it had")
 }
 
 /// What is to be there still when a step comes to a volume.

@@ -62,6 +62,9 @@ pub struct Entry {
     pub uuid: Option<Uuid>,
     /// A volume's pool, by its name in libvirt.
     pub pool: Option<String>,
+    /// That pool's UUID: another pool of its name is not the one that the volume is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool_uuid: Option<Uuid>,
     /// How far it is.
     pub status: Status,
     /// Never deleted by us.
@@ -121,6 +124,7 @@ impl Entry {
             name: name.to_owned(),
             uuid: Some(uuid),
             pool: None,
+            pool_uuid: None,
             status: Status::Applied,
             keep: false,
             prevent_destroy: false,

@@ -26,6 +26,7 @@ fn entry(name: &str, status: Status) -> Entry {
         name: name.into(),
         uuid: Some(Uuid::from_u128(1)),
         pool: None,
+        pool_uuid: None,
         status,
         keep: false,
         content: None,

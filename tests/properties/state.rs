@@ -92,6 +92,7 @@ fn entry() -> BoxedStrategy<Entry> {
                 name,
                 uuid,
                 pool,
+                pool_uuid: uuid,
                 status,
                 keep,
                 prevent_destroy,

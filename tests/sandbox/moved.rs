@@ -168,7 +168,9 @@ fn with_the_state_lost_the_old_name_is_known() {
         "image.small",
     ];
     lab.ok(&[&["import"], &volumes[..]].concat());
-    lab.apply(&[]);
+    let errors = lab.fails(&["plan"]);
+    assert!(errors.contains("--take-over"), "{errors}");
+    lab.apply(&["--take-over"]);
     kept(&guest, &fixtures("app1"), &[]);
     lab.destroy();
     // Nobody knows any more that the directory of the pool was made by us.

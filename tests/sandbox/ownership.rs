@@ -131,7 +131,7 @@ fn what_others_change_is_shown_as_drift_and_put_right() {
     lab.apply(&[]);
     assert_eq!(inventory(), plain);
 
-    // Without the state, guests and networks are known by UUID and mark; a volume is kept and named.
+    // Without the state, guests and networks are known by UUID and mark, and left alone; a volume is kept and named.
     std::fs::remove_dir_all(lab.path().join("state")).unwrap();
     let refusal = lab.fails(&["plan"]);
     assert!(
@@ -139,6 +139,9 @@ fn what_others_change_is_shown_as_drift_and_put_right() {
         "{refusal}"
     );
     lab.ok(&["import", "volume.one.data"]);
+    let refusal = lab.fails(&["apply", "-y"]);
+    assert!(refusal.contains("marked as guest.one"), "{refusal}");
+    lab.ok(&["import", "--all"]);
     lab.is_settled();
 
     // Volumes that are kept survive, and are the lab's when it comes back.

@@ -319,7 +319,9 @@ fn a_lost_state_loses_no_data() {
 
     // Whoever destroys it all the same is told what stays.
     lose();
-    let output = run_in(lab.path(), &["destroy", "-y"]);
+    lab.destroy();
+    assert_eq!(inventory(), applied, "another directory may own it");
+    let output = run_in(lab.path(), &["destroy", "-y", "--take-over"]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
     says(
