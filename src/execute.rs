@@ -603,7 +603,8 @@ fn intent(change: &Change, before: Option<&Entry>) -> Option<Entry> {
         entry.name.clone_from(&before.name);
         entry.pool.clone_from(&before.pool);
     }
-    let stages = change.steps.iter().find_map(|step| match step {
+    let mut steps = change.quiesce.iter().chain(&change.steps);
+    let stages = steps.find_map(|step| match step {
         Step::StageInstall { pool, .. } => Some(pool.name.clone()),
         _ => None,
     });

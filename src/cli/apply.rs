@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
+use globset::{Glob, GlobMatcher};
 
 use super::confirm::agree;
 use super::output::{Failure, problems_to_stderr, result, say};
@@ -10,8 +11,8 @@ use super::plan::{Targets, diff};
 use super::run::{self, Telling};
 use super::session::{Planned, Session};
 use super::{Common, Exit};
-use crate::address::Address;
-use crate::plan::{self, Disruption, Plan};
+use crate::address::{Address, Kind};
+use crate::plan::{self, Action, Disruption, Options, PendingRestarts, Plan};
 use crate::state::store::Access;
 use crate::view::{self, Color};
 
@@ -34,9 +35,9 @@ pub(super) struct Arguments {
     /// Refuse a plan that is felt more than this
     #[arg(long, value_name = "CLASS")]
     max_disruption: Option<MaxDisruption>,
-    /// Let this volume lose its data; may be repeated
-    #[arg(long, value_name = "ADDRESS")]
-    allow_data_loss: Vec<Address>,
+    /// Let this volume, or all disks of this guest, lose their data: an address, or a pattern such as volume.*.cache; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = consent)]
+    allow_data_loss: Vec<Glob>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -112,7 +113,13 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let touched = plan.touched();
     drop(plan);
     let (observed, desired) = session.look_after(&mut live, (observed, desired), &touched)?;
-    let again = session.plan(&desired, &observed, &live.state, &options)?;
+    // What was asked for once is done: now all has to be as defined.
+    let checked = Options {
+        replace: BTreeSet::new(),
+        pending: PendingRestarts::Wait,
+        ..options
+    };
+    let again = session.plan(&desired, &observed, &live.state, &checked)?;
     if !again.is_empty() {
         say("error: all steps were done, and this still differs:\n");
         say(view::plan::text(&again, &view).trim_end());
@@ -152,26 +159,70 @@ fn refuse_disruption(plan: &Plan, arguments: &Arguments) -> Result<(), Failure> 
     ))
 }
 
-fn refuse_data_loss(plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
-    let mut named = arguments.allow_data_loss.iter();
-    // A run that was broken off may have deleted it: the same command goes on. A typo allows nothing, and so is seen.
-    if let Some(gone) = named.find(|address| !plan.changes.contains_key(address)) {
-        say(&format!("note: there is no {gone} that could lose data"));
+/// Reads an address, or a pattern of addresses.
+fn consent(text: &str) -> Result<Glob, String> {
+    let glob = Glob::new(text).map_err(|error| error.to_string())?;
+    let kind = text
+        .split_once('.')
+        .and_then(|(kind, _)| Glob::new(kind).ok());
+    let is_known = |kind: GlobMatcher| Kind::ALL.iter().any(|known| kind.is_match(known.as_str()));
+    match kind.is_some_and(|kind| is_known(kind.compile_matcher())) {
+        true => Ok(glob),
+        false => Err(
+            "not `guest.web1`, `volume.web1.root`, or a pattern such as `volume.*.cache`"
+                .to_owned(),
+        ),
     }
-    let allowed: BTreeSet<&Address> = arguments.allow_data_loss.iter().collect();
-    let lost: Vec<&plan::Change> = plan
+}
+
+fn refuse_data_loss(plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
+    let allowed: Vec<(&Glob, GlobMatcher)> = arguments
+        .allow_data_loss
+        .iter()
+        .map(|glob| (glob, glob.compile_matcher()))
+        .collect();
+    // A guest's consent is one for all of its disks.
+    let guest = |address: &Address| address.disk().map(|(guest, _)| Address::guest(&guest));
+    let covers = |matcher: &GlobMatcher, address: &Address| {
+        let guest = guest(address);
+        std::iter::once(address)
+            .chain(&guest)
+            .any(|it| matcher.is_match(it.to_string()))
+    };
+    // A run that was broken off may have deleted it: the same command goes on. A typo allows nothing, and so is seen.
+    for (glob, matcher) in &allowed {
+        if !plan.changes.keys().any(|address| covers(matcher, address)) {
+            say(&format!(
+                "note: there is no {} that could lose data",
+                glob.glob()
+            ));
+        }
+    }
+    let lost: Vec<&Address> = plan
         .changes
         .values()
-        .filter(|change| change.data_loss.is_some() && !allowed.contains(&change.address))
+        .filter(|change| change.data_loss.is_some())
+        .map(|change| &change.address)
+        .filter(|address| !allowed.iter().any(|(_, matcher)| covers(matcher, address)))
         .collect();
     if lost.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = lost
-        .iter()
-        .map(|change| change.address.to_string())
+    let names: Vec<String> = lost.iter().map(ToString::to_string).collect();
+    let is_replaced = |guest: &Address| {
+        plan.changes
+            .get(guest)
+            .is_some_and(|change| change.action == Action::Replace)
+    };
+    let named: BTreeSet<Address> = lost
+        .into_iter()
+        .map(|address| {
+            guest(address)
+                .filter(is_replaced)
+                .unwrap_or_else(|| address.clone())
+        })
         .collect();
-    let flags: Vec<String> = names
+    let flags: Vec<String> = named
         .iter()
         .map(|name| format!("--allow-data-loss {name}"))
         .collect();

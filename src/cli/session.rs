@@ -271,7 +271,8 @@ fn make(
     options: &plan::Options,
 ) -> Result<Plan, Failure> {
     let known = desired.resources.keys().chain(state.resources.keys());
-    check_known(known, &options.targets, "aim at")?;
+    check_known(known.clone(), &options.targets, "aim at")?;
+    check_known(known, &options.replace, "replace")?;
     Ok(plan::make(desired, observed, state, options))
 }
 

@@ -17,7 +17,7 @@ pub(super) fn name(change: &mut Change, entry: Option<&Entry>) {
     }
     match change.reason {
         None | Some(Reason::Drift | Reason::Both) => {}
-        Some(Reason::Orphan | Reason::Missing | Reason::Unfinished) => return,
+        Some(Reason::Orphan | Reason::Missing | Reason::Unfinished | Reason::Requested) => return,
     }
     let causes = change.attributes.iter().filter_map(|a| a.cause);
     let all = causes.chain(powered(change, entry)).reduce(Cause::and);

@@ -27,7 +27,7 @@ use crate::xml::tree::Element;
 pub struct Options {
     /// These resources, and what they depend on; all where it is empty.
     pub targets: BTreeSet<Address>,
-    /// These are made anew, whether or not they differ.
+    /// These are made anew, whether or not they differ; a guest with the disks that the lab makes for it.
     pub replace: BTreeSet<Address>,
     /// What becomes of guests that do not run with their definition yet.
     pub pending: PendingRestarts,
@@ -62,6 +62,7 @@ pub enum Marked {
 pub fn make(desired: &Desired, observed: &Observed, state: &State, options: &Options) -> Plan {
     let view = view(&desired.lab, &desired.moves, Some(observed), state);
     let mut planner = Planner::new(&desired.lab, observed, &view.state, options);
+    planner.replace = replaced(desired, &options.replace);
     for resource in desired.resources.values() {
         let mut change = planner.resource(resource);
         author::name(&mut change, planner.entry(&resource.address));
@@ -83,6 +84,17 @@ pub fn make(desired: &Desired, observed: &Observed, state: &State, options: &Opt
     planner.finish(Some(desired), &view.moves, options)
 }
 
+/// What is made anew where this was asked for: with a guest also its disks, but for those that are kept.
+fn replaced(desired: &Desired, asked_for: &BTreeSet<Address>) -> BTreeSet<Address> {
+    let is_asked_for = |guest: Name| asked_for.contains(&Address::guest(&guest));
+    let disks = desired.resources.iter().filter(|(address, resource)| {
+        let kept = matches!(resource.detail, Detail::Volume { keep: true, .. });
+        !kept && address.disk().is_some_and(|(guest, _)| is_asked_for(guest))
+    });
+    let disks = disks.map(|(address, _)| address.clone());
+    disks.chain(asked_for.iter().cloned()).collect()
+}
+
 /// Plans the deletion of all that the lab owns.
 pub fn destroy(lab: &Name, observed: &Observed, state: &State, options: &Options) -> Plan {
     let mut planner = Planner::new(lab, observed, state, options);
@@ -96,6 +108,8 @@ pub(super) struct Planner<'a> {
     pub observed: &'a Observed,
     pub state: &'a State,
     options: &'a Options,
+    /// What is made anew in any case.
+    replace: BTreeSet<Address>,
     pub changes: BTreeMap<Address, Change>,
     pub problems: Diagnostics,
 }
@@ -155,6 +169,7 @@ impl<'a> Planner<'a> {
         Self {
             lab,
             options,
+            replace: BTreeSet::new(),
             observed,
             state,
             changes: BTreeMap::new(),
@@ -181,7 +196,7 @@ impl<'a> Planner<'a> {
 
     /// Whether a resource is to be made anew in any case.
     pub fn replaces(&self, address: &Address) -> bool {
-        self.options.replace.contains(address)
+        self.replace.contains(address)
     }
 
     /// What becomes of guests that do not run with their definition yet.

@@ -18,7 +18,9 @@ use super::build::{Found, PendingRestarts, Planner, last_trees, reason, reason_t
 use super::label::Cost;
 use super::network::{renamed, switched, with_uuid};
 use super::step::{Named, Step};
-use super::{Action, AttributeChange, Change, Disruption, PowerChange, install, label, moved};
+use super::{
+    Action, AttributeChange, Change, Disruption, PowerChange, Reason, install, label, moved,
+};
 use crate::address::Address;
 use crate::desired::{Chosen, Detail, Installation, Resource};
 use crate::lab::model::OnChange;
@@ -84,58 +86,71 @@ pub(super) fn change(planner: &mut Planner<'_>, resource: &Resource) -> Change {
             };
             create(planner, resource, &wish, install.as_deref(), summary)
         }
+        Found::Ours(live) if planner.replaces(&resource.address) => replace(
+            planner,
+            resource,
+            &wish,
+            install.as_deref(),
+            (&resource.name, live),
+            summary,
+        ),
         Found::Ours(live) => {
-            let asked_for = planner.replaces(&resource.address);
-            match install.as_deref() {
-                Some(install) if asked_for => {
-                    install::replace(planner, resource, &wish, install, live)
+            let install = install.as_deref();
+            let resumed = install::resume(planner, resource, &wish, install, live);
+            resumed.unwrap_or_else(|| {
+                let mut change = update(planner, resource, &wish, live);
+                install::clean_up(planner, &mut change);
+                if let Some(install) = install {
+                    install::compare_answers(planner, resource, install, &mut change);
                 }
-                None if asked_for => {
-                    let mut change = create(planner, resource, &wish, None, summary);
-                    change.action = Action::Replace;
-                    change.reason = None;
-                    change.disruption = Some(Disruption::Recreate);
-                    change.before_xml = Some(live.xml.clone());
-                    change
-                        .steps
-                        .splice(0..0, removal(&resource.name, live, wish.timeout));
-                    change
-                }
-                install => {
-                    let resumed = install::resume(planner, resource, &wish, install, live);
-                    resumed.unwrap_or_else(|| {
-                        let mut change = update(planner, resource, &wish, live);
-                        install::clean_up(planner, &mut change);
-                        if let Some(install) = install {
-                            install::compare_answers(planner, resource, install, &mut change);
-                        }
-                        change
-                    })
-                }
-            }
+                change
+            })
         }
         Found::Renamed(old, live) if !planner.replaces(&resource.address) => {
             let install = install.as_deref();
             moved::rename(planner, resource, &wish, install, (&old, live))
         }
         Found::Renamed(old, live) => {
-            if resource.lifecycle.prevent_destroy {
-                planner.protected(&resource.address, "replaced", resource.span);
-            }
-            let wish = Wish {
-                uuid: live.uuid,
-                ..wish
-            };
-            let mut change = create(planner, resource, &wish, None, summary);
-            change.action = Action::Replace;
-            change.disruption = Some(Disruption::Recreate);
-            change.reason = None;
-            change.before_xml = Some(live.xml.clone());
+            let mut change = replace(planner, resource, &wish, None, (&old, live), summary);
             change.attributes = vec![renamed(&old, &resource.name, Disruption::Recreate)];
-            change.steps.splice(0..0, removal(&old, live, wish.timeout));
             change
         }
     }
+}
+
+/// Makes a guest anew, as was asked for. What libvirt would refuse is found out before anything goes.
+fn replace(
+    planner: &mut Planner<'_>,
+    resource: &Resource,
+    wish: &Wish,
+    install: Option<&Installation>,
+    (name, live): (&str, &ObservedGuest),
+    summary: &str,
+) -> Change {
+    if resource.lifecycle.prevent_destroy {
+        planner.protected(&resource.address, "replaced", resource.span);
+    }
+    let mut change = match install {
+        Some(install) => install::replace(planner, resource, wish, install, live),
+        None => {
+            let wish = Wish {
+                uuid: live.uuid,
+                chosen: wish.chosen.clone(),
+                ..*wish
+            };
+            let mut change = create(planner, resource, &wish, None, summary);
+            if name == resource.name {
+                change.quiesce.extend(change.steps.first().cloned());
+            }
+            change.steps.splice(0..0, removal(name, live, wish.timeout));
+            change
+        }
+    };
+    change.action = Action::Replace;
+    change.reason = Some(Reason::Requested);
+    change.disruption = Some(Disruption::Recreate);
+    change.before_xml = Some(live.xml.clone());
+    change
 }
 
 fn create(

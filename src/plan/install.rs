@@ -4,10 +4,11 @@
 //! runs, and what its installer printed. So a run that was killed, on whatever machine, is taken up where it is.
 
 use super::build::{Planner, last_trees};
+use super::checks::source_of;
 use super::guest::{Wish, wanted};
 use super::network::with_uuid;
 use super::step::{Named, StagePart, Step};
-use super::{Action, AttributeChange, Change, Disruption, PowerChange, Reason};
+use super::{Action, AttributeChange, Change, Disruption, PowerChange, Reason, storage};
 use uuid::Uuid;
 
 use crate::address::Address;
@@ -212,31 +213,90 @@ pub(super) fn resume(
     Some(change)
 }
 
-/// Installs a guest that is there once more, as was asked for.
+/// Installs a guest that is there once more, as was asked for. The disks that the lab made for it are made anew before; on others
+/// that it has, the installer may overwrite what is there.
 pub(super) fn replace(
-    planner: &Planner<'_>,
+    planner: &mut Planner<'_>,
     resource: &Resource,
     wish: &Wish,
     install: &Installation,
     live: &ObservedGuest,
 ) -> Change {
-    let mut steps = Vec::new();
+    let mut steps = again(planner, resource, wish, install, live);
+    // What cannot be fetched costs a guest nothing, nor its disks; but one that is being installed is booted from what comes anew.
+    let fetched_first = match live.install {
+        None => vec![steps.remove(0)],
+        Some(_) => Vec::new(),
+    };
     if live.power.is_active() {
-        // An installer does not listen.
-        let timeout = if live.install.is_some() {
-            0
-        } else {
-            wish.timeout
-        };
         let name = Named::new(&resource.name, live.uuid);
-        steps.push(Step::ShutdownGuest { name, timeout });
+        // An installer does not listen.
+        let timeout = live.install.map_or(wish.timeout, |_| 0);
+        steps.insert(0, Step::ShutdownGuest { name, timeout });
     }
-    steps.extend(again(planner, resource, wish, install, live));
-    let how = ("done", "done anew, over what is on the disks");
+    let left = disks_that_stay(planner, resource);
+    let how = match left.is_empty() {
+        true => ("done", "done anew"),
+        false => ("done", "done anew, over what is on the disks that stay"),
+    };
     let mut change = changed(planner, resource, live, steps, how);
-    change.action = Action::Replace;
-    change.disruption = Some(Disruption::Recreate);
+    change.quiesce = fetched_first;
+    change.data_loss = (!left.is_empty()).then(|| left.iter().map(|disk| disk.size).sum());
+    for disk in left {
+        change.notes.push(format!(
+            "{} stays, and the installer may overwrite it",
+            disk.name
+        ));
+        if disk.is_protected {
+            planner.protected(&disk.address, "overwritten by an installer", resource.span);
+        }
+    }
     change
+}
+
+/// A disk that a guest keeps when it is made anew.
+struct Left {
+    address: Address,
+    name: String,
+    /// In bytes, where it is known.
+    size: u64,
+    is_protected: bool,
+}
+
+/// The disks of a guest that can be written to, and are not made anew with it.
+fn disks_that_stay(planner: &Planner<'_>, resource: &Resource) -> Vec<Left> {
+    let xml = resource.xml.tree();
+    let disks = xml
+        .child("devices")
+        .into_iter()
+        .flat_map(|devices| devices.children_named("disk"));
+    disks
+        .filter(|disk| {
+            matches!(disk.attribute("device"), None | Some("disk"))
+                && disk.child("readonly").is_none()
+        })
+        .filter_map(|disk| {
+            let key = disk.attribute_at("alias", "name")?.strip_prefix("ua-")?;
+            let address: Address = format!("volume.{}.{key}", resource.address.name)
+                .parse()
+                .ok()?;
+            if planner.replaces(&address) {
+                return None;
+            }
+            let path = source_of(disk)?.to_owned();
+            let mut volumes = planner.observed.volumes.values();
+            let size = volumes
+                .find(|volume| volume.path == path)
+                .map_or(0, storage::size_of);
+            let entry = planner.entry(&address);
+            Some(Left {
+                name: path,
+                size,
+                is_protected: entry.is_some_and(|entry| entry.prevent_destroy),
+                address,
+            })
+        })
+        .collect()
 }
 
 /// Installs over what is there: the definition is changed and not made anew, so that addresses and MACs stay.
@@ -314,5 +374,5 @@ pub(super) fn compare_answers(
 
 fn answers_changed(address: &Address) -> Diagnostic {
     Diagnostic::warning(format!("the answers for the install of {address} changed since it was installed"))
-        .hint(format!("nothing is done about it; `miniascape apply --replace {address}` installs it anew, over its disks"))
+        .hint(format!("nothing is done about it; `miniascape apply --replace {address}` installs it anew, on fresh disks"))
 }

@@ -176,6 +176,8 @@ pub enum Reason {
     Both,
     /// An earlier run did not finish it.
     Unfinished,
+    /// It was asked for, with `--replace`.
+    Requested,
 }
 
 /// One attribute before and after, in the user's words and units.

@@ -33,6 +33,12 @@ pub(super) fn change(
             let uuid = planner.fresh(&resource.address, uuid, networks);
             create(planner, resource, uuid, autostart)
         }
+        Found::Ours(live) if planner.replaces(&resource.address) => {
+            if resource.lifecycle.prevent_destroy {
+                planner.protected(&resource.address, "replaced", resource.span);
+            }
+            replace(planner, resource, live, autostart)
+        }
         Found::Ours(live) => update(planner, resource, live, autostart),
         Found::Renamed(old, live) => {
             if resource.lifecycle.prevent_destroy {
@@ -109,6 +115,36 @@ fn create(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, autostart: boo
             Some(planner.applied(resource, Some(uuid), &xml)),
         )
     }
+}
+
+/// Makes a network anew. Where it runs it restarts with nothing but what is wanted, so that its guests are only cut off for a
+/// moment.
+fn replace(
+    planner: &Planner<'_>,
+    resource: &Resource,
+    live: &ObservedNetwork,
+    autostart: bool,
+) -> Change {
+    let mut change = create(planner, resource, live.uuid, autostart);
+    change.action = Action::Replace;
+    change.reason = Some(Reason::Requested);
+    change.disruption = Some(Disruption::Recreate);
+    change.before_xml = Some(live.xml.clone());
+    if !live.active {
+        change.steps.splice(0..0, removal(&resource.name, live));
+        return change;
+    }
+    let name = Named::new(&resource.name, live.uuid);
+    let xml = Document::from(&with_uuid(&resource.xml.tree(), live.uuid));
+    change.steps = vec![Step::RestartNetwork {
+        name: name.clone(),
+        xml,
+    }];
+    if live.autostart != autostart {
+        let on = autostart;
+        change.steps.push(Step::AutostartNetwork { name, on });
+    }
+    change
 }
 
 fn update(

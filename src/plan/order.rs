@@ -123,6 +123,8 @@ fn quiesce_guests(
         .changes
         .values()
         .filter(|change| change.action == Action::Replace && change.address.kind != Kind::Guest)
+        // What restarts under its guests takes nothing from them.
+        .filter(|change| !change.steps.iter().any(restarts))
         .map(|change| change.address.clone())
         .collect();
     let seeds: BTreeSet<Address> = planner
@@ -173,6 +175,10 @@ fn quiesce_guests(
             }
         }
     }
+}
+
+fn restarts(step: &Step) -> bool {
+    matches!(step, Step::RestartNetwork { .. })
 }
 
 /// Whether a step gives a volume another content.

@@ -6,7 +6,7 @@ use super::build::{Found, Planner, last_trees, reason, reason_to_create};
 use super::label;
 use super::network::{renamed, switched, with_uuid};
 use super::step::{Content, Named, SeenFile, Step};
-use super::{Action, AttributeChange, Change, Disruption};
+use super::{Action, AttributeChange, Change, Disruption, Reason};
 use super::{table, users};
 use crate::address::{Address, Kind};
 use crate::desired::{Detail, Resource};
@@ -33,25 +33,43 @@ pub(super) fn pool(
             let uuid = planner.fresh(&resource.address, uuid, pools);
             create_pool(planner, resource, uuid, autostart)
         }
+        Found::Ours(live) if planner.replaces(&resource.address) => {
+            let mut change = replace_pool(planner, resource, &resource.name, live, autostart);
+            change.reason = Some(Reason::Requested);
+            change
+        }
         Found::Ours(live) => update_pool(planner, resource, live, autostart),
         Found::Renamed(old, live) => {
-            // Only the definition is made anew: the directory and what is in it stay.
-            let mut change = create_pool(planner, resource, live.uuid, autostart);
-            change.action = Action::Replace;
-            change.reason = None;
-            change.disruption = Some(Disruption::Recreate);
-            change.before_xml = Some(live.xml.clone());
+            let mut change = replace_pool(planner, resource, &old, live, autostart);
             change.attributes = vec![renamed(&old, &resource.name, Disruption::Recreate)];
-            change.steps.splice(0..0, {
-                let name = Named::new(old, live.uuid);
-                [
-                    Step::StopPool { name: name.clone() },
-                    Step::UndefinePool { name },
-                ]
-            });
             change
         }
     }
+}
+
+/// Defines a pool anew: the directory and what is in it stay.
+fn replace_pool(
+    planner: &mut Planner<'_>,
+    resource: &Resource,
+    old: &str,
+    live: &ObservedPool,
+    autostart: bool,
+) -> Change {
+    if resource.lifecycle.prevent_destroy && planner.replaces(&resource.address) {
+        planner.protected(&resource.address, "replaced", resource.span);
+    }
+    let mut change = create_pool(planner, resource, live.uuid, autostart);
+    change.action = Action::Replace;
+    change.reason = None;
+    change.disruption = Some(Disruption::Recreate);
+    change.before_xml = Some(live.xml.clone());
+    let name = Named::new(old, live.uuid);
+    let removal = [
+        Step::StopPool { name: name.clone() },
+        Step::UndefinePool { name },
+    ];
+    change.steps.splice(0..0, removal);
+    change
 }
 
 fn create_pool(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, autostart: bool) -> Change {
@@ -285,7 +303,7 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         true => drop(steps.remove(0)),
         false => steps.insert(0, delete),
     }
-    if changed && resource.lifecycle.prevent_destroy {
+    if (changed || asked_for) && resource.lifecycle.prevent_destroy {
         planner.protected(&resource.address, "replaced", resource.span);
     }
     // A guest heeds its seed once, so a changed one takes nothing from it.
@@ -312,7 +330,10 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
             last: None,
         }],
         disruption: Some(class),
-        reason: super::build::reason(Some(entry), &[]),
+        reason: match asked_for {
+            true => Some(Reason::Requested),
+            false => reason(Some(entry), &[]),
+        },
         before_xml: Some(live.xml.clone()),
         after_xml: Some(resource.xml.clone()),
         steps,
@@ -379,7 +400,10 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     let costs = told.map(class).max().unwrap_or(Disruption::Recreate);
     let only_grows = !asked_for && costs == Disruption::Live;
     let mut change = Change {
-        reason: reason(entry, &merged.differences),
+        reason: match asked_for {
+            true => Some(Reason::Requested),
+            false => reason(entry, &merged.differences),
+        },
         before_xml: Some(live.xml.clone()),
         after_xml: Some(Document::from(&merged.target)),
         ..Change::unchanged(resource.address.clone(), Some(record))
@@ -630,6 +654,11 @@ fn seen(volume: &ObservedVolume) -> SeenFile {
         path: volume.path.clone(),
         id: volume.id,
     }
+}
+
+/// The capacity in bytes of a volume that is there.
+pub(super) fn size_of(volume: &ObservedVolume) -> u64 {
+    capacity(&volume.xml.tree())
 }
 
 /// A volume's capacity in bytes.

@@ -229,6 +229,7 @@ fn remarks(change: &Change) -> String {
             Reason::Drift => "drift",
             Reason::Both => "in part drift",
             Reason::Unfinished => "unfinished",
+            Reason::Requested => "asked for",
         };
         format!("({word})")
     });

@@ -58,3 +58,83 @@ guests:
     assert!(virsh(&["list", "--name"]).contains("cloud1"));
     lab.destroy();
 }
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn what_is_made_anew_is_named_and_agreed_to() {
+    let definition = "lab: anew
+networks: {anew: {address: 192.168.158.1/24}}
+pools: {anew: {path: @DIR@/pool}}
+guests:
+  one:
+    memory: 64MiB
+    shutdown_timeout: 1s
+    disks: {root: {pool: anew, size: 1MiB, format: raw}, data: {pool: anew, size: 1MiB, format: raw, keep: true}}
+    interfaces: {eth0: {network: anew}}
+";
+    let lab = Lab::new(definition);
+    lab.apply(&[]);
+    let file = |disk: &str| lab.path().join(format!("pool/one.{disk}.raw"));
+    let write = |disk: &str| {
+        let mut bytes = vec![0; 1 << 20];
+        bytes[..3].copy_from_slice(b"old");
+        std::fs::write(file(disk), bytes).unwrap();
+    };
+    let is_old = |disk: &str| std::fs::read(file(disk)).unwrap().starts_with(b"old");
+    write("root");
+    write("data");
+
+    for unknown in ["guest.none", "volume.one.rot"] {
+        let refused = lab.fails(&["apply", "-y", "--replace", unknown]);
+        assert!(refused.contains("to replace"), "{refused}");
+    }
+    let replace = ["--replace", "guest.one"];
+    let refused = lab.fails(&[&["apply", "-y"], &replace[..]].concat());
+    assert!(
+        refused.contains("add --allow-data-loss guest.one;"),
+        "{refused}"
+    );
+    assert!(is_old("root") && is_old("data"));
+    let id = virsh(&["domid", "one"]);
+    lab.apply(&[&replace[..], &["--allow-data-loss", "guest.*"]].concat());
+    assert_ne!(virsh(&["domid", "one"]), id);
+    assert!(!is_old("root") && is_old("data"));
+
+    // A network or pool is made anew under the guests, too.
+    let id = virsh(&["domid", "one"]);
+    lab.apply(&["--replace", "network.anew"]);
+    assert_eq!(virsh(&["domid", "one"]), id);
+
+    // What libvirt refuses is found out before anything goes.
+    lab.define(&definition.replace(
+        "    memory: 64MiB",
+        "    memory: 64MiB\n    machine: nonsuch",
+    ));
+    lab.fails(
+        &[
+            &["apply", "-y"],
+            &replace[..],
+            &["--allow-data-loss", "guest.one"],
+        ]
+        .concat(),
+    );
+    assert_eq!(virsh(&["domid", "one"]), id);
+
+    lab.define(&definition.replace(
+        "    memory: 64MiB",
+        "    memory: 64MiB\n    lifecycle: {prevent_destroy: true}",
+    ));
+    lab.apply(&[]);
+    let refused = lab.fails(
+        &[
+            &["apply", "-y"],
+            &replace[..],
+            &["--allow-data-loss", "guest.one"],
+        ]
+        .concat(),
+    );
+    assert!(refused.contains("prevent_destroy"), "{refused}");
+    lab.define(definition);
+    lab.apply(&[]);
+    lab.destroy();
+}

@@ -140,8 +140,11 @@ fn an_install_that_was_killed_goes_on() {
     let plan = lab.run(&["plan", "--detailed-exitcode"]);
     assert_eq!(plan.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&plan.stderr).contains("answers"));
+    let refused = lab.fails(&["apply", "-y", "--replace", "guest.deb"]);
+    assert!(refused.contains("--allow-data-loss guest.deb"), "{refused}");
     let mut child = Command::new(env!("CARGO_BIN_EXE_miniascape"))
         .args(["apply", "-y", "--replace", "guest.deb"])
+        .args(["--allow-data-loss", "guest.deb"])
         .current_dir(lab.path())
         .stdout(Stdio::null())
         .spawn()
