@@ -2,6 +2,7 @@
 
 mod build;
 mod context;
+mod format;
 mod install;
 mod kept;
 pub mod moved;
@@ -16,9 +17,10 @@ pub use kept::kept;
 
 use crate::address::{Address, Name};
 use crate::diagnostic::Span;
-use crate::lab::model::{DiskSource, DomainType, Lab, Lifecycle, OnChange};
-use crate::libvirt::Scope;
+use crate::header::Header;
+use crate::lab::model::{Disk, DiskSource, DomainType, Lab, Lifecycle, OnChange};
 use crate::libvirt::observed::{Facts, Observed};
+use crate::libvirt::{DiskFile, Scope};
 use crate::moves::Moves;
 use crate::plan::step::{Content, Stage};
 use crate::state::State;
@@ -165,8 +167,10 @@ pub struct Chosen {
 /// The volumes to look at: those of the definition, where there is one, and those of the state.
 pub fn scope(lab: Option<&Lab>, state: &State) -> Scope {
     let mut volumes = BTreeSet::new();
+    let mut formats = BTreeSet::new();
     if let Some(lab) = lab {
         let lab = kept(lab, None, state);
+        formats.extend(disk_files(&lab));
         volumes.extend(kept::former_volumes(&lab));
         let pool_name = |key: &Name| lab.pools.get(key).map(|pool| pool.name.clone());
         let images = lab.images.values().map(|image| (&image.pool, &image.name));
@@ -191,13 +195,68 @@ pub fn scope(lab: Option<&Lab>, state: &State) -> Scope {
     }
     Scope {
         volumes,
+        formats,
         ..Scope::default()
     }
 }
 
-/// What is assumed of a hypervisor where none is asked: an empty one with KVM.
-pub fn assumed() -> Observed {
+/// What guests have that the lab does not make.
+fn disk_files(lab: &Lab) -> impl Iterator<Item = DiskFile> {
+    let disks = lab.guests.values().flat_map(|guest| &guest.disks);
+    disks.filter_map(|disk| disk_file(lab, disk))
+}
+
+/// The file of a disk that the lab does not make.
+fn disk_file(lab: &Lab, disk: &Disk) -> Option<DiskFile> {
+    match &disk.source {
+        DiskSource::Path { path } => Some(DiskFile::Path(path.clone())),
+        DiskSource::Existing {
+            pool,
+            volume,
+            owner: None,
+        } => {
+            let pool = &lab.pools.get(pool)?.name;
+            Some(DiskFile::Volume(pool.clone(), volume.clone()))
+        }
+        DiskSource::Existing { owner: Some(_), .. }
+        | DiskSource::Volume(_)
+        | DiskSource::Seed { .. }
+        | DiskSource::Empty => None,
+    }
+}
+
+/// Whether what is made of a definition needs the formats of all disks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Formats {
+    /// It does.
+    Needed,
+    /// What only the hypervisor knows can wait.
+    Open,
+}
+
+/// What is assumed of a hypervisor where none is asked: an empty one with KVM, on this machine. Files that are not here are not
+/// looked at; but where formats are `Needed`, nobody could tell them. A device is raw then, as most are.
+pub fn assumed(lab: &Lab, need: Formats) -> Observed {
+    let formats = disk_files(lab).filter_map(|file| {
+        let path = match &file {
+            DiskFile::Path(path) => Some(path.clone()),
+            DiskFile::Volume(pool, name) => {
+                let pool = lab.pools.values().find(|other| other.name == *pool);
+                let directory = pool.and_then(|pool| pool.path.as_deref());
+                directory.map(|directory| format!("{}/{name}", directory.trim_end_matches('/')))
+            }
+        };
+        let header = path.as_deref().map(|path| Header::read(path.as_ref()));
+        match (header, need) {
+            (Some(Ok(header)), _) => Some((file, Some(header.format))),
+            (_, Formats::Needed) if !path.is_some_and(|path| path.starts_with("/dev/")) => {
+                Some((file, None))
+            }
+            (_, Formats::Needed | Formats::Open) => None,
+        }
+    });
     Observed {
+        formats: formats.collect(),
         facts: Facts {
             uri: "qemu:///system".to_owned(),
             driver: "QEMU".to_owned(),

@@ -23,6 +23,7 @@ pub mod execute;
 pub mod generate;
 pub mod graph;
 pub mod hash;
+pub mod header;
 pub mod install;
 pub mod lab;
 pub mod libvirt;

@@ -6,9 +6,7 @@
 
 use miniascape::libvirt::connection::Connection;
 use miniascape::libvirt::observed::Power;
-use miniascape::libvirt::{
-    ErrorKind, Hypervisor, HypervisorError, Others, Outcome, Scope, Unwatched,
-};
+use miniascape::libvirt::{ErrorKind, Hypervisor, HypervisorError, Outcome, Scope, Unwatched};
 use miniascape::plan::step::{Named, Step};
 use miniascape::xml::tree::Element;
 use uuid::Uuid;
@@ -35,8 +33,8 @@ fn done(connection: &Connection, step: Step) -> Outcome {
 fn scope(volumes: &[(&str, &str)]) -> Scope {
     let own = |(pool, name): &(&str, &str)| (pool.to_string(), name.to_string());
     Scope {
-        others: Others::Unread,
         volumes: volumes.iter().map(own).collect(),
+        ..Scope::default()
     }
 }
 

@@ -9,7 +9,7 @@ use super::output::{Failure, result, say};
 use super::session::Session;
 use super::{Common, Exit};
 use crate::address::Name;
-use crate::desired;
+use crate::desired::{self, Formats};
 use crate::diagnostic::did_you_mean;
 use crate::generate::workdir::{Access, WorkDir, WorkDirError};
 use crate::generate::{self, Files, Request, Selection};
@@ -41,7 +41,7 @@ pub(super) struct Arguments {
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
     let session = Session::open(common, color)?;
     let root = root(common);
-    let assumed = assumed()?;
+    let assumed = assumed(&session.lab, Formats::Needed)?;
     let request = Request {
         lab: &session.lab,
         templates: &session.templates,
@@ -87,8 +87,8 @@ pub(super) fn root(common: &Common) -> PathBuf {
 }
 
 /// What is assumed of a hypervisor that is not asked.
-pub(super) fn assumed() -> Result<Observed, Failure> {
-    let mut assumed = desired::assumed();
+pub(super) fn assumed(lab: &Lab, need: Formats) -> Result<Observed, Failure> {
+    let mut assumed = desired::assumed(lab, need);
     if let Some(kind) = domain_type_asked_for()? {
         assumed.facts.domain_type = Some(kind);
     }

@@ -11,6 +11,7 @@ use super::output::{Failure, result};
 use super::session::{Session, settings, templates};
 use super::{Common, Exit};
 use crate::address::Address;
+use crate::desired::Formats;
 use crate::diagnostic::Diagnostics;
 use crate::generate::{self, Request, Selection};
 use crate::lab::load::{read_var_file, to_yaml};
@@ -111,7 +112,7 @@ fn see(
     let request = Request {
         lab: &session.lab,
         templates: &session.templates,
-        assumed: &assumed()?,
+        assumed: &assumed(&session.lab, Formats::Open)?,
         root: &root(common),
         selection: Selection::All,
     };

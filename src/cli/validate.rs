@@ -3,14 +3,14 @@
 use super::output::{Failure, result};
 use super::session::Session;
 use super::{Common, Exit};
-use crate::desired;
+use crate::desired::{self, Formats};
 use crate::state::State;
 use crate::view::Color;
 
 pub(super) fn run(common: &Common, color: Color) -> Result<Exit, Failure> {
     let session = Session::open(common, color)?;
     let nothing = State::new(session.lab.name.clone());
-    session.desired(&desired::assumed(), &nothing)?;
+    session.desired(&desired::assumed(&session.lab, Formats::Open), &nothing)?;
     let lab = &session.lab;
     let count = |number: usize, noun: &str| {
         let plural = if number == 1 { "" } else { "s" };

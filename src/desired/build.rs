@@ -11,17 +11,20 @@ use super::context::{
     Backing, DiskContext, GuestContext, HostContext, IpContext, NetworkContext, PoolContext,
     VolumeContext, VolumeView,
 };
+use super::format::format;
 use super::ownership::Owner;
-use super::{Chosen, Desired, Detail, External, Resource};
+use super::{Chosen, Desired, Detail, External, Resource, disk_file};
 use crate::address::{Address, Kind, Name};
 use crate::context::Contexts;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::hash::print;
+use crate::header::Format;
 use crate::lab::model::install::Location;
 use crate::lab::model::{
     DhcpHost, Disk, DiskDevice, DiskSource, DomainType, Firmware, Guest, Image, InterfaceSource,
-    Lab, Lifecycle, Network, Overlay, Pool, Volume,
+    Lab, Lifecycle, Network, Overlay, Pool, Volume, VolumeFormat,
 };
+use crate::libvirt::DiskFile;
 use crate::libvirt::observed::{Facts, Observed, ObservedPool};
 use crate::plan::step::Content;
 use crate::size::size;
@@ -49,6 +52,8 @@ pub struct Site {
     pools: BTreeMap<String, (Option<String>, Option<String>)>,
     /// Where volumes are, by pool and name.
     volumes: BTreeMap<(String, String), String>,
+    /// Formats of what the lab does not make.
+    formats: BTreeMap<DiskFile, Option<Format>>,
 }
 
 impl From<&Observed> for Site {
@@ -64,6 +69,7 @@ impl From<&Observed> for Site {
             volumes: volumes
                 .map(|(key, volume)| (key.clone(), volume.path.clone()))
                 .collect(),
+            formats: observed.formats.clone(),
         }
     }
 }
@@ -403,6 +409,9 @@ impl<'a> Builder<'a> {
             None if arch == "aarch64" && guest.boot.kernel.is_none() => Some("efi"),
             None => None,
         };
+        let Some(disks) = self.disks(guest) else {
+            return;
+        };
         let context = GuestContext {
             lab: &self.lab.name,
             guest,
@@ -412,7 +421,7 @@ impl<'a> Builder<'a> {
             cpu_mode,
             firmware,
             spare_ports: has_pcie_ports(guest, machine),
-            disks: guest.disks.iter().map(|disk| self.disk(disk)).collect(),
+            disks,
             install: None,
         };
         let address = Address::guest(&guest.key);
@@ -437,7 +446,26 @@ impl<'a> Builder<'a> {
         self.add(address, &guest.name, xml, depends, guest.lifecycle, detail);
     }
 
-    fn disk(&self, disk: &Disk) -> DiskContext {
+    /// A guest's disks; `None` where the format of one cannot be told.
+    fn disks(&mut self, guest: &Guest) -> Option<Vec<DiskContext>> {
+        let mut disks = Some(Vec::new());
+        for disk in &guest.disks {
+            let address = Address::volume(&guest.key, &disk.key);
+            let seen = disk_file(self.lab, disk).and_then(|file| self.site.formats.get(&file));
+            let (format, problem) = format(disk, seen.map(Option::as_ref));
+            if let Some(problem) = problem {
+                self.problem(&address, problem);
+            }
+            match (format, &mut disks) {
+                (Some(format), Some(disks)) => disks.push(self.disk(disk, format)),
+                (None, _) => disks = None,
+                (Some(_), None) => {}
+            }
+        }
+        disks
+    }
+
+    fn disk(&self, disk: &Disk, format: VolumeFormat) -> DiskContext {
         let mut context = DiskContext {
             key: disk.key.to_string(),
             device: disk.device,
@@ -445,7 +473,7 @@ impl<'a> Builder<'a> {
             path: None,
             pool: None,
             volume: None,
-            format: disk.format,
+            format,
             cache: disk.cache.clone(),
             discard: disk.device == DiskDevice::Disk && !disk.readonly,
             dev: disk.dev.clone(),

@@ -4,10 +4,12 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::disk_file;
 use super::moved::view;
-use crate::address::{Address, Name};
-use crate::lab::model::{DiskSource, Guest, Interface, InterfaceSource, Lab};
+use crate::address::{Address, Kind, Name};
+use crate::lab::model::{DiskSource, Guest, Interface, InterfaceSource, Lab, VolumeFormat};
 use crate::lab::resolve::derive_mac;
+use crate::libvirt::DiskFile;
 use crate::libvirt::observed::{Observed, ObservedGuest, owner};
 use crate::state::State;
 use crate::xml::tree::Element;
@@ -18,6 +20,7 @@ pub fn kept<'a>(lab: &'a Lab, observed: Option<&Observed>, state: &State) -> Cow
     let mut kept = Cow::Borrowed(lab);
     objects(&mut kept, &view.state);
     volumes(&mut kept, &view.state, observed);
+    formats(&mut kept, &view.state, observed);
     if let Some(observed) = observed {
         macs(&mut kept, &view.state, observed);
     }
@@ -238,6 +241,92 @@ fn rename_volumes(lab: &mut Lab, names: &BTreeMap<Address, String>) {
         } = &mut disk.source
         {
             *owner = owners.get(&(pool.clone(), volume.clone())).cloned();
+        }
+    }
+}
+
+/// What a guest has had as raw stays raw: it may have written there what looks like the header of another format, and whoever
+/// opened that would read what the guest chose. So what was attached before, to whichever guest, counts for more than the file.
+fn formats(lab: &mut Cow<'_, Lab>, state: &State, observed: Option<&Observed>) {
+    let disks = lab.guests.values().flat_map(|guest| &guest.disks);
+    let open: BTreeSet<DiskFile> = disks.filter_map(|disk| disk_file(lab, disk)).collect();
+    if open.is_empty() {
+        return;
+    }
+    let mut attached: BTreeMap<DiskFile, VolumeFormat> = BTreeMap::new();
+    let mut look = |guest: &Element| {
+        let devices = guest.child("devices").into_iter();
+        for disk in devices.flat_map(|devices| devices.children_named("disk")) {
+            let format = match disk.attribute_at("driver", "type") {
+                Some("raw") => VolumeFormat::Raw,
+                Some("qcow2") => VolumeFormat::Qcow2,
+                Some(_) | None => continue,
+            };
+            for file in open.iter().filter(|file| is_of(disk, file, observed)) {
+                let had = attached.entry(file.clone()).or_insert(format);
+                if format == VolumeFormat::Raw {
+                    *had = format;
+                }
+            }
+        }
+    };
+    // Of a large lab's definitions, only those are read that can speak of one.
+    let speaks = |text: &str| {
+        open.iter().any(|file| match file {
+            DiskFile::Path(name) | DiskFile::Volume(_, name) => {
+                // What XML escapes may be spelled in several ways.
+                let mut parts = name.split(['&', '<', '>', '"', '\'']);
+                parts.all(|part| text.contains(part))
+            }
+        })
+    };
+    let entries = state.resources.iter();
+    let entries = entries.filter(|(address, _)| address.kind == Kind::Guest);
+    for text in entries.flat_map(|(_, entry)| entry.applied.iter().chain(&entry.attempted)) {
+        if speaks(text)
+            && let Ok(guest) = Element::parse(text)
+        {
+            look(&guest);
+        }
+    }
+    for guest in observed
+        .iter()
+        .flat_map(|observed| observed.guests.values())
+    {
+        if speaks(&guest.xml.text()) {
+            look(&guest.xml.tree());
+        }
+    }
+    if attached.is_empty() {
+        return;
+    }
+    let lab = lab.to_mut();
+    let mut guests = std::mem::take(&mut lab.guests);
+    for disk in guests.values_mut().flat_map(|guest| &mut guest.disks) {
+        let file = disk_file(lab, disk);
+        disk.attached = file.and_then(|file| attached.get(&file).copied());
+    }
+    lab.guests = guests;
+}
+
+/// Whether a disk is such a file.
+fn is_of(disk: &Element, file: &DiskFile, observed: Option<&Observed>) -> bool {
+    let source = ["file", "dev"].into_iter();
+    let path = source
+        .filter_map(|name| disk.attribute_at("source", name))
+        .next();
+    match file {
+        DiskFile::Path(wanted) => path == Some(wanted),
+        DiskFile::Volume(pool, name) => {
+            let key = (pool.clone(), name.clone());
+            let seen = observed.and_then(|observed| observed.volumes.get(&key));
+            let by_path = path.is_some_and(|path| match seen {
+                Some(volume) => volume.path == path,
+                None => path.rsplit_once('/').is_some_and(|(_, last)| last == name),
+            });
+            by_path
+                || (disk.attribute_at("source", "pool") == Some(pool)
+                    && disk.attribute_at("source", "volume") == Some(name))
         }
     }
 }

@@ -405,8 +405,11 @@ pub struct Disk {
     pub bus: String,
     /// QEMU's cache mode.
     pub cache: Option<String>,
-    /// Format of the source.
-    pub format: VolumeFormat,
+    /// Format of the source: as written, or as the lab makes it. `None` is as the source itself says.
+    pub format: Option<VolumeFormat>,
+    /// The format in which a guest has had the same source before, where the lab does not make it.
+    #[serde(skip)]
+    pub attached: Option<VolumeFormat>,
     /// The guest cannot write.
     pub readonly: bool,
     /// Several guests may use it at once.

@@ -20,6 +20,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use disks::not_shared;
 pub(crate) use interfaces::derive_mac;
 
 use super::decode::{Given, Spanned};

@@ -333,6 +333,7 @@ impl Model {
             networks: each(&self.networks, network),
             pools: each(&self.pools, pool),
             volumes: volumes.collect(),
+            formats: self.formats(scope),
             guests: each(&self.guests, guest),
         }
     }

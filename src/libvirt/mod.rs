@@ -73,8 +73,19 @@ impl Monitor for Unwatched {
 pub struct Scope {
     /// Volumes to read, as pool and volume name in libvirt; in pools that are not there or not active they are absent.
     pub volumes: BTreeSet<(String, String)>,
+    /// What guests have that was made by others, and whose format is to be found out.
+    pub formats: BTreeSet<DiskFile>,
     /// Whether all others in active pools are read, too.
     pub others: Others,
+}
+
+/// A disk's file or device, as a definition names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DiskFile {
+    /// By its path.
+    Path(String),
+    /// By its pool and its name in that.
+    Volume(String, String),
 }
 
 /// Whether volumes are read that were not asked for. It takes time, and only who deletes a volume has to know whether one of

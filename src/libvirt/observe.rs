@@ -16,7 +16,8 @@ use super::observed::{
     Facts, Observed, ObservedGuest, ObservedNetwork, ObservedPool, ObservedVolume, Power,
 };
 use super::raw::{self, Held};
-use super::{Others, Scope};
+use super::{DiskFile, Others, Scope};
+use crate::header::{Format, Header};
 use crate::stamp::{FileId, Stamp};
 use crate::state::seen::Seen;
 use crate::xml::document::Document;
@@ -88,8 +89,10 @@ impl Connection {
         scope: &Scope,
         seen: &Seen,
     ) -> Result<Observed, Trouble> {
+        let volumes = self.volumes(scope, facts.local, seen)?;
         Ok(Observed {
-            volumes: self.volumes(scope, facts.local, seen)?,
+            formats: self.formats(scope, facts.local, &volumes)?,
+            volumes,
             facts,
             pools,
             ..Observed::default()
@@ -299,6 +302,44 @@ impl Connection {
         Ok(volumes.into_iter().collect())
     }
 
+    /// Finds out formats. The first bytes tell them where they can be read here, since libvirt may have looked long ago; else
+    /// libvirt does.
+    fn formats(
+        &self,
+        scope: &Scope,
+        local: bool,
+        volumes: &BTreeMap<(String, String), ObservedVolume>,
+    ) -> Result<BTreeMap<DiskFile, Option<Format>>, Trouble> {
+        let mut formats = BTreeMap::new();
+        for file in &scope.formats {
+            let (path, volume) = match file {
+                DiskFile::Path(path) => (Some(path), None),
+                DiskFile::Volume(pool, name) => {
+                    let volume = volumes.get(&(pool.clone(), name.clone()));
+                    (volume.map(|volume| &volume.path), volume)
+                }
+            };
+            let path = path.filter(|path| path.starts_with('/'));
+            let header = path
+                .filter(|_| local)
+                .map(|path| Header::read(path.as_ref()));
+            let format = match (header, volume, path) {
+                (Some(Ok(header)), _, _) => Some(header.format),
+                (_, Some(volume), _) => format_of(&volume.xml.tree()),
+                (_, None, Some(path)) => {
+                    let volume = if_there(self.connect.lookup_storage_vol_by_path(path));
+                    match volume.ok().flatten() {
+                        Some(volume) => format_of(&parse(&volume.xml_desc(0)?)?),
+                        None => None,
+                    }
+                }
+                (_, None, None) => None,
+            };
+            formats.insert(file.clone(), format);
+        }
+        Ok(formats)
+    }
+
     /// What libvirt says of every guest.
     fn guests(&self) -> Result<Vec<SaidGuest>, Trouble> {
         let uuids = |flags| -> Result<BTreeSet<Uuid>, Error> {
@@ -325,6 +366,11 @@ impl Connection {
             said(domain, power, autostart, !transient)
         })
     }
+}
+
+fn format_of(volume: &Element) -> Option<Format> {
+    let name = volume.attribute_at("target/format", "type")?;
+    Some(Format::of_volume(name))
 }
 
 /// Asks for a guest's XML.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::DiskFile;
+use crate::header::Format;
 use crate::lab::model::DomainType;
 use crate::stamp::{FileId, Stamp};
 use crate::xml::document::Document;
@@ -21,6 +23,8 @@ pub struct Observed {
     pub pools: BTreeMap<String, ObservedPool>,
     /// The volumes that were asked for and are there, by pool and name.
     pub volumes: BTreeMap<(String, String), ObservedVolume>,
+    /// The formats that were asked for: `None` where nobody could tell. What was not looked at is not in here.
+    pub formats: BTreeMap<DiskFile, Option<Format>>,
     /// Every guest.
     pub guests: BTreeMap<String, ObservedGuest>,
 }

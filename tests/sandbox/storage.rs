@@ -172,3 +172,150 @@ fn a_volume_grows_with_and_without_its_guest() {
     virsh(&["destroy", "stranger"]);
     lab.destroy();
 }
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn disks_of_others_are_attached_in_the_format_that_they_have() {
+    let text = |more: &str| {
+        format!(
+            "lab: fmt
+pools: {{fmt: {{path: @DIR@/pool}}, ext: {{external: true}}}}
+images:
+  q: {{pool: fmt, source: q.img}}
+  r: {{pool: fmt, source: r.qcow2}}
+common: {{memory: 64MiB, running: false}}
+guests:
+  onq: {{disks: {{root: {{pool: fmt, image: q}}}}}}
+  onr: {{disks: {{root: {{pool: fmt, image: r}}}}}}
+  vol: {{disks: {{root: {{pool: ext, volume: there.img}}}}}}
+  path:
+    disks:
+      q: {{path: @DIR@/q.img}}
+      r: {{path: @DIR@/grown.qcow2}}
+      cd: {{device: cdrom, path: @DIR@/cd.iso}}
+      none: {{device: cdrom, path: @DIR@/none.iso}}
+{more}"
+        )
+    };
+    let before = inventory();
+    let lab = Lab::new(&text(""));
+    let made = |format: &str, name: &str| {
+        let file = lab.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let mut command = Command::new("qemu-img");
+        let made = command
+            .args(["create", "-q", "-f", format])
+            .arg(&file)
+            .arg("4M");
+        assert!(made.status().unwrap().success());
+        file.display().to_string()
+    };
+    made("qcow2", "q.img");
+    made("raw", "r.qcow2");
+    let raw = made("raw", "grown.qcow2");
+    made("qcow2", "cd.iso");
+    let other = made("vmdk", "other.qcow2");
+    made("qcow2", "ext/there.img");
+    let external = lab.path().join("ext").display().to_string();
+    virsh(&["pool-create-as", "ext", "dir", "--target", &external]);
+    // What is only known there waits.
+    lab.ok(&["validate"]);
+    lab.apply(&[]);
+    let formats = |guest: &str| -> String {
+        let xml = virsh(&["dumpxml", "--inactive", guest]);
+        let formats = xml.split("<driver name='qemu' type='").skip(1);
+        let formats: Vec<&str> = formats.filter_map(|rest| rest.split('\'').next()).collect();
+        formats.join(" ")
+    };
+    assert_eq!(formats("vol"), "qcow2");
+    assert_eq!(formats("path"), "qcow2 raw qcow2 raw");
+    for (name, format) in [("onq", "qcow2"), ("onr", "raw")] {
+        let xml = virsh(&[
+            "vol-dumpxml",
+            "--pool",
+            "fmt",
+            &format!("{name}.root.qcow2"),
+        ]);
+        let (_, backing) = xml.split_once("<backingStore>").unwrap();
+        assert!(
+            backing.contains(&format!("<format type='{format}'/>")),
+            "{xml}"
+        );
+    }
+
+    // A guest writes what looks like a header: its disk stays raw, for others as well, with and without its word for it.
+    let header = std::fs::read(lab.path().join("q.img")).unwrap();
+    std::fs::write(&raw, header).unwrap();
+    for more in [
+        "",
+        "  late: {disks: {r: {path: @DIR@/grown.qcow2, readonly: true}}}\n",
+        "  late: {disks: {r: {path: @DIR@/grown.qcow2, format: raw, readonly: true}}}\n",
+    ] {
+        lab.define(&text(more));
+        lab.apply(&[]);
+        assert_eq!(formats("path"), "qcow2 raw qcow2 raw");
+    }
+    assert_eq!(formats("late"), "raw");
+    lab.define(&text(""));
+    lab.apply(&[]);
+    // What cannot be seen for a while is what it was.
+    virsh(&["pool-destroy", "ext"]);
+    virsh(&["pool-create-as", "ext", "dir", "--target", &external]);
+    std::fs::rename(lab.path().join("q.img"), lab.path().join("gone")).unwrap();
+    std::fs::copy(lab.path().join("gone"), lab.path().join("copy.img")).unwrap();
+    lab.define(&text("").replace("source: q.img", "source: copy.img"));
+    lab.is_settled();
+    std::fs::rename(lab.path().join("gone"), lab.path().join("q.img")).unwrap();
+
+    // The guest's first write would ruin it.
+    for (disk, problem) in [
+        (
+            "{path: @DIR@/q.img, format: raw}",
+            "in qcow2 format: what a guest writes to it as raw ruins it",
+        ),
+        (
+            "{pool: ext, volume: there.img, format: raw}",
+            "in qcow2 format: what a guest writes",
+        ),
+        (
+            "{path: @DIR@/ext/none.qcow2}",
+            "is raw or qcow2 cannot be found out",
+        ),
+        (
+            "{path: @DIR@/other.qcow2}",
+            "is in vmdk format, which guests are not given here",
+        ),
+        (
+            "{path: @DIR@/other.qcow2, format: qcow2}",
+            "is not in qcow2 format, but vmdk",
+        ),
+        (
+            "{path: @DIR@/q.img, shareable: true}",
+            "a qcow2 disk cannot be shared",
+        ),
+    ] {
+        lab.define(&format!(
+            "lab: new\npools: {{ext: {{external: true}}}}\nguests:\n  new:\n    disks:\n      root: {disk}\n"
+        ));
+        let refusal = lab.fails(&["plan"]);
+        assert!(
+            refusal.contains(problem) && refusal.contains("lab.yaml:6:7"),
+            "{refusal}"
+        );
+        let needs_libvirt = disk.contains("none") || disk.contains("there");
+        assert_eq!(
+            lab.run(&["validate"]).status.success(),
+            needs_libvirt,
+            "{disk}"
+        );
+        assert!(
+            !lab.run(&["generate"]).status.success() || disk.contains("there"),
+            "{disk}"
+        );
+    }
+    assert!(std::path::Path::new(&other).exists());
+    lab.define(&text(""));
+    lab.destroy();
+    virsh(&["pool-destroy", "ext"]);
+    assert_eq!(inventory(), before);
+}

@@ -41,6 +41,7 @@ impl Resolver<'_> {
                 bus: bus(spec).to_owned(),
                 cache: spec.cache.as_ref().map(|cache| cache.value.to_owned()),
                 format,
+                attached: None,
                 readonly: value_or(&spec.readonly, device == DiskDevice::Cdrom),
                 shareable: value_or(&spec.shareable, false),
             };
@@ -63,13 +64,9 @@ impl Resolver<'_> {
         }
         if let Some(shareable) = &spec.shareable
             && shareable.value
-            && disk.format == VolumeFormat::Qcow2
+            && disk.format == Some(VolumeFormat::Qcow2)
         {
-            self.report(
-                Diagnostic::error("a qcow2 disk cannot be shared by guests that run")
-                    .at(shareable.span)
-                    .hint("write `format: raw`: QEMU shares no other"),
-            );
+            self.report(not_shared(Some(shareable.span)));
         }
         if let Some(readonly) = &spec.readonly
             && !readonly.value
@@ -110,13 +107,14 @@ impl Resolver<'_> {
         }
     }
 
-    /// What a disk is made of, and its format. `path`, `volume`, and `image` or `size` exclude each other.
+    /// What a disk is made of, and its format where that is known here. `path`, `volume`, and `image` or `size` exclude each
+    /// other.
     fn disk_source(
         &mut self,
         guest: &Owner<'_>,
         named: &Named<DiskSpec>,
         device: DiskDevice,
-    ) -> Option<(DiskSource, VolumeFormat)> {
+    ) -> Option<(DiskSource, Option<VolumeFormat>)> {
         let spec = &named.spec;
         if self.contradictory(spec, device) {
             return None;
@@ -130,16 +128,13 @@ impl Resolver<'_> {
                 );
             }
             let path = path.value.clone();
-            let format = value(&spec.format).unwrap_or_else(|| format_by_name(&path, device));
-            return Some((DiskSource::Path { path }, format));
+            return Some((DiskSource::Path { path }, value(&spec.format)));
         }
         if let Some(image) = &spec.image {
             return self.image_disk(guest, named, image, device);
         }
         if let Some(volume) = &spec.volume {
             let pool = self.disk_pool(named, &spec.pool)?;
-            let format =
-                value(&spec.format).unwrap_or_else(|| format_by_name(&volume.value, device));
             let volume = volume.value.clone();
             // Who owns it is known when all guests are.
             let owner = None;
@@ -149,17 +144,17 @@ impl Resolver<'_> {
                     volume,
                     owner,
                 },
-                format,
+                value(&spec.format),
             ));
         }
         if let Some(size) = &spec.size {
             let pool = self.disk_pool(named, &spec.pool)?;
             let format = value_or(&spec.format, VolumeFormat::Qcow2);
             let volume = self.volume(guest, named, pool, format, size.value, None);
-            return Some((DiskSource::Volume(volume), format));
+            return Some((DiskSource::Volume(volume), Some(format)));
         }
         match device {
-            DiskDevice::Cdrom => Some((DiskSource::Empty, VolumeFormat::Raw)),
+            DiskDevice::Cdrom => Some((DiskSource::Empty, Some(VolumeFormat::Raw))),
             DiskDevice::Disk => {
                 if !named.flawed {
                     self.report(
@@ -219,7 +214,7 @@ impl Resolver<'_> {
         named: &Named<DiskSpec>,
         written: &Spanned<Name>,
         device: DiskDevice,
-    ) -> Option<(DiskSource, VolumeFormat)> {
+    ) -> Option<(DiskSource, Option<VolumeFormat>)> {
         let spec = &named.spec;
         let known = self.check_reference(Referent::Image, written);
         let pool = match &spec.pool {
@@ -246,7 +241,7 @@ impl Resolver<'_> {
                     volume: image.name,
                     owner: Some(Address::image(&image.key)),
                 },
-                image.format,
+                Some(image.format),
             )),
             DiskDevice::Disk => {
                 if let Some(format) = spec
@@ -282,7 +277,7 @@ impl Resolver<'_> {
                 let capacity = size.unwrap_or(image.capacity.div_ceil(512).saturating_mul(512));
                 let format = VolumeFormat::Qcow2;
                 let volume = self.volume(guest, named, pool, format, capacity, Some(image.key));
-                Some((DiskSource::Volume(volume), format))
+                Some((DiskSource::Volume(volume), Some(format)))
             }
         }
     }
@@ -409,12 +404,11 @@ fn dev_prefix(bus: &str) -> &'static str {
     }
 }
 
-/// The format of a file that nobody can look into here: by its ending. A CD is raw.
-fn format_by_name(name: &str, device: DiskDevice) -> VolumeFormat {
-    match device {
-        DiskDevice::Disk if name.ends_with(".qcow2") => VolumeFormat::Qcow2,
-        DiskDevice::Disk | DiskDevice::Cdrom => VolumeFormat::Raw,
-    }
+/// That a disk is shared which cannot be.
+pub(crate) fn not_shared(place: Option<Span>) -> Diagnostic {
+    Diagnostic::error("a qcow2 disk cannot be shared by guests that run")
+        .at(place)
+        .hint("write `format: raw`: QEMU shares no other")
 }
 
 #[cfg(test)]

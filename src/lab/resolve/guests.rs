@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::disks::Owner;
+use super::disks::{Owner, not_shared};
 use super::{LABEL_RULE, Resolver, is_absolute, is_label, lifecycle, value, value_or};
 use crate::address::{Address, Name};
 use crate::diagnostic::{Diagnostic, Span};
@@ -10,6 +10,7 @@ use crate::lab::decode::{Given, Spanned};
 use crate::lab::load;
 use crate::lab::model::{
     Boot, Cpu, DiskSource, Graphics, Guest, Interface, InterfaceSource, OnChange, Serial,
+    VolumeFormat,
 };
 use crate::lab::spec::Named;
 use crate::lab::spec::guest::GuestSpec;
@@ -373,33 +374,58 @@ impl Resolver<'_> {
         }
     }
 
-    /// Finds the disks that are volumes of the lab's own, so that they are made first.
+    /// Finds the disks that are volumes of the lab's own, so that they are made first. They have the format that they are made in.
     fn volume_owners(&mut self) {
         let lab = &self.lab;
         let images = lab.images.values().map(|image| {
             (
                 (image.pool.clone(), image.name.clone()),
-                Address::image(&image.key),
+                (Address::image(&image.key), image.format),
             )
         });
         let volumes = lab.volumes().map(|(_, volume)| {
             (
                 (volume.pool.clone(), volume.name.clone()),
-                volume.address.clone(),
+                (volume.address.clone(), volume.format),
             )
         });
-        let owners: BTreeMap<(Name, String), Address> = images.chain(volumes).collect();
+        let owners: BTreeMap<(Name, String), (Address, VolumeFormat)> =
+            images.chain(volumes).collect();
+        let mut problems = Vec::new();
         for guest in self.lab.guests.values_mut() {
             for disk in &mut guest.disks {
-                if let DiskSource::Existing {
+                let DiskSource::Existing {
                     pool,
                     volume,
                     owner,
                 } = &mut disk.source
-                {
-                    *owner = owners.get(&(pool.clone(), volume.clone())).cloned();
+                else {
+                    continue;
+                };
+                let Some((address, format)) = owners.get(&(pool.clone(), volume.clone())) else {
+                    continue;
+                };
+                let place = Address::volume(&guest.key, &disk.key);
+                let place = self.lab.places.get(&place).copied();
+                if disk.format.is_some_and(|written| written != *format) {
+                    problems.push(
+                        Diagnostic::error(format!(
+                            "{address} is made in {} format",
+                            format.as_str()
+                        ))
+                        .at(place)
+                        .hint("remove `format` of this disk"),
+                    );
                 }
+                if disk.format.is_none() && disk.shareable && *format == VolumeFormat::Qcow2 {
+                    problems.push(not_shared(place));
+                }
+                *owner = Some(address.clone());
+                disk.format = Some(*format);
             }
+        }
+        for problem in problems {
+            self.report(problem);
         }
     }
 }

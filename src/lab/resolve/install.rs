@@ -322,7 +322,8 @@ impl Resolver<'_> {
             dev_is_given: false,
             bus: "virtio".to_owned(),
             cache: None,
-            format: VolumeFormat::Raw,
+            format: Some(VolumeFormat::Raw),
+            attached: None,
             readonly: true,
             shareable: false,
         });

@@ -1,30 +1,15 @@
 //! Pools and images, with the look into the images' files.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::io::ErrorKind;
 
 use super::{Referent, Resolver, is_absolute, lifecycle, value, value_or};
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::header::{Format, Header};
 use crate::lab::load;
 use crate::lab::model::{Disk, DiskSource, Guest, Image, Pool, VolumeFormat};
 use crate::lab::spec::{ImageSpec, Named, PoolSpec};
-
-/// The first bytes of a qcow2 file. <https://www.qemu.org/docs/master/interop/qcow2.html>
-const QCOW2_MAGIC: [u8; 4] = *b"QFI\xfb";
-
-/// What a file says of the disk that is in it.
-struct Header {
-    format: VolumeFormat,
-    /// Size of the disk in bytes.
-    capacity: u64,
-    /// Size of the file in bytes.
-    file_size: u64,
-    /// It is itself an overlay of another file.
-    backed: bool,
-}
 
 impl Resolver<'_> {
     /// Resolves the pools.
@@ -140,7 +125,11 @@ impl Resolver<'_> {
         let source = load::absolute(self.sources, written.span, &written.value);
         let header = match Header::read(&source) {
             Ok(header) => header,
-            Err(why) => {
+            Err(error) => {
+                let why = match error.kind() {
+                    ErrorKind::NotFound => "there is no such file".to_owned(),
+                    _ => error.to_string(),
+                };
                 self.report(
                     Diagnostic::error(format!("cannot read the image {}: {why}", written.value))
                         .at(written.span)
@@ -151,7 +140,11 @@ impl Resolver<'_> {
         };
         self.check_header(spec, &header);
         pool_known.filter(|known| *known)?;
-        let format = value_or(&spec.format, header.format);
+        let format = match header.format {
+            _ if spec.format.is_some() => value(&spec.format)?,
+            Format::Known(format) => format,
+            Format::Other(_) => return None,
+        };
         Some(Image {
             key: named.key.value.clone(),
             name: format!("{}.{}", named.key.value, format.as_str()),
@@ -170,16 +163,31 @@ impl Resolver<'_> {
 
     fn check_header(&mut self, spec: &ImageSpec, header: &Header) {
         let place = spec.source.as_ref().map(|source| source.span);
-        if let Some(format) = &spec.format
-            && format.value == VolumeFormat::Qcow2
-            && header.format == VolumeFormat::Raw
-        {
-            self.report(
-                Diagnostic::error("the image is not in qcow2 format")
-                    .at(format.span)
-                    .related(place, "this file")
-                    .hint("remove `format`: it is read from the file"),
-            );
+        let is = &header.format;
+        let read = "remove `format`: it is read from the file";
+        match (&spec.format, is) {
+            (None, Format::Known(_)) => {}
+            (None, Format::Other(name)) => self.report(
+                Diagnostic::error(format!("the image is in {name} format, which guests are not given here"))
+                    .at(place)
+                    .hint(format!("convert it: `qemu-img convert -f {name} -O qcow2 FILE NEW.qcow2`")),
+            ),
+            (Some(format), _) if Format::Known(format.value) == *is => {}
+            (Some(format), _) => match format.value {
+                VolumeFormat::Qcow2 => self.report(
+                    Diagnostic::error("the image is not in qcow2 format")
+                        .at(format.span)
+                        .related(place, "this file")
+                        .hint(read),
+                ),
+                // Nobody writes to it, so nothing is lost.
+                VolumeFormat::Raw => self.report(
+                    Diagnostic::warning(format!("the image is in {is} format: as raw, guests see its header and not the disk in it"))
+                        .at(format.span)
+                        .related(place, "this file")
+                        .hint(read),
+                ),
+            },
         }
         if header.capacity == 0 {
             self.report(
@@ -279,44 +287,6 @@ impl Resolver<'_> {
         }
         for problem in problems {
             self.report(problem);
-        }
-    }
-}
-
-impl Header {
-    fn read(path: &Path) -> Result<Self, String> {
-        let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            _ => error.to_string(),
-        })?;
-        if !metadata.is_file() {
-            return Err("it is not a file".into());
-        }
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(32).read_to_end(&mut bytes))
-            .map_err(|error| error.to_string())?;
-        Ok(Self::parse(&bytes, metadata.len()))
-    }
-
-    fn parse(bytes: &[u8], file_size: u64) -> Self {
-        let number = |at: usize| {
-            let bytes = bytes.get(at..at + 8)?.try_into().ok()?;
-            Some(u64::from_be_bytes(bytes))
-        };
-        match (bytes.starts_with(&QCOW2_MAGIC), number(8), number(24)) {
-            (true, Some(backing), Some(capacity)) => Self {
-                format: VolumeFormat::Qcow2,
-                capacity,
-                file_size,
-                backed: backing != 0,
-            },
-            _ => Self {
-                format: VolumeFormat::Raw,
-                capacity: file_size,
-                file_size,
-                backed: false,
-            },
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What the fake does with pools and volumes.
 
+use std::collections::BTreeMap;
+
 use super::{Model, Refusal, define, fill, get, get_mut, refuse};
-use crate::libvirt::{ErrorKind, Monitor, Outcome};
+use crate::header::Format;
+use crate::libvirt::{DiskFile, ErrorKind, Monitor, Outcome, Scope};
 use crate::plan::step::{Content, Named};
 use crate::xml::tree::Element;
 
@@ -76,6 +79,23 @@ impl Model {
                 })
             })
             .collect()
+    }
+
+    /// The formats that are asked for.
+    pub(super) fn formats(&self, scope: &Scope) -> BTreeMap<DiskFile, Option<Format>> {
+        let format = |file: &DiskFile| {
+            let path = match file {
+                DiskFile::Path(path) => path.clone(),
+                DiskFile::Volume(pool, name) => self.volume_path(pool, name).ok()?,
+            };
+            let name = self
+                .files
+                .get(&path)?
+                .attribute_at("target/format", "type")?;
+            Some(Format::of_volume(name))
+        };
+        let files = scope.formats.iter();
+        files.map(|file| (file.clone(), format(file))).collect()
     }
 
     /// The path of a volume that tests name as `POOL/VOLUME`.
