@@ -11,6 +11,7 @@ use crate::address::{Address, Kind};
 use crate::desired::{self, Desired, Site, Sources};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, did_you_mean};
 use crate::lab;
+use crate::lab::digest::{self, Digests};
 use crate::lab::model::{Guest, Lab};
 use crate::libvirt::ahead::{Ahead, Look};
 use crate::libvirt::connection::Connection;
@@ -69,11 +70,17 @@ pub struct Live {
     pub store: Store,
     /// The state as it is now.
     pub state: State,
+    /// What the images are made of now.
+    digests: Digests,
 }
 
 impl Live {
     /// Keeps what was seen when there was nothing to do, so that the next look is a short one.
     pub fn remember(&mut self, seen: Seen) {
+        let seen = Seen {
+            digests: self.digests.clone(),
+            ..seen
+        };
         if self.state.seen.is_other(&seen) {
             self.store.remember(seen);
         }
@@ -94,22 +101,21 @@ impl Session {
     ) -> Result<(Self, Live), Failure> {
         let settings = settings(common)?;
         let ahead = Ahead::begin(uri(common, &settings));
-        let session = Self::read(common, settings, color)?;
+        let mut session = Self::read(common, settings, color)?;
         let (connection, look) = ahead.connection()?;
-        let live = open_state(
+        let mut live = open_state(
             common,
             &session.settings,
             &session.lab.name,
             access,
             connection,
         )?;
-        Ok((
-            session,
-            Live {
-                look: Some(look),
-                ..live
-            },
-        ))
+        live.look = Some(look);
+        let lab = Arc::make_mut(&mut session.lab);
+        let (digests, problems) = digest::fill(lab, &live.state.seen.digests);
+        session.check(&problems)?;
+        live.digests = digests;
+        Ok((session, live))
     }
 
     fn read(common: &Common, settings: Settings, color: Color) -> Result<Self, Failure> {
@@ -323,6 +329,7 @@ fn open_state(
         look: None,
         store,
         state,
+        digests: Digests::new(),
     })
 }
 

@@ -307,7 +307,7 @@ impl<'a> Builder<'a> {
             pool: self.pool_name(&image.pool).to_owned(),
             content: Content::File {
                 path: image.source.clone(),
-                sha256: image.sha256.clone(),
+                sha256: image.sha256.clone().or_else(|| image.digest.clone()),
             },
             size: image.file_size,
         };

@@ -2,6 +2,7 @@
 
 pub mod decode;
 pub mod device_name;
+pub mod digest;
 pub mod load;
 pub mod model;
 pub mod resolve;

@@ -252,8 +252,11 @@ pub struct Image {
     pub capacity: u64,
     /// Size of the file, in bytes.
     pub file_size: u64,
-    /// SHA-256 of the file, in lower-case hex.
+    /// What the file's SHA-256 has to be, in lower-case hex.
     pub sha256: Option<String>,
+    /// What it is, where it was looked at.
+    #[serde(skip)]
+    pub digest: Option<String>,
     /// What keeps it from being deleted.
     pub lifecycle: Lifecycle,
 }

@@ -174,6 +174,6 @@ fn same_hash(source: &Path, expected: &str, actual: &str) -> Result<(), Trouble>
             "{} has the SHA-256 {actual}, not {expected}",
             source.display()
         ),
-        hint: Some("get the file again, or correct `sha256` in the definition".into()),
+        hint: Some("get the file again, or correct `sha256` in the definition; if it was just built anew, run the same command again".into()),
     })
 }

@@ -218,7 +218,8 @@ pub(super) fn content(detail: &Detail) -> Option<String> {
             content: Content::Bytes(bytes),
             ..
         } => Some(format!("sha256:{}", sha256(bytes))),
-        Detail::Image { size, .. } => Some(format!("size:{size}")),
+        // Nobody looked into the file.
+        Detail::Image { .. } => None,
         Detail::Guest { install, .. } => install.as_ref().map(|install| install.answers.clone()),
         Detail::Network { .. } | Detail::Pool { .. } | Detail::Volume { .. } => None,
     }
@@ -283,11 +284,12 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         return Change::unchanged(resource.address.clone(), None);
     };
     let unfinished = entry.status != Status::Applied;
-    // An imported image has no recorded content: it is taken as it is.
-    let changed = entry
-        .content
-        .as_ref()
-        .is_some_and(|old| Some(old) != record.content.as_ref());
+    // An imported image has no recorded content: it is taken as it is. Of one that was uploaded long ago only the size is known.
+    let changed = match entry.content.as_deref() {
+        Some(old) if old.starts_with("size:") => old != format!("size:{size}"),
+        Some(old) => Some(old) != record.content.as_deref(),
+        None => false,
+    };
     let asked_for = planner.replaces(&resource.address);
     if !unfinished && !changed && !asked_for {
         return Change::unchanged(resource.address.clone(), Some(record));

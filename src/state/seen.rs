@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lab::digest::Digests;
 use crate::stamp::Stamp;
 
 /// What was seen at the end of the last apply.
@@ -19,6 +20,8 @@ pub struct Seen {
     pub prints: HashSet<u64>,
     /// Volumes by pool and name, with the file and what libvirt said of it.
     pub volumes: BTreeMap<String, BTreeMap<String, SeenVolume>>,
+    /// What images were made of.
+    pub digests: Digests,
 }
 
 /// A volume's file and what libvirt said of it.
@@ -38,7 +41,10 @@ impl Seen {
 
     /// Whether something else was seen, by whichever program.
     pub fn is_other(&self, other: &Self) -> bool {
-        (&self.prints, &self.volumes) != (&other.prints, &other.volumes)
+        fn seen(seen: &Seen) -> impl PartialEq + use<'_> {
+            (&seen.prints, &seen.volumes, &seen.digests)
+        }
+        seen(self) != seen(other)
     }
 
     /// What libvirt said of a volume, where its file is still as it was then.
@@ -48,12 +54,19 @@ impl Seen {
     }
 }
 
-/// What was kept; nothing where there is none, where it cannot be read, and where another program saw it.
+/// What was kept; nothing where there is none and where it cannot be read. What another program saw of libvirt is left out.
 pub(super) fn load(path: &Path) -> Seen {
     let kept = fs::read(path)
         .ok()
         .and_then(|bytes| serde_json::from_slice::<Seen>(&bytes).ok());
-    kept.filter(|seen| seen.by == program()).unwrap_or_default()
+    let seen = kept.unwrap_or_default();
+    match seen.by == program() {
+        true => seen,
+        false => Seen {
+            digests: seen.digests,
+            ..Seen::default()
+        },
+    }
 }
 
 /// Keeps what was seen; where that is nothing, takes the file away.

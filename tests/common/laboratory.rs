@@ -9,6 +9,7 @@ use miniascape::address::Name;
 use miniascape::desired::{self, Desired, Site, Sources};
 use miniascape::diagnostic::SourceMap;
 use miniascape::execute::{self, Report};
+use miniascape::lab::digest::Digests;
 use miniascape::lab::{self, Definition, Source};
 use miniascape::libvirt::fake::Fake;
 use miniascape::libvirt::observed::Observed;
@@ -72,7 +73,8 @@ impl Laboratory {
             diagnostics,
         } = read(path);
         let complain = |problems| render(problems, &sources, Color::Never);
-        let lab = lab.unwrap_or_else(|| panic!("{}", complain(&diagnostics)));
+        let mut lab = lab.unwrap_or_else(|| panic!("{}", complain(&diagnostics)));
+        miniascape::lab::digest::fill(&mut lab, &Digests::new());
         let templates = Arc::new(Templates::new(Vec::new()));
         let make = |scope: &Scope| {
             let observed = self.fake.observe(scope).unwrap();

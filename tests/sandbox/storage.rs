@@ -319,3 +319,53 @@ guests:
     virsh(&["pool-destroy", "ext"]);
     assert_eq!(inventory(), before);
 }
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn an_image_that_is_built_anew_is_noticed_whatever_its_size() {
+    let lab = Lab::new(
+        "lab: built
+pools: {built: {path: @DIR@/pool}}
+images: {base: {pool: built, source: base.img}}
+",
+    );
+    let source = lab.path().join("base.img");
+    let fill = |byte: u8| std::fs::write(&source, vec![byte; 1 << 20]).unwrap();
+    let uploaded = || std::fs::read(lab.path().join("pool/base.raw")).unwrap()[0];
+    fill(1);
+    lab.apply(&[]);
+    fill(2);
+    let plan = lab.ok(&["plan"]);
+    assert!(plan.contains("source             sha256:"), "{plan}");
+    lab.apply(&[]);
+    assert_eq!(uploaded(), 2);
+    // Touched and copied it is the same; a state of old, which has sizes, is believed and learns.
+    fill(2);
+    lab.is_settled();
+    let state = lab.path().join("state/built.toml");
+    let text = std::fs::read_to_string(&state).unwrap();
+    let content = text
+        .lines()
+        .find(|line| line.starts_with("content = "))
+        .unwrap();
+    std::fs::write(&state, text.replace(content, "content = \"size:1048576\"")).unwrap();
+    lab.apply(&[]);
+    assert_eq!(std::fs::read_to_string(&state).unwrap(), text);
+    fill(3);
+    lab.apply(&[]);
+    assert_eq!(uploaded(), 3);
+
+    // What has not changed is not read again.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    lab.apply(&[]);
+    let seen = std::fs::read_to_string(lab.path().join("state/.built.seen")).unwrap();
+    let digest = miniascape::hash::sha256(&vec![3; 1 << 20]);
+    assert!(seen.contains(&digest), "{seen}");
+    let lie = seen.replace(&digest, &"0".repeat(64));
+    std::fs::write(lab.path().join("state/.built.seen"), lie).unwrap();
+    let plan = lab.ok(&["plan"]);
+    assert!(plan.contains("-> sha256:000"), "{plan}");
+    std::fs::write(lab.path().join("state/.built.seen"), seen).unwrap();
+    lab.is_settled();
+    lab.destroy();
+}

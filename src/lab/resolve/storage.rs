@@ -157,6 +157,7 @@ impl Resolver<'_> {
             },
             file_size: header.file_size,
             sha256,
+            digest: None,
             lifecycle: lifecycle(&spec.prevent_destroy),
         })
     }
