@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::Planner;
+use super::storage::made::{Sizes, merge_lasting};
 use super::{AttributeChange, Disruption, Options, guest, label, storage};
 use crate::address::{Address, Kind, Name};
 use crate::libvirt::observed::{Observed, Power};
 use crate::state::{Entry, State, Status};
-use crate::xml::merge::merge;
 use crate::xml::tree::Element;
 
 /// What others did to what a lab owns.
@@ -85,12 +85,12 @@ fn one(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Drifted {
 fn network(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     let (name, live) = planner.owned(entry, &planner.observed.networks)?;
     let mut found = renamed(entry, name);
-    found.extend(changed(entry, &live.xml.tree()));
+    found.extend(changed(entry, &live.xml.tree(), Sizes::Exact));
     // Someone may have changed only what runs.
     let running = live
         .live_xml
         .as_ref()
-        .map(|xml| changed(entry, &xml.tree()));
+        .map(|xml| changed(entry, &xml.tree(), Sizes::Exact));
     for attribute in running.into_iter().flatten() {
         if !found.iter().any(|other| other.name == attribute.name) {
             found.push(attribute);
@@ -104,7 +104,7 @@ fn network(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>>
 fn pool(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     let (name, live) = planner.owned(entry, &planner.observed.pools)?;
     let mut found = renamed(entry, name);
-    found.extend(changed(entry, &live.xml.tree()));
+    found.extend(changed(entry, &live.xml.tree(), Sizes::Exact));
     found.extend(switched("active", entry.active, live.active));
     found.extend(switched("autostart", entry.autostart, live.autostart));
     Some(found)
@@ -113,7 +113,7 @@ fn pool(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
 fn guest(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     let (name, live) = planner.owned(entry, &planner.observed.guests)?;
     let mut found = renamed(entry, name);
-    found.extend(changed(entry, &live.xml.tree()));
+    found.extend(changed(entry, &live.xml.tree(), Sizes::Exact));
     // Of what it runs with, what waits for a restart is no one's change.
     let applied = entry
         .applied
@@ -155,7 +155,8 @@ fn volume(planner: &Planner<'_>, entry: &Entry) -> Seen {
     let pool = entry.pool.clone().unwrap_or_default();
     let key = (pool, entry.name.clone());
     if let Some(live) = planner.observed.volumes.get(&key) {
-        return Seen::There(changed(entry, &live.xml.tree()));
+        let sizes = storage::sizes(planner, &key.0);
+        return Seen::There(changed(entry, &live.xml.tree(), sizes));
     }
     let pool = planner.observed.pools.get(&key.0);
     match pool.is_some_and(|pool| !pool.active) {
@@ -165,17 +166,21 @@ fn volume(planner: &Planner<'_>, entry: &Entry) -> Seen {
 }
 
 /// What differs from the definition that was applied, in others' direction.
-fn changed(entry: &Entry, live: &Element) -> Vec<AttributeChange> {
+fn changed(entry: &Entry, live: &Element, sizes: Sizes) -> Vec<AttributeChange> {
     let applied = entry.applied.as_deref();
     let Some(mut applied) = applied.and_then(|text| Element::parse(text).ok()) else {
         return Vec::new();
     };
-    storage::forget_passing(&mut applied);
     // A network, pool or guest is told by its UUID, and its name is looked at for itself.
     if let (Some(name), Some(now)) = (applied.child_mut("name"), live.text_at("name")) {
         now.clone_into(&mut name.text);
     }
-    let merged = merge(std::slice::from_ref(&applied), live, &applied);
+    let entry = Entry {
+        applied: Some(applied.to_string().into()),
+        attempted: Vec::new(),
+        ..entry.clone()
+    };
+    let merged = merge_lasting(Some(&entry), live, &applied, sizes);
     let mut changes = label::attributes(&merged.differences, |_| Disruption::Live);
     for change in &mut changes {
         std::mem::swap(&mut change.before, &mut change.after);

@@ -1,6 +1,12 @@
 //! What happens to a pool, an image or a volume.
 
+pub(super) mod made;
+
+use std::sync::Arc;
+
 use uuid::Uuid;
+
+use made::{Sizes, merge_lasting};
 
 use super::build::{Found, Planner, last_trees, reason, reason_to_create};
 use super::label;
@@ -16,7 +22,7 @@ use crate::libvirt::observed::{ObservedPool, ObservedVolume};
 use crate::size::{about, size};
 use crate::state::{Entry, Status};
 use crate::xml::document::Document;
-use crate::xml::merge::{Difference, Merged, merge};
+use crate::xml::merge::Difference;
 use crate::xml::schema;
 use crate::xml::tree::Element;
 
@@ -106,7 +112,7 @@ fn update_pool(
 ) -> Change {
     let entry = planner.entry(&resource.address);
     let wanted = with_uuid(&resource.xml.tree(), live.uuid);
-    let merged = merge_lasting(entry, &live.xml.tree(), &wanted);
+    let merged = merge_lasting(entry, &live.xml.tree(), &wanted, Sizes::Exact);
     let name = Named::new(&resource.name, live.uuid);
     let mut steps = Vec::new();
     let mut attributes = Vec::new();
@@ -390,10 +396,19 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         planner.conflict(resource, None);
         return Change::unchanged(resource.address.clone(), None);
     }
-    let merged = merge_lasting(entry, &live.xml.tree(), &resource.xml.tree());
+    let (live_xml, wanted) = (live.xml.tree(), resource.xml.tree());
+    let merged = merge_lasting(entry, &live_xml, &wanted, sizes(planner, pool));
+    let pending = made::pending(entry, &live_xml, &wanted);
     let asked_for = planner.replaces(&resource.address);
     if !merged.is_change() && !asked_for {
-        return Change::unchanged(resource.address.clone(), Some(record));
+        return Change {
+            entry: Some(match pending.is_empty() {
+                true => record,
+                false => with_applied(record, entry, |old| old.applied.clone()),
+            }),
+            pending,
+            ..Change::unchanged(resource.address.clone(), None)
+        };
     }
     let (before, after) = (capacity(&live.xml.tree()), capacity(&resource.xml.tree()));
     let class = |difference: &Difference| volume_class(difference, before, after);
@@ -414,6 +429,13 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         change.action = Action::Update;
         change.disruption = Some(costs);
         change.attributes = label::attributes(&merged.differences, class);
+        if !pending.is_empty() {
+            change.entry = change.entry.map(|record| {
+                let grown = |old: &Entry| Some(made::grown(old, &wanted)?.to_string().into());
+                with_applied(record, entry, grown)
+            });
+        }
+        change.pending = pending;
         change.steps = vec![Step::GrowVolume {
             pool: planner.pool(pool),
             name: resource.name.clone(),
@@ -431,6 +453,7 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     change.disruption = Some(Disruption::Recreate);
     change.data_loss = Some(before);
     change.attributes = label::attributes(&merged.differences, |_| Disruption::Recreate);
+    change.attributes.extend(pending);
     change.after_xml = Some(resource.xml.clone());
     change.steps = vec![
         Step::DeleteVolume {
@@ -441,6 +464,28 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         create,
     ];
     change
+}
+
+/// An entry that goes on telling what a volume was made with.
+fn with_applied(
+    record: Entry,
+    entry: Option<&Entry>,
+    made: impl FnOnce(&Entry) -> Option<Arc<str>>,
+) -> Entry {
+    Entry {
+        applied: entry.and_then(made).or(record.applied),
+        ..record
+    }
+}
+
+/// Whether a pool gives volumes just the size that is asked for.
+pub(super) fn sizes(planner: &Planner<'_>, pool: &str) -> Sizes {
+    let pool = planner.observed.pools.get(pool);
+    let xml = pool.map(|pool| pool.xml.tree());
+    match xml.as_ref().and_then(|xml| xml.attribute("type")) {
+        None | Some("dir" | "fs" | "netfs") => Sizes::Exact,
+        Some(_) => Sizes::Rounded,
+    }
 }
 
 /// The volume that was made for a disk which is now to have another, by name or pool; the state would forget it.
@@ -550,28 +595,6 @@ fn is_active(planner: &Planner<'_>, pool: &str) -> bool {
         .is_some_and(|pool| pool.active)
 }
 
-/// Compares a pool or volume with what is wanted, but for what only counts when it is made.
-fn merge_lasting(entry: Option<&Entry>, live: &Element, wanted: &Element) -> Merged {
-    let mut wanted = wanted.clone();
-    forget_passing(&mut wanted);
-    let mut last = last_trees(entry);
-    last.iter_mut().for_each(forget_passing);
-    merge(&last, live, &wanted)
-}
-
-/// Takes out what only counts when a pool's directory or a volume is made.
-pub(super) fn forget_passing(tree: &mut Element) {
-    fn forget(element: &mut Element, path: &str) {
-        element.children.retain_mut(|child| {
-            let path = format!("{path}/{}", child.name);
-            forget(child, &path);
-            !table::PASSING.contains(&path.as_str())
-        });
-    }
-    let root = tree.name.clone();
-    forget(tree, &root);
-}
-
 /// What a difference costs a volume whose capacity is `before` and to be `after`.
 fn volume_class(difference: &Difference, before: u64, after: u64) -> Disruption {
     match table::row(table::VOLUME, &difference.path) {
@@ -676,26 +699,5 @@ fn volume_summary(xml: &Element, image: Option<&Address>) -> String {
     match image {
         Some(image) => format!("{capacity} over {}", image.name),
         None => capacity,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_may_open_a_volume_is_no_reason_to_lose_it() {
-        let volume = |permissions: &str| {
-            let text = format!(
-                "<volume><capacity>1</capacity><allocation>0</allocation><target>\
-                 <format type='qcow2'/>{permissions}</target></volume>"
-            );
-            let mut volume = Element::parse(&text).unwrap();
-            forget_passing(&mut volume);
-            volume
-        };
-        let ours = volume("<permissions><owner>0</owner><mode>600</mode></permissions>");
-        assert_eq!(ours, volume("<label>a</label>"));
-        assert!(ours.find("target/format").is_some() && ours.find("capacity").is_some());
     }
 }

@@ -6,7 +6,7 @@ mod storage;
 
 pub use guest::GUEST;
 pub use network::NETWORK;
-pub use storage::{CONTENT, GROWS, IMAGE, PASSING, POOL, SEED, SHRINKS, VOLUME};
+pub use storage::{CONTENT, GROWS, IMAGE, LASTING, PASSING, POOL, SEED, SHRINKS, VOLUME};
 
 use std::fmt::Write as _;
 

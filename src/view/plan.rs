@@ -78,11 +78,17 @@ pub fn text(plan: &Plan, options: &Options) -> String {
 /// What is not in force yet: nothing to do, and good to know.
 fn pending(plan: &Plan, color: Color) -> String {
     let late = plan.changes.values().filter(|c| !c.pending.is_empty());
-    let (guests, seeds): (Vec<&Change>, Vec<&Change>) =
+    let (guests, volumes): (Vec<&Change>, Vec<&Change>) =
         late.partition(|change| change.address.kind == Kind::Guest);
+    let made = |change: &&Change| {
+        let mut pending = change.pending.iter();
+        pending.any(|attribute| attribute.disruption == Disruption::Recreate)
+    };
+    let (made, seeds): (Vec<&Change>, Vec<&Change>) = volumes.into_iter().partition(made);
     let restart = "Pending restart, which `miniascape apply --restart-pending` makes:";
     let off = "Pending, and written by the first apply that finds the guest off:";
-    waiting(restart, &guests, color) + &waiting(off, &seeds, color)
+    let anew = "Pending until it is made anew, without its data, by `miniascape apply --replace`:";
+    waiting(restart, &guests, color) + &waiting(off, &seeds, color) + &waiting(anew, &made, color)
 }
 
 fn waiting(heading: &str, changes: &[&Change], color: Color) -> String {

@@ -369,3 +369,73 @@ images: {base: {pool: built, source: base.img}}
     lab.is_settled();
     lab.destroy();
 }
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn how_a_volume_was_made_is_no_difference_for_ever() {
+    let text = |xml: &str, more: &str| {
+        format!(
+            "lab: made
+pools: {{made: {{path: @DIR@/pool}}}}
+guests:
+  one:
+    running: false
+    memory: 64MiB
+    disks:
+      root: {{pool: made, size: 8MiB, xml: \"<volume>{xml}</volume>\"}}
+      data: {{pool: made, size: 8MiB, format: raw}}
+{more}"
+        )
+    };
+    let lab = Lab::new(&text("", ""));
+    lab.apply(&[]);
+    let inode = || {
+        let file = std::fs::metadata(lab.path().join("pool/one.root.qcow2"));
+        std::os::unix::fs::MetadataExt::ino(&file.unwrap())
+    };
+    let made = inode();
+    let parts = [
+        "<target><nocow/></target>",
+        "<target><compat>0.10</compat></target>",
+        "<target><features><lazy_refcounts/></features></target>",
+        "<target><clusterSize unit='KiB'>128</clusterSize></target>",
+        "<target><permissions><mode>0640</mode><label>x</label></permissions></target>",
+        "<allocation>4194304</allocation>",
+        "<key>other</key>",
+        "<physical unit='bytes'>1</physical>",
+        "<target><path>/elsewhere</path></target>",
+    ];
+    // What is asked for afterwards is told, and deletes nothing.
+    for part in parts {
+        lab.define(&text(part, ""));
+        lab.apply(&[]);
+        assert_eq!(inode(), made, "{part}");
+    }
+    lab.define(&text(parts[0], ""));
+    for _ in 0..2 {
+        let told = lab.ok(&["apply", "-y"]);
+        assert!(told.contains("target.nocow       + <nocow/>"), "{told}");
+    }
+    // A guest writes what looks like something else on a raw disk.
+    let raw = lab.path().join("pool/one.data.raw");
+    let header = std::fs::read(lab.path().join("pool/one.root.qcow2")).unwrap();
+    let mut disk = std::fs::read(&raw).unwrap();
+    disk[..512].copy_from_slice(&header[..512]);
+    std::fs::write(&raw, disk).unwrap();
+    virsh(&["pool-refresh", "made"]);
+    lab.is_settled();
+    assert!(
+        lab.ok(&["plan", "--refresh-only"])
+            .contains("Nothing was changed")
+    );
+    lab.destroy();
+    // What is asked for from the beginning is no difference ever.
+    for part in parts {
+        lab.define(&text(part, ""));
+        lab.apply(&[]);
+        lab.apply(&[]);
+        let told = lab.ok(&["plan"]);
+        assert!(!told.contains("Pending"), "{part}: {told}");
+        lab.destroy();
+    }
+}

@@ -41,28 +41,33 @@ pub const SHRINKS: Row = Row::new("`size`, smaller", "volume/capacity", Recreate
 
 const ANEW: &str = "deleted and made anew: its data is lost, which takes `--allow-data-loss`";
 
-/// What only counts when a volume or a pool's directory is made. How much of a volume is allocated and who may open its file
-/// changes with its use (libvirt gives the file to QEMU's user), and must never be a reason to make it anew; of a pool's
-/// directory, libvirt tells what it has.
-pub const PASSING: &[&str] = &[
-    "pool/target/permissions",
-    "volume/allocation",
-    "volume/target/permissions",
-    "volume/target/label",
-    "volume/target/timestamps",
+/// What only counts when a pool's directory is made: libvirt tells what it has.
+pub const PASSING: &[&str] = &["pool/target/permissions"];
+
+/// What a volume is made anew for. All else counts only when it is made: who may open its file changes with its use (libvirt gives
+/// the file to QEMU's user), and much is not shown at all.
+pub const LASTING: &[&str] = &[
+    "volume/name",
+    "volume/capacity",
+    "volume/target/format",
+    "volume/backingStore/path",
+    "volume/backingStore/format",
 ];
 
-/// Disks that miniascape makes. What is not here makes them anew.
+/// Disks that miniascape makes.
 pub const VOLUME: &[Row] = &[
     GROWS,
     SHRINKS,
     Row::new("`format`", "volume/target/format", Recreate, ANEW),
     Row::new("`image`", "volume/backingStore", Recreate, ANEW),
     Row::new("`name`, `pool`", "volume/name", Recreate, ANEW),
-    Row::new("`xml`", PASSING[1], Live, AT_FIRST),
-    Row::new("`xml`", PASSING[2], Live, AT_FIRST),
-    Row::new("`xml`", PASSING[3], Live, AT_FIRST),
-    Row::new("`xml`", PASSING[4], Live, AT_FIRST),
+    Row::new(
+        "`xml`, all else",
+        "volume",
+        Live,
+        "counts when it is made: libvirt cannot change it, and does not show all of it. What is wanted later is told as pending, until \
+         `--replace volume.GUEST.DISK` makes it anew",
+    ),
 ];
 
 /// How an image gets another content.
