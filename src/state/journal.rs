@@ -4,14 +4,16 @@
 //! holds it already changes nothing.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::document::{check_lab, check_version};
 use super::error::{StoreError, StoreErrorKind};
+use super::file;
 use super::{Entry, FORMAT_VERSION, HypervisorId, State};
 use crate::address::{Address, Name};
 use crate::crash;
@@ -178,10 +180,8 @@ impl Journal {
         let mut text = serde_json::to_vec(&open)?;
         text.push(b'\n');
         text.extend(line);
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(&self.path)?;
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
+        let mut file = file::open(&self.path, flags)?;
         crash::point(format_args!("journal: made"));
         crash::torn(format_args!("journal, {record}: half written"), || {
             let _ = file.write_all(&text[..text.len() / 2]);

@@ -3,15 +3,16 @@
 //! It is an advisory `flock` on a file that says who holds it. The kernel lets go of it when the
 //! process ends, however it ends; the text alone means nothing.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use super::error::{StoreError, StoreErrorKind};
+use super::file;
 
 /// How often a lock whose file was removed by its last holder is tried anew.
 const ATTEMPTS: usize = 100;
@@ -28,13 +29,8 @@ impl Lock {
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         let failed = |error: &io::Error| StoreError::io(path, "lock the state", error);
         for _ in 0..ATTEMPTS {
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path)
-                .map_err(|error| failed(&error))?;
+            let mut file =
+                file::open(path, OFlags::RDWR | OFlags::CREATE).map_err(|error| failed(&error))?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Err(held(path, &mut file)),
@@ -74,7 +70,7 @@ impl Drop for Lock {
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
+    match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(ours), Ok(there)) => ours.dev() == there.dev() && ours.ino() == there.ino(),
         (Ok(_) | Err(_), Err(_)) | (Err(_), Ok(_)) => false,
     }

@@ -2,6 +2,7 @@
 
 mod document;
 mod error;
+mod file;
 mod journal;
 mod lock;
 mod moved;

@@ -4,10 +4,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::file;
 use crate::lab::digest::Digests;
 use crate::stamp::Stamp;
 
@@ -54,19 +56,21 @@ impl Seen {
     }
 }
 
-/// What was kept; nothing where there is none and where it cannot be read. What another program saw of libvirt is left out.
-pub(super) fn load(path: &Path) -> Seen {
-    let kept = fs::read(path)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<Seen>(&bytes).ok());
-    let seen = kept.unwrap_or_default();
-    match seen.by == program() {
+/// What was kept; nothing where there is none and where it cannot be read. What another program saw of libvirt is left out. Fails
+/// only where something else is in its place.
+pub(super) fn load(path: &Path) -> io::Result<Seen> {
+    let bytes = match file::read(path) {
+        Err(error) if file::is_in_the_way(&error) => return Err(error),
+        bytes => bytes.ok().flatten().unwrap_or_default(),
+    };
+    let seen: Seen = serde_json::from_slice(&bytes).unwrap_or_default();
+    Ok(match seen.by == program() {
         true => seen,
         false => Seen {
             digests: seen.digests,
             ..Seen::default()
         },
-    }
+    })
 }
 
 /// Keeps what was seen; where that is nothing, takes the file away.
@@ -78,7 +82,7 @@ pub(super) fn save(path: &Path, mut seen: Seen) {
     seen.by = program();
     // Torn by a crash, it cannot be read, and is as good as none.
     if let Ok(bytes) = serde_json::to_vec(&seen) {
-        let _ = fs::write(path, bytes);
+        let _ = file::create(path).and_then(|mut file| file.write_all(&bytes));
     }
 }
 

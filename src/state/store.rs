@@ -4,12 +4,15 @@
 //! happened since, and is there only during a run or after one that was killed; `<lab>.lock` is there
 //! while a process changes the lab. A state is read as TOML with the journal played over it.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
+
 pub use super::error::{StoreError, StoreErrorKind};
+use super::file;
 use super::journal::{Journal, Record, sync_directory_of};
 use super::lock::Lock;
 use super::seen::{self, Seen};
@@ -96,6 +99,9 @@ impl Store {
                     StoreError::io(directory, "make the state directory", &error)
                 })?;
                 let lock = Lock::take(&paths.lock)?;
+                file::remove_leftover(&paths.next).map_err(|error| {
+                    StoreError::io(&paths.next, "remove what a run left", &error)
+                })?;
                 let (state, journaled) = read(&paths, lab)?;
                 let mut journal = Journal::new(paths.journal.clone());
                 if journaled {
@@ -241,43 +247,33 @@ fn read(paths: &Paths, lab: &Name) -> Result<(State, bool), StoreError> {
         }
     }
     state.settle_place();
-    state.seen = Arc::new(seen::load(&paths.seen));
+    let seen = seen::load(&paths.seen)
+        .map_err(|error| StoreError::io(&paths.seen, "read what was seen", &error))?;
+    state.seen = Arc::new(seen);
     Ok((state, journaled.is_some()))
 }
 
 fn contents(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StoreError::io(path, "read the state", &error)),
-    }
+    file::read(path).map_err(|error| StoreError::io(path, "read the state", &error))
 }
 
-/// Writes the state whole: whoever reads sees the old one or the new one. One that is there already is left alone.
+/// Writes the state whole: whoever reads sees the old one or the new one. One that is there already is only closed to others.
 fn write(paths: &Paths, state: &State) -> Result<(), StoreError> {
     let text = document::write(state, &paths.toml)?;
     if contents(&paths.toml)?.is_some_and(|old| old == text.as_bytes()) {
+        if let Ok(file) = file::open(&paths.toml, OFlags::RDONLY) {
+            file::close_to_others(&file);
+        }
         return Ok(());
     }
     replace(paths, text.as_bytes()).map_err(|error| {
-        let _ = fs::remove_file(&paths.next);
+        let _ = file::remove_leftover(&paths.next);
         StoreError::io(&paths.toml, "write the state", &error)
     })
 }
 
 fn replace(paths: &Paths, bytes: &[u8]) -> io::Result<()> {
-    match fs::remove_file(&paths.next) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&paths.next)?;
-    if let Ok(old) = fs::metadata(&paths.toml) {
-        file.set_permissions(old.permissions())?;
-    }
+    let mut file = file::create(&paths.next)?;
     crash::torn(format_args!("state: half written"), || {
         let _ = file.write_all(&bytes[..bytes.len() / 2]);
     });
