@@ -16,7 +16,7 @@ use miniascape::state::store::{Access, Store, StoreErrorKind};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "plan",
     "apply",
     "destroy",
@@ -25,6 +25,7 @@ const COMMANDS: [&str; 9] = [
     "validate",
     "import",
     "status",
+    "state",
     "completions",
 ];
 const TEST: [&str; 2] = ["-c", "test:///default"];
@@ -673,4 +674,46 @@ fn a_state_in_use_says_by_whom() {
     Store::open(lab.path(), &name, Access::Read).unwrap();
     drop(held);
     Store::open(lab.path(), &name, Access::Write).unwrap();
+}
+
+#[test]
+fn a_change_of_the_state_by_hand_is_refused_until_it_is_accepted() {
+    let lab = Lab::new(&[("lab.yaml", "lab: x\n")]);
+    let name = Name::new("x").unwrap();
+    let state = lab.path().join("state/x.toml");
+    let check = ["state", "check"];
+    for arguments in [&check[..], &["state", "check", "--accept"]] {
+        lab.run(arguments)
+            .fails(&["lab x has no state in state", "`--chdir` or `--state`"]);
+    }
+    assert!(!lab.path().join("state").exists());
+    Store::open(&lab.path().join("state"), &name, Access::Write)
+        .unwrap()
+        .0
+        .finish()
+        .unwrap();
+    let nothing = "The state of lab x in state is as miniascape wrote it: no resources.\n";
+    assert_eq!(lab.run(&check).exits(0).out, nothing);
+    let written = fs::read_to_string(&state).unwrap();
+    fs::write(&state, written.replace("lab = \"x\"", "lab = 'x'")).unwrap();
+    lab.run(&check).fails(&[
+        "state/x.toml: the state is not as miniascape wrote it",
+        "bring back the last good version",
+        "miniascape state check --accept",
+    ]);
+    // The name is enough where the definition is broken.
+    fs::write(lab.path().join("lab.yaml"), "lab: [\n").unwrap();
+    lab.run(&check)
+        .fails(&["note: `state check --lab NAME` works without a definition"]);
+    let run = lab.run(&["state", "check", "--accept", "--lab", "x"]);
+    assert_eq!(
+        run.exits(0).out,
+        "The state of lab x in state is taken as it is: no resources.\n"
+    );
+    assert_eq!(fs::read_to_string(&state).unwrap(), written);
+    lab.run(&["state", "check", "--lab", "x"]).exits(0);
+    // What cannot be read is not taken.
+    fs::write(&state, &written[..written.len() / 2]).unwrap();
+    lab.run(&["state", "check", "--accept", "--lab", "x"])
+        .fails(&["state/x.toml: ", "bring back the last good version"]);
 }

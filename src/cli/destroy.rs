@@ -6,7 +6,7 @@ use super::confirm::agree;
 use super::output::{Failure, problems_to_stderr, result, say};
 use super::plan::Targets;
 use super::run::{self, Telling};
-use super::session::{Session, check_known, connect, observe, settings};
+use super::session::{check_known, connect, name_and_settings, observe};
 use super::{Common, Exit};
 use crate::address::Name;
 use crate::desired;
@@ -46,21 +46,14 @@ impl AsRef<Plan> for Found {
     }
 }
 
-fn name(text: &str) -> Result<Name, String> {
+/// Reads the name of a lab.
+pub(super) fn name(text: &str) -> Result<Name, String> {
     Name::new(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
     // The state alone says what is to go; of the definition only the lab's name is needed.
-    let (lab, settings) = match &arguments.lab {
-        Some(lab) => (lab.clone(), settings(common)?),
-        None => {
-            let session = Session::open(common, color).inspect_err(|_| {
-                say("note: `destroy --lab NAME` works without a definition\n");
-            })?;
-            (session.lab.name.clone(), session.settings)
-        }
-    };
+    let (lab, settings) = name_and_settings(common, arguments.lab.as_ref(), "destroy", color)?;
     let mut live = connect(common, &settings, &lab, Access::Write)?;
     let options = arguments.targets.options(&live.store);
     check_known(live.state.resources.keys(), &options.targets, "destroy")?;

@@ -11,6 +11,7 @@ mod plan;
 mod render;
 mod run;
 mod session;
+mod state;
 mod status;
 mod validate;
 
@@ -139,6 +140,8 @@ enum Command {
     Import(import::Arguments),
     /// Show the lab's resources and how they are
     Status,
+    /// Look after the lab's state
+    State(state::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }
@@ -192,6 +195,7 @@ pub fn main() -> i32 {
         Command::Validate => validate::run(&cli.common, color),
         Command::Import(arguments) => import::run(&cli.common, arguments, color),
         Command::Status => status::run(&cli.common, color),
+        Command::State(arguments) => state::run(&cli.common, arguments, color),
         Command::Completions(arguments) => completions::run(arguments),
     };
     match result {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Common;
 use super::output::{Failure, problems_to_stderr, say};
-use crate::address::{Address, Kind};
+use crate::address::{Address, Kind, Name};
 use crate::desired::{self, Desired, Site, Sources};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, did_you_mean};
 use crate::lab;
@@ -294,11 +294,31 @@ pub fn settings(common: &Common) -> Result<Settings, Failure> {
     Settings::read(&common.chdir, &mut sources).map_err(|problem| one(problem, sources))
 }
 
+/// The name of a lab, and its settings: of the definition no more is needed where the name is given.
+pub fn name_and_settings(
+    common: &Common,
+    named: Option<&Name>,
+    command: &str,
+    color: Color,
+) -> Result<(Name, Settings), Failure> {
+    match named {
+        Some(lab) => Ok((lab.clone(), settings(common)?)),
+        None => {
+            let session = Session::open(common, color).inspect_err(|_| {
+                say(&format!(
+                    "note: `{command} --lab NAME` works without a definition\n"
+                ));
+            })?;
+            Ok((session.lab.name.clone(), session.settings))
+        }
+    }
+}
+
 /// Connects, and opens the state of a lab.
 pub fn connect(
     common: &Common,
     settings: &Settings,
-    lab: &crate::address::Name,
+    lab: &Name,
     access: Access,
 ) -> Result<Live, Failure> {
     let connection = Arc::new(Connection::open(uri(common, settings).as_deref())?);
@@ -312,7 +332,7 @@ fn uri(common: &Common, settings: &Settings) -> Option<String> {
 fn open_state(
     common: &Common,
     settings: &Settings,
-    lab: &crate::address::Name,
+    lab: &Name,
     access: Access,
     connection: Arc<Connection>,
 ) -> Result<Live, Failure> {
@@ -424,7 +444,8 @@ pub fn templates(common: &Common, settings: &Settings) -> Templates {
     Templates::new(directories).undefined(settings.templates.undefined)
 }
 
-fn state_directory(common: &Common, settings: &Settings) -> PathBuf {
+/// Where the state is kept.
+pub fn state_directory(common: &Common, settings: &Settings) -> PathBuf {
     let named = common.state.clone().or_else(|| settings.state.clone());
     named.unwrap_or_else(|| {
         let own = common.config.is_empty()

@@ -1,4 +1,7 @@
 //! The state as a TOML document: made to be read, and kept in git.
+//!
+//! At its end stands the sum of what is before, in a comment, which an older miniascape reads over. That there is one is said in
+//! the second line, so that a document that lost its sum is not taken for one that never had any.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,12 +9,17 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::error::{StoreError, StoreErrorKind};
-use super::{Entry, FORMAT_VERSION, State};
+use super::{Entry, FORMAT_VERSION, State, Sums};
 use crate::address::{Address, Name};
+use crate::hash::sha256;
 
 /// The last line of every document. TOML that is cut between two tables is still TOML, with resources
 /// missing; without this line such a loss would go unseen.
 const END: &str = "# end";
+/// The second line of a document with a sum.
+const SUMMED: &str = "# After a change by hand: miniascape state check --accept";
+/// What stands before the sum.
+const SUM: &str = "# sha256 ";
 
 /// The part of a document that every version has.
 #[derive(Deserialize)]
@@ -31,13 +39,15 @@ pub(super) fn write(state: &State, path: &Path) -> Result<String, StoreError> {
         )
     })?;
     let lab = &state.lab;
-    Ok(format!(
-        "# What lab {lab} owns and what was last applied to it. Written by miniascape.\n\n{body}\n{END}\n"
-    ))
+    let text = format!(
+        "# What lab {lab} owns and what was last applied to it. Written by miniascape.\n{SUMMED}\n\n{body}\n"
+    );
+    let sum = sha256(text.as_bytes());
+    Ok(text + SUM + &sum + "\n" + END + "\n")
 }
 
 /// Reads a document that was written for this lab.
-pub(super) fn read(bytes: &[u8], lab: &Name, path: &Path) -> Result<State, StoreError> {
+pub(super) fn read(bytes: &[u8], lab: &Name, path: &Path, sums: Sums) -> Result<State, StoreError> {
     let damaged = |what: String, hint: &str| {
         StoreError::new(StoreErrorKind::Damaged, path, what, hint.to_owned())
     };
@@ -52,7 +62,8 @@ pub(super) fn read(bytes: &[u8], lab: &Name, path: &Path) -> Result<State, Store
     if let Some(at) = text.lines().position(conflict) {
         return Err(damaged(
             format!("line {}: the state has conflict markers of a merge", at + 1),
-            "resolve the merge: one side describes what is on the hypervisor",
+            "resolve the merge: one side describes what is on the hypervisor; \
+             then take it with `miniascape state check --accept`",
         ));
     }
     let bad = |error: toml::de::Error| {
@@ -70,7 +81,7 @@ pub(super) fn read(bytes: &[u8], lab: &Name, path: &Path) -> Result<State, Store
     // Only what stands before the first table: a large state takes a while to read, and is read once.
     let head = text.find("\n[").map_or(text, |end| &text[..end]);
     let head: Head = toml::from_str(head).map_err(bad)?;
-    check_version(head.version, path)?;
+    check_version(head.version, &[FORMAT_VERSION], path)?;
     check_lab(&head.lab, lab, path)?;
     let state = match in_pieces(text) {
         Some(state) => state,
@@ -82,7 +93,30 @@ pub(super) fn read(bytes: &[u8], lab: &Name, path: &Path) -> Result<State, Store
             RESTORE,
         ));
     }
+    if sums == Sums::Check && !is_as_written(text) {
+        return Err(damaged(
+            "the state is not as miniascape wrote it: its checksum is that of another text".into(),
+            "bring back the last good version, for instance with `git checkout`; \
+             if it was changed by hand on purpose, look at it once more, \
+             and take it as it is with `miniascape state check --accept`",
+        ));
+    }
     Ok(state)
+}
+
+/// Whether a document has the sum that it says, or none as those of older versions.
+fn is_as_written(text: &str) -> bool {
+    let summed = text
+        .strip_suffix(&format!("\n{END}\n"))
+        .and_then(|text| text.rsplit_once('\n'))
+        .and_then(|(_, last)| last.strip_prefix(SUM));
+    match summed {
+        Some(sum) => {
+            let before = text.len() - (SUM.len() + sum.len() + END.len() + 2);
+            sha256(&text.as_bytes()[..before]) == sum
+        }
+        None => text.lines().nth(1) != Some(SUMMED),
+    }
 }
 
 /// Some resources of a document.
@@ -114,14 +148,18 @@ fn in_pieces(text: &str) -> Option<State> {
 }
 
 /// Refuses a version that this program does not know.
-pub(super) fn check_version(version: u32, path: &Path) -> Result<(), StoreError> {
-    if version == FORMAT_VERSION {
+pub(super) fn check_version(version: u32, known: &[u32], path: &Path) -> Result<(), StoreError> {
+    if known.contains(&version) {
         return Ok(());
     }
+    let known: Vec<String> = known.iter().map(u32::to_string).collect();
     Err(StoreError::new(
         StoreErrorKind::Version,
         path,
-        format!("it has format version {version}, this miniascape reads {FORMAT_VERSION}"),
+        format!(
+            "it has format version {version}, this miniascape reads {}",
+            known.join(" and ")
+        ),
         "use the miniascape that wrote it, or a newer one",
     ))
 }
@@ -166,7 +204,7 @@ mod tests {
             let whole: State = toml::from_str(&text).unwrap();
             assert_eq!(whole, state);
             assert_eq!(
-                read(text.as_bytes(), &lab, Path::new("x.toml")).unwrap(),
+                read(text.as_bytes(), &lab, Path::new("x.toml"), Sums::Check).unwrap(),
                 state
             );
             // What looks like a table in a text is the one thing that it cannot be taken apart at.
@@ -183,9 +221,9 @@ mod tests {
         let entry = Entry::found("g", uuid::Uuid::nil());
         state.resources.insert("guest.g".parse().unwrap(), entry);
         let text = write(&state, Path::new("x.toml")).unwrap();
-        let table = &text[text.find("[resources").unwrap()..text.find(END).unwrap()];
-        let twice = text.replace(END, &format!("{table}\n{END}"));
-        let error = read(twice.as_bytes(), &lab, Path::new("x.toml")).unwrap_err();
+        let table = &text[text.find("[resources").unwrap()..text.find(SUM).unwrap()];
+        let twice = text.replace(SUM, &format!("{table}\n{SUM}"));
+        let error = read(twice.as_bytes(), &lab, Path::new("x.toml"), Sums::Check).unwrap_err();
         assert!(error.to_string().contains("duplicate"), "{error}");
     }
 }

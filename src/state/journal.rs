@@ -2,6 +2,9 @@
 //!
 //! A record says what an entry is from then on, so reading the journal again over a state that
 //! holds it already changes nothing.
+//!
+//! Before each record stands a sum of it and of the sum before, so that none can be changed, lost or doubled unseen. Version 1
+//! had none.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -14,9 +17,15 @@ use serde::{Deserialize, Serialize};
 use super::document::{check_lab, check_version};
 use super::error::{StoreError, StoreErrorKind};
 use super::file;
-use super::{Entry, FORMAT_VERSION, HypervisorId, State};
+use super::{Entry, HypervisorId, State, Sums};
 use crate::address::{Address, Name};
 use crate::crash;
+use crate::hash::sha256;
+
+/// The version of the format that is written.
+const VERSION: u32 = 2;
+/// How many digits a sum has.
+const SUM: usize = 16;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,42 +97,97 @@ impl fmt::Display for Record {
 }
 
 /// Reads a journal. The last line may be torn by a crash: its step was not begun, and it is ignored.
-pub(super) fn read(bytes: &[u8], lab: &Name, path: &Path) -> Result<Vec<Record>, StoreError> {
+pub(super) fn read(
+    bytes: &[u8],
+    lab: &Name,
+    path: &Path,
+    sums: Sums,
+) -> Result<Vec<Record>, StoreError> {
+    let mut reader = Reader {
+        lab,
+        path,
+        sums,
+        before: None,
+    };
     let mut records = Vec::new();
     let mut lines = bytes
         .split_inclusive(|byte| *byte == b'\n')
         .enumerate()
         .peekable();
     while let Some((at, line)) = lines.next() {
-        let record = parse(line, at, lab, path);
-        let last = lines.peek().is_none();
-        // A file system may also lengthen a file before it holds the bytes: they read as zeros.
-        let torn = last && (!line.ends_with(b"\n") || line.contains(&0));
-        match record {
+        match reader.record(line, at) {
             Ok(record) => records.push(record),
-            Err(_) if torn => {}
+            Err(_) if lines.peek().is_none() && reader.is_torn(line, at) => {}
             Err(error) => return Err(error),
         }
     }
     Ok(records)
 }
 
-fn parse(line: &[u8], at: usize, lab: &Name, path: &Path) -> Result<Record, StoreError> {
-    let damaged = |error: serde_json::Error| {
-        StoreError::new(
-            StoreErrorKind::Damaged,
-            path,
-            format!("line {}: not a record of the journal: {error}", at + 1),
-            "bring the line back, or remove it (what it says of a resource is then forgotten), \
-             and run again; nothing was changed",
-        )
-    };
-    if at == 0 {
-        let head: Head = serde_json::from_slice(line).map_err(damaged)?;
-        check_version(head.open.version, path)?;
-        check_lab(&head.open.lab, lab, path)?;
+/// Reads line by line.
+struct Reader<'a> {
+    lab: &'a Name,
+    path: &'a Path,
+    sums: Sums,
+    /// The sum of the line before; none where the journal has no sums.
+    before: Option<String>,
+}
+
+impl Reader<'_> {
+    fn record(&mut self, line: &[u8], at: usize) -> Result<Record, StoreError> {
+        let damaged = |error: &dyn fmt::Display| {
+            StoreError::new(
+                StoreErrorKind::Damaged,
+                self.path,
+                format!("line {}: not a record of the journal: {error}", at + 1),
+                "bring the line back, or remove it (what it says of a resource is then forgotten), \
+                 take what is there with `miniascape state check --accept`, and run again; nothing was changed",
+            )
+        };
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let (sum, json) = match line.split_at_checked(SUM) {
+            Some((sum, rest)) if !line.starts_with(b"{") => {
+                (Some(sum), rest.strip_prefix(b" ").unwrap_or(rest))
+            }
+            Some(_) | None => (None, line),
+        };
+        if at == 0 {
+            let head: Head = serde_json::from_slice(json).map_err(|error| damaged(&error))?;
+            check_version(head.open.version, &[1, VERSION], self.path)?;
+            check_lab(&head.open.lab, self.lab, self.path)?;
+            self.before = (head.open.version == VERSION || sum.is_some()).then(String::new);
+        }
+        let record = serde_json::from_slice(json).map_err(|error| damaged(&error))?;
+        if let Some(before) = &self.before {
+            let right = link(before, json);
+            if self.sums == Sums::Check && sum != Some(right.as_bytes()) {
+                return Err(damaged(
+                    &"its checksum is that of another text, or lines before it were lost or doubled",
+                ));
+            }
+            self.before = Some(right);
+        }
+        Ok(record)
     }
-    serde_json::from_slice(line).map_err(damaged)
+
+    /// Whether a line that cannot be read looks as if its writing was broken off. A file system may also lengthen a file before it
+    /// holds the bytes: they read as zeros.
+    fn is_torn(&mut self, line: &[u8], at: usize) -> bool {
+        match line {
+            [.., b'\n'] => line.windows(2).any(|two| two == [0, 0]),
+            [.., 0] => true,
+            // One that is whole and has something else for its line break was changed afterwards.
+            [record @ .., _] => self.record(record, at).is_err(),
+            [] => true,
+        }
+    }
+}
+
+/// The sum of a record that stands after another.
+fn link(before: &str, json: &[u8]) -> String {
+    let mut sum = sha256(&[before.as_bytes(), json].concat());
+    sum.truncate(SUM);
+    sum
 }
 
 /// Appends to a journal. The file is made with the first record.
@@ -131,6 +195,8 @@ fn parse(line: &[u8], at: usize, lab: &Name, path: &Path) -> Result<Record, Stor
 pub(super) struct Journal {
     path: PathBuf,
     file: Option<File>,
+    /// The sum of the last record.
+    sum: String,
     /// A record was written in part or may not be on the disk: whatever came after it could not be read again.
     broken: bool,
 }
@@ -141,6 +207,7 @@ impl Journal {
         Self {
             path,
             file: None,
+            sum: String::new(),
             broken: false,
         }
     }
@@ -163,9 +230,8 @@ impl Journal {
     }
 
     fn write(&mut self, lab: &Name, record: &Record) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
         if let Some(file) = &mut self.file {
+            let line = line(&mut self.sum, record)?;
             crash::torn(format_args!("journal, {record}: half written"), || {
                 let _ = file.write_all(&line[..line.len() / 2]);
             });
@@ -174,12 +240,12 @@ impl Journal {
             return file.sync_data();
         }
         let open = Record::Open {
-            version: FORMAT_VERSION,
+            version: VERSION,
             lab: lab.clone(),
         };
-        let mut text = serde_json::to_vec(&open)?;
-        text.push(b'\n');
-        text.extend(line);
+        self.sum.clear();
+        let mut text = line(&mut self.sum, &open)?;
+        text.extend(line(&mut self.sum, record)?);
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
         let mut file = file::open(&self.path, flags)?;
         crash::point(format_args!("journal: made"));
@@ -209,6 +275,13 @@ impl Journal {
         self.broken = false;
         Ok(())
     }
+}
+
+/// A record as a line of the journal, after the sum of the one before.
+fn line(sum: &mut String, record: &Record) -> io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(record)?;
+    *sum = link(sum, &json);
+    Ok([sum.as_bytes(), b" ", &json, b"\n"].concat())
 }
 
 /// Makes what was created, renamed or removed beside a file outlive a crash.

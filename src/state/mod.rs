@@ -118,6 +118,15 @@ pub enum Status {
     Applied,
 }
 
+/// Whether the sums in the files have to be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sums {
+    /// What is not as it was written is refused.
+    Check,
+    /// What someone changed by hand is taken, as far as it can be read.
+    Ignore,
+}
+
 impl Entry {
     /// The entry of an object that is known by its mark alone.
     pub fn found(name: &str, uuid: Uuid) -> Self {

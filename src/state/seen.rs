@@ -10,8 +10,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::file;
+use crate::hash::sha256;
 use crate::lab::digest::Digests;
 use crate::stamp::Stamp;
+
+/// How many digits the sum has that stands before all else in the file.
+const SUM: usize = 64;
 
 /// What was seen at the end of the last apply.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +67,12 @@ pub(super) fn load(path: &Path) -> io::Result<Seen> {
         Err(error) if file::is_in_the_way(&error) => return Err(error),
         bytes => bytes.ok().flatten().unwrap_or_default(),
     };
-    let seen: Seen = serde_json::from_slice(&bytes).unwrap_or_default();
+    // What was flipped on the disk would hide a difference; it counts for nothing, and so does what a crash tore.
+    let kept = bytes
+        .split_at_checked(SUM)
+        .filter(|(sum, json)| *sum == sha256(json).as_bytes())
+        .and_then(|(_, json)| serde_json::from_slice::<Seen>(json).ok());
+    let seen = kept.unwrap_or_default();
     Ok(match seen.by == program() {
         true => seen,
         false => Seen {
@@ -80,8 +89,8 @@ pub(super) fn save(path: &Path, mut seen: Seen) {
         return;
     }
     seen.by = program();
-    // Torn by a crash, it cannot be read, and is as good as none.
-    if let Ok(bytes) = serde_json::to_vec(&seen) {
+    if let Ok(json) = serde_json::to_vec(&seen) {
+        let bytes = [sha256(&json).as_bytes(), &json].concat();
         let _ = file::create(path).and_then(|mut file| file.write_all(&bytes));
     }
 }

@@ -16,7 +16,7 @@ use super::file;
 use super::journal::{Journal, Record, sync_directory_of};
 use super::lock::Lock;
 use super::seen::{self, Seen};
-use super::{Entry, HypervisorId, State, document, journal};
+use super::{Entry, HypervisorId, State, Sums, document, journal};
 use crate::address::{Address, Name};
 use crate::crash;
 
@@ -88,38 +88,58 @@ impl Store {
         let paths = Paths::new(directory, lab);
         let store = match access {
             Access::Read => {
-                let (state, _) = read(&paths, lab)?;
+                let (state, _) = read(&paths, lab, Sums::Check)?;
                 Self {
                     state,
                     backing: Backing::ReadOnly(paths.toml),
                 }
             }
-            Access::Write => {
-                fs::create_dir_all(directory).map_err(|error| {
-                    StoreError::io(directory, "make the state directory", &error)
-                })?;
-                let lock = Lock::take(&paths.lock)?;
-                file::remove_leftover(&paths.next).map_err(|error| {
-                    StoreError::io(&paths.next, "remove what a run left", &error)
-                })?;
-                let (state, journaled) = read(&paths, lab)?;
-                let mut journal = Journal::new(paths.journal.clone());
-                if journaled {
-                    write(&paths, &state)?;
-                    journal.remove()?;
-                }
-                Self {
-                    state,
-                    backing: Backing::Files {
-                        paths,
-                        journal,
-                        _lock: lock,
-                    },
-                }
-            }
+            Access::Write => Self::open_to_write(paths, directory, lab, Sums::Check)?,
         };
         let state = store.state.clone();
         Ok((store, state))
+    }
+
+    /// Whether a lab has a state there.
+    pub fn exists(directory: &Path, lab: &Name) -> bool {
+        let paths = Paths::new(directory, lab);
+        [paths.toml, paths.journal]
+            .iter()
+            .any(|path| path.symlink_metadata().is_ok())
+    }
+
+    /// Takes the files of a lab as someone left them who changed them by hand, as far as they can be read, and writes them anew.
+    pub fn accept(directory: &Path, lab: &Name) -> Result<State, StoreError> {
+        let paths = Paths::new(directory, lab);
+        let mut store = Self::open_to_write(paths, directory, lab, Sums::Ignore)?;
+        store.finish()
+    }
+
+    fn open_to_write(
+        paths: Paths,
+        directory: &Path,
+        lab: &Name,
+        sums: Sums,
+    ) -> Result<Self, StoreError> {
+        fs::create_dir_all(directory)
+            .map_err(|error| StoreError::io(directory, "make the state directory", &error))?;
+        let lock = Lock::take(&paths.lock)?;
+        file::remove_leftover(&paths.next)
+            .map_err(|error| StoreError::io(&paths.next, "remove what a run left", &error))?;
+        let (state, journaled) = read(&paths, lab, sums)?;
+        let mut journal = Journal::new(paths.journal.clone());
+        if journaled {
+            write(&paths, &state)?;
+            journal.remove()?;
+        }
+        Ok(Self {
+            state,
+            backing: Backing::Files {
+                paths,
+                journal,
+                _lock: lock,
+            },
+        })
     }
 
     /// An empty state without files, for a hypervisor whose objects die with the process.
@@ -224,7 +244,7 @@ fn misuse(path: &Path) -> StoreError {
 }
 
 /// Reads TOML and journal as they belong together, and says whether there is a journal.
-fn read(paths: &Paths, lab: &Name) -> Result<(State, bool), StoreError> {
+fn read(paths: &Paths, lab: &Name, sums: Sums) -> Result<(State, bool), StoreError> {
     let mut before = contents(&paths.toml)?;
     let mut journaled = None;
     for _ in 0..READ_ATTEMPTS {
@@ -238,11 +258,11 @@ fn read(paths: &Paths, lab: &Name) -> Result<(State, bool), StoreError> {
         before = after;
     }
     let mut state = match &before {
-        Some(bytes) => document::read(bytes, lab, &paths.toml)?,
+        Some(bytes) => document::read(bytes, lab, &paths.toml, sums)?,
         None => State::new(lab.clone()),
     };
     if let Some(bytes) = &journaled {
-        for record in journal::read(bytes, lab, &paths.journal)? {
+        for record in journal::read(bytes, lab, &paths.journal, sums)? {
             record.apply(&mut state);
         }
     }

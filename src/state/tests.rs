@@ -1,10 +1,11 @@
 //! The store on real files, crashes included.
 
+mod files;
+
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use super::store::{Access, Store, StoreError, StoreErrorKind};
+use super::store::{Access, Store, StoreErrorKind};
 use super::*;
 
 fn lab() -> Name {
@@ -67,6 +68,7 @@ fn the_document_is_readable_and_comes_back_the_same() {
     assert_eq!(
         text,
         "# What lab shop owns and what was last applied to it. Written by miniascape.
+# After a change by hand: miniascape state check --accept
 
 version = 1
 lab = \"shop\"
@@ -87,6 +89,7 @@ applied = \"\"\"
 </domain>
 \"\"\"
 
+# sha256 b5a32e73c750996f7a90b2056ca4132d3c0a6a99217c8921e3d9403f242b466c
 # end
 "
     );
@@ -189,7 +192,7 @@ fn garbage_in_the_journal_names_its_line() {
         "{error}"
     );
     assert!(journal.exists());
-    fs::write(&journal, open.replace('1', "2")).unwrap();
+    fs::write(&journal, open.replace('1', "3")).unwrap();
     let error = Store::open(dir.path(), &lab(), Access::Read).unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::Version);
 }
@@ -352,151 +355,129 @@ fn moves_are_one_record_that_outlives_a_crash() {
     assert_eq!(read(dir.path()), after);
 }
 
-/// All files that a state can have.
-const FILES: [&str; 5] = [
-    "shop.toml",
-    ".shop.toml.next",
-    "shop.journal",
-    "shop.lock",
-    ".shop.seen",
-];
-
-/// Goes once through all that is written, and gives the first error.
-fn write_all(directory: &Path) -> Result<(), StoreError> {
-    let (mut store, _) = Store::open(directory, &lab(), Access::Write)?;
-    store.begin(&place())?;
-    store.settle(&at("guest.a"), Some(&entry("a", Status::Applied)))?;
-    let mut seen = Seen::default();
-    seen.prints.insert(7);
-    store.remember(seen);
-    store.finish()?;
-    Ok(())
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
-}
-
-#[test]
-fn all_files_are_their_owners_alone_whenever_one_looks() {
-    let dir = tempfile::tempdir().unwrap();
-    let modes = || {
-        let files = fs::read_dir(dir.path()).unwrap();
-        files
-            .map(|file| file.unwrap())
-            .map(|file| (file.file_name(), mode(&file.path())))
-            .collect::<Vec<_>>()
-    };
-    let (mut store, _) = write(dir.path());
+/// A state with two guests, and one of them in its journal.
+fn half_done(directory: &Path) -> State {
+    let (mut store, _) = write(directory);
     store.begin(&place()).unwrap();
-    store
-        .settle(&at("guest.a"), Some(&entry("a", Status::Applied)))
-        .unwrap();
-    let mut seen = Seen::default();
-    seen.prints.insert(7);
-    store.remember(seen);
-    assert_eq!(modes().len(), 3, "lock, journal, seen");
-    assert!(
-        modes().iter().all(|(_, mode)| *mode == 0o600),
-        "{:?}",
-        modes()
-    );
-    store.finish().unwrap();
-    drop(store);
-    assert_eq!(modes().len(), 2, "state, seen");
-    assert!(
-        modes().iter().all(|(_, mode)| *mode == 0o600),
-        "{:?}",
-        modes()
-    );
-}
-
-#[test]
-fn files_of_an_older_version_are_closed_to_others_with_the_next_write() {
-    let dir = tempfile::tempdir().unwrap();
-    write_all(dir.path()).unwrap();
-    let open = |names: &[&str]| {
-        for name in names {
-            let path = dir.path().join(name);
-            if !path.exists() {
-                fs::write(&path, "").unwrap();
-            }
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
-        }
-    };
-    let files = ["shop.toml", ".shop.toml.next", "shop.lock", ".shop.seen"];
-    open(&files);
-    // What is as it should be is not written again, and closed all the same.
-    write_all(dir.path()).unwrap();
-    for name in ["shop.toml", ".shop.seen"] {
-        assert_eq!(mode(&dir.path().join(name)), 0o600, "{name}");
+    for name in ["a", "b"] {
+        let entry = entry(name, Status::Applied);
+        store
+            .settle(&at(&format!("guest.{name}")), Some(&entry))
+            .unwrap();
     }
-    open(&files);
-    let (mut store, _) = write(dir.path());
-    assert_eq!(mode(&dir.path().join("shop.lock")), 0o600);
+    store.finish().unwrap();
+    let change = entry("b", Status::Changing);
+    store.intend(&at("guest.b"), &change).unwrap();
     store.settle(&at("guest.a"), None).unwrap();
-    store.finish().unwrap();
-    assert_eq!(mode(&dir.path().join("shop.toml")), 0o600);
+    store.state().clone()
 }
 
 #[test]
-fn no_link_is_followed_and_nothing_but_a_file_is_waited_for() {
-    let outside = tempfile::tempdir().unwrap();
-    let victim = outside.path().join("victim");
-    let make = |kind: &str, path: &Path| match kind {
-        "link" => symlink(&victim, path).unwrap(),
-        "dangling link" => symlink(outside.path().join("new"), path).unwrap(),
-        "hard link" => fs::hard_link(&victim, path).unwrap(),
-        "directory" => fs::create_dir(path).unwrap(),
-        "socket" => drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
-        _ => {
-            let mode = rustix::fs::Mode::from_raw_mode(0o600);
-            let kind = rustix::fs::FileType::Fifo;
-            rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
+fn what_was_flipped_cut_or_doubled_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = half_done(dir.path());
+    let refuses = |path: &Path, bytes: &[u8], what: &str| {
+        fs::write(path, bytes).unwrap();
+        match Store::open(dir.path(), &lab(), Access::Read) {
+            Err(error) => assert!(error.hint.is_some(), "{what}: {error}"),
+            Ok(_) => panic!("{what} in {} is taken", path.display()),
         }
     };
-    for kind in ["link", "dangling link", "directory", "socket", "fifo"] {
-        for name in FILES {
-            let dir = tempfile::tempdir().unwrap();
-            fs::write(&victim, "precious").unwrap();
-            write_all(dir.path()).unwrap();
-            let path = dir.path().join(name);
-            let _ = fs::remove_file(&path);
-            make(kind, &path);
-            let error = Store::open(dir.path(), &lab(), Access::Write).unwrap_err();
-            let told = error.to_string();
-            let what = match kind {
-                "link" | "dangling link" => "it is a symbolic link",
-                _ => "it is not a regular file",
-            };
-            assert!(told.contains(what), "{kind} {name}: {told}");
-            assert!(told.contains(name), "{kind} {name}: {told}");
-            assert!(error.hint.unwrap().contains("move away"), "{told}");
-            assert!(path.symlink_metadata().is_ok(), "it is still there");
-            assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-        }
-    }
-    // A copy of a backup is no reason to refuse, as long as it is not written through.
-    for name in FILES {
-        let dir = tempfile::tempdir_in(outside.path()).unwrap();
-        fs::write(&victim, "").unwrap();
-        write_all(dir.path()).unwrap();
+    for name in ["shop.toml", "shop.journal"] {
         let path = dir.path().join(name);
-        let _ = fs::remove_file(&path);
-        make("hard link", &path);
-        let _ = write_all(dir.path());
-        assert_eq!(fs::read(&victim).unwrap(), b"", "{name}");
+        let good = fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            for bit in [0, 3, 5, 7] {
+                let mut flipped = good.clone();
+                flipped[at] ^= 1 << bit;
+                refuses(&path, &flipped, &format!("bit {bit} of byte {at}"));
+            }
+        }
+        let lines: Vec<&[u8]> = good.split_inclusive(|byte| *byte == b'\n').collect();
+        for at in 0..lines.len() {
+            let (before, after) = lines.split_at(at);
+            let doubled = [before, &after[..1], after].concat().concat();
+            refuses(&path, &doubled, &format!("line {at}, doubled,"));
+            // A journal may end anywhere.
+            if name == "shop.toml" || at + 1 < lines.len() {
+                let cut = [before, &after[1..]].concat().concat();
+                refuses(&path, &cut, &format!("the lack of line {at}"));
+            }
+        }
+        refuses(&path, &good.repeat(2), "the whole, doubled,");
+        fs::write(&path, &good).unwrap();
     }
-    assert!(!outside.path().join("new").exists());
+    assert_eq!(read(dir.path()), state);
 }
 
 #[test]
-fn the_directory_of_a_state_may_be_a_link() {
+fn what_older_versions_wrote_without_sums_is_read_and_gets_them() {
     let dir = tempfile::tempdir().unwrap();
-    let (real, link) = (dir.path().join("real"), dir.path().join("link"));
-    fs::create_dir(&real).unwrap();
-    symlink(&real, &link).unwrap();
-    write_all(&link).unwrap();
-    assert!(real.join("shop.toml").exists());
-    assert_eq!(read(&link), read(&real));
+    let state = half_done(dir.path());
+    let (toml, journal) = (
+        dir.path().join("shop.toml"),
+        dir.path().join("shop.journal"),
+    );
+    let without_sums = |text: &str| {
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with("# sha256 ") && !line.starts_with("# After"));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let old = without_sums(&fs::read_to_string(&toml).unwrap());
+    fs::write(&toml, &old).unwrap();
+    let lines = fs::read_to_string(&journal)
+        .unwrap()
+        .replace("\"version\":2", "\"version\":1");
+    let lines = lines
+        .lines()
+        .map(|line| format!("{}\n", &line[line.find('{').unwrap()..]));
+    fs::write(&journal, lines.collect::<String>()).unwrap();
+    assert_eq!(read(dir.path()), state);
+    let (_, folded) = write(dir.path());
+    assert_eq!(folded, state);
+    let new = fs::read_to_string(&toml).unwrap();
+    assert!(new.contains("\n# sha256 "), "{new}");
+    fs::write(&toml, old).unwrap();
+    write(dir.path()).0.finish().unwrap();
+    assert!(fs::read_to_string(&toml).unwrap().contains("\n# sha256 "));
+}
+
+#[test]
+fn a_change_by_hand_is_taken_where_someone_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    half_done(dir.path());
+    let (toml, journal) = (
+        dir.path().join("shop.toml"),
+        dir.path().join("shop.journal"),
+    );
+    let edited = fs::read_to_string(&toml)
+        .unwrap()
+        .replace("shutdown_timeout = 60", "shutdown_timeout = 7");
+    fs::write(&toml, edited).unwrap();
+    let error = Store::open(dir.path(), &lab(), Access::Write).unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Damaged);
+    assert!(
+        error
+            .hint
+            .unwrap()
+            .contains("miniascape state check --accept")
+    );
+    let lines = fs::read_to_string(&journal).unwrap();
+    // What was to be done with guest.b is taken out of the journal's middle.
+    let kept = lines.lines().filter(|line| !line.contains("intend"));
+    fs::write(
+        &journal,
+        kept.map(|line| format!("{line}\n")).collect::<String>(),
+    )
+    .unwrap();
+    let accepted = Store::accept(dir.path(), &lab()).unwrap();
+    assert_eq!(accepted.resources.len(), 1);
+    assert_eq!(accepted.resources[&at("guest.b")].shutdown_timeout, Some(7));
+    assert!(!journal.exists());
+    assert_eq!(read(dir.path()), accepted);
+    // What cannot be read is not taken.
+    fs::write(&toml, "version = 1\nlab = 'shop'\n").unwrap();
+    let error = Store::accept(dir.path(), &lab()).unwrap_err();
+    assert!(error.to_string().contains("cut short"), "{error}");
 }

@@ -96,6 +96,11 @@ fn a_state_that_is_not_as_written_is_refused_and_left_alone() {
             restore,
         ),
         (
+            good.replacen("one.root.qcow2", "one.r00t.qcow2", 1),
+            "its checksum is that of another text",
+            "take it as it is with `miniascape state check --accept`",
+        ),
+        (
             format!("<<<<<<< HEAD\n{good}"),
             "line 1: the state has conflict markers of a merge",
             "resolve the merge",
@@ -194,6 +199,33 @@ fn a_state_that_cannot_be_read_or_written_stops_everything() {
     }
     std::fs::remove_dir(&toml).unwrap();
     std::fs::write(&toml, &good).unwrap();
+
+    // Links in the directory lead nowhere.
+    let victim = lab.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    for name in [
+        "faults.lock",
+        "faults.journal",
+        ".faults.toml.next",
+        ".faults.seen",
+    ] {
+        let link = lab.path().join("state").join(name);
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink("../victim", &link).unwrap();
+        for command in [&["apply", "-y"][..], &["destroy", "-y"]] {
+            says(
+                &lab.fails(command),
+                &[
+                    name,
+                    "it is a symbolic link",
+                    "move away what is in the place",
+                ],
+            );
+        }
+        std::fs::remove_file(&link).unwrap();
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+    }
+    assert_eq!(inventory(), applied);
 
     // To look takes no writing.
     let mounted = Mounted::read_only(&lab.path().join("state"));
