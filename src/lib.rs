@@ -29,6 +29,7 @@ pub mod lab;
 pub mod libvirt;
 pub mod moves;
 pub mod plan;
+pub mod secret;
 pub mod settings;
 pub mod size;
 pub mod stamp;

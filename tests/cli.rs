@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -716,4 +717,70 @@ fn a_change_of_the_state_by_hand_is_refused_until_it_is_accepted() {
     fs::write(&state, &written[..written.len() / 2]).unwrap();
     lab.run(&["state", "check", "--accept", "--lab", "x"])
         .fails(&["state/x.toml: ", "bring back the last good version"]);
+}
+
+#[test]
+fn passwords_are_shown_only_to_those_who_ask() {
+    let guest = "  one:\n    memory: 64MiB\n    xml: |\n      <domain><devices><graphics type='vnc' passwd='S3CRET'/></devices></domain>\n";
+    let lab = Lab::new(&[("lab.yaml", &format!("lab: x\nguests:\n{guest}"))]);
+    let hidden: [&[&str]; 4] = [
+        &["plan", "--diff"],
+        &["plan", "--json"],
+        &["apply", "-y", "--diff"],
+        &["generate", "--diff"],
+    ];
+    for command in hidden {
+        let run = lab.test(command).exits(0);
+        assert!(!run.out.contains("S3CRET"), "{run:#?}");
+        assert!(!run.err.contains("S3CRET"), "{run:#?}");
+    }
+    for command in [&["plan", "--diff"][..], &["generate", "--diff"]] {
+        let shown = [command, &["--show-secrets"]].concat();
+        let run = lab.test(&shown).exits(0);
+        assert!(run.out.contains("passwd='S3CRET'"), "{run:#?}");
+        let run = lab.test(command).exits(0);
+        assert!(run.out.contains("passwd='(hidden)'"), "{run:#?}");
+    }
+    // What is written has it, for its owner alone; what an older version wrote is closed.
+    let file = lab.path().join("miniascape-workdir/one/domain.xml");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    lab.run(&["generate"]).exits(0);
+    assert!(fs::read_to_string(&file).unwrap().contains("S3CRET"));
+    assert_eq!(mode(&file), 0o600);
+    assert_eq!(mode(&file.with_file_name("vmbuild.sh")) & 0o700, 0o700);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    lab.run(&["generate", "--check"]).exits(2);
+    lab.run(&["generate"]).exits(0);
+    assert_eq!(mode(&file), 0o600);
+    // The line that a problem points to, too.
+    let broken = guest
+        .replace("<domain>", "<domain")
+        .replace("64MiB", "64MoB");
+    fs::write(
+        lab.path().join("lab.yaml"),
+        format!("lab: x\nguests:\n{broken}"),
+    )
+    .unwrap();
+    let run = lab.run(&["validate"]).exits(1);
+    assert!(!run.err.contains("S3CRET"), "{run:#?}");
+    assert!(run.err.contains("passwd='******'"), "{run:#?}");
+}
+
+#[test]
+fn what_libvirt_says_of_a_password_is_not_told() {
+    let xml = "<domain><devices><wachdog passwd='S3CRET'/></devices></domain>";
+    let lab = Lab::new(&[(
+        "lab.yaml",
+        &format!("lab: x\nguests:\n  one: {{xml: {xml}}}\n"),
+    )]);
+    for command in [&["apply", "-y"][..], &["apply", "-y", "--json"]] {
+        let run = lab
+            .test(command)
+            .exits(1)
+            .says(&["failed to define guest one"]);
+        assert!(
+            !run.out.contains("S3CRET") && !run.err.contains("S3CRET"),
+            "{run:#?}"
+        );
+    }
 }

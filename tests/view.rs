@@ -448,3 +448,57 @@ fn nothing_is_cut_and_no_line_is_too_long() {
         }
     }
 }
+
+#[test]
+fn passwords_are_hidden_and_their_change_is_seen() {
+    let xml = |passwd: &str, cookie: &str| {
+        document(&format!(
+            "<domain><devices><disk><source><cookies><cookie name='a'>{cookie}</cookie></cookies></source></disk>\
+             <graphics type='vnc' passwd='{passwd}'/></devices></domain>"
+        ))
+    };
+    let secret = |text| {
+        attribute(
+            "graphics.passwd",
+            Some("S3CRET1"),
+            text,
+            Disruption::Restart,
+        )
+    };
+    let mut wanted = secret(Some("S3CRET2"));
+    wanted.last = Some("S3CRET0".to_owned());
+    wanted.cause = Some(miniascape::xml::merge::Cause::Both);
+    let arg = "<qemu:arg value=\'secret,id=a,data=S3CRET3\'/>";
+    let mut plan = plan(vec![
+        Change {
+            before_xml: Some(xml("S3CRET1", "S3CRET4")),
+            after_xml: Some(xml("S3CRET2", "S3CRET4")),
+            pending: vec![secret(Some("S3CRET2"))],
+            reason: Some(Reason::Both),
+            ..update(
+                "guest.one",
+                Disruption::Restart,
+                vec![
+                    wanted,
+                    attribute("qemu:commandline", None, Some(arg), Disruption::Restart),
+                ],
+            )
+        },
+        Change {
+            after_xml: Some(xml("S3CRET5", "S3CRET6")),
+            ..change("guest.two", Action::Create, "1 vcpu")
+        },
+    ]);
+    plan.hide_secrets();
+    let options = Options {
+        color: Color::Never,
+        diff: Diff::Shown,
+    };
+    let shown = text(&plan, &options);
+    let told = json::plan(&plan).to_string();
+    for text in [&shown, &told] {
+        assert!(!text.contains("S3CRET"), "{text}");
+        assert!(text.contains("(hidden), changed"), "{text}");
+    }
+    golden("secrets.txt", &shown);
+}

@@ -68,7 +68,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         tell_lab_directory(common, &files, &path, &root);
     }
     if arguments.diff {
-        result(&diff(&comparison, &files, color));
+        result(&diff(&comparison, &files, color, common.secrets()));
     } else if !common.quiet {
         result(&lines(&comparison, color));
     }

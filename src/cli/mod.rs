@@ -20,6 +20,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::secret::Secrets;
 use crate::view::Color;
 
 /// Keeps a virtualization lab as text: networks, storage pools, images and guests in YAML, made real on libvirt
@@ -97,6 +98,9 @@ struct Common {
         value_name = "FILE"
     )]
     var_file: Vec<PathBuf>,
+    /// Show passwords where they would be hidden
+    #[arg(long, global = true, help_heading = "Common options")]
+    show_secrets: bool,
     /// Say less: only results and failures
     #[arg(short, long, global = true, help_heading = "Common options")]
     quiet: bool,
@@ -109,6 +113,15 @@ struct Common {
         default_value = "auto"
     )]
     color: When,
+}
+
+impl Common {
+    fn secrets(&self) -> Secrets {
+        match self.show_secrets {
+            true => Secrets::Shown,
+            false => Secrets::Hidden,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

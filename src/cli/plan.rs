@@ -11,6 +11,7 @@ use crate::address::Address;
 use crate::desired;
 use crate::plan::drift::drift;
 use crate::plan::{Marked, Options, PendingRestarts};
+use crate::secret::Secrets;
 use crate::state::store::{Access, Store};
 use crate::view::plan::Diff;
 use crate::view::{self, Color};
@@ -77,7 +78,7 @@ pub(super) fn diff(wanted: bool) -> Diff {
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
     let (session, mut live) = Session::open_live(common, Access::Read, color)?;
     if arguments.refresh_only {
-        return refresh(arguments, &live, color);
+        return refresh(common, arguments, &live, color);
     }
     let options = arguments.targets.options(&live.store);
     let plan = session.look_and_plan(&mut live, &options)?.plan;
@@ -105,11 +106,20 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
 }
 
 /// Shows what others changed. The definition gives no more than the lab's name.
-fn refresh(arguments: &Arguments, live: &Live, color: Color) -> Result<Exit, Failure> {
+fn refresh(
+    common: &Common,
+    arguments: &Arguments,
+    live: &Live,
+    color: Color,
+) -> Result<Exit, Failure> {
     let targets = arguments.targets.options(&live.store).targets;
     check_known(live.state.resources.keys(), &targets, "aim at")?;
     let observed = observe(live, &desired::scope(None, &live.state))?;
-    let drift = drift(&observed, &live.state, &targets);
+    let mut drift = drift(&observed, &live.state, &targets);
+    match common.secrets() {
+        Secrets::Hidden => drift.hide_secrets(),
+        Secrets::Shown => {}
+    }
     result(&match arguments.json {
         true => format!("{:#}\n", view::json::drift(&drift)),
         false => view::drift::text(&drift, color),

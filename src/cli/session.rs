@@ -18,6 +18,7 @@ use crate::libvirt::connection::Connection;
 use crate::libvirt::observed::{Facts, Observed};
 use crate::libvirt::{Others, Scope};
 use crate::plan::{self, Plan};
+use crate::secret::Secrets;
 use crate::settings::Settings;
 use crate::state::seen::Seen;
 use crate::state::store::{Access, Store};
@@ -42,6 +43,7 @@ pub struct Session {
     /// The templates.
     pub templates: Arc<Templates>,
     color: Color,
+    secrets: Secrets,
 }
 
 /// A plan, and what it was made of.
@@ -139,6 +141,7 @@ impl Session {
             sources: definition.sources,
             settings,
             color,
+            secrets: common.secrets(),
         })
     }
 
@@ -158,7 +161,15 @@ impl Session {
         state: &State,
         options: &plan::Options,
     ) -> Result<Plan, Failure> {
-        make(desired, observed, state, options)
+        let known = desired.resources.keys().chain(state.resources.keys());
+        check_known(known.clone(), &options.targets, "aim at")?;
+        check_known(known, &options.replace, "replace")?;
+        let mut plan = plan::make(desired, observed, state, options);
+        match self.secrets {
+            Secrets::Hidden => plan.hide_secrets(),
+            Secrets::Shown => {}
+        }
+        Ok(plan)
     }
 
     /// Looks at the hypervisor, and puts the lab through its templates meanwhile.
@@ -236,7 +247,7 @@ impl Session {
         options: &plan::Options,
     ) -> Result<Planned, Failure> {
         let (observed, desired) = self.look(live)?;
-        let plan = make(&desired, &observed, &live.state, options)?;
+        let plan = self.plan(&desired, &observed, &live.state, options)?;
         if !plan.deletes_volumes() {
             return Ok(Planned {
                 observed,
@@ -249,7 +260,7 @@ impl Session {
             ..desired::scope(Some(&self.lab), &live.state)
         };
         let observed = observe(live, &scope)?;
-        let plan = make(&desired, &observed, &live.state, options)?;
+        let plan = self.plan(&desired, &observed, &live.state, options)?;
         Ok(Planned {
             observed,
             desired,
@@ -268,18 +279,6 @@ impl Session {
         problems_to_stderr(problems, &self.sources, self.color);
         Ok(())
     }
-}
-
-fn make(
-    desired: &Desired,
-    observed: &Observed,
-    state: &State,
-    options: &plan::Options,
-) -> Result<Plan, Failure> {
-    let known = desired.resources.keys().chain(state.resources.keys());
-    check_known(known.clone(), &options.targets, "aim at")?;
-    check_known(known, &options.replace, "replace")?;
-    Ok(plan::make(desired, observed, state, options))
 }
 
 /// Reads `miniascape.toml`.

@@ -22,6 +22,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lab::HOST;
 use crate::lab::model::{Guest, Lab};
 use crate::libvirt::observed::Observed;
+use crate::secret;
 use crate::template::Templates;
 
 pub use path::RelativePath;
@@ -148,6 +149,8 @@ const PLAIN: u32 = 0o644;
 const PROGRAM: u32 = 0o755;
 /// Permissions of what may hold the hashes of passwords.
 const SECRET: u32 = 0o600;
+/// What of permissions is the owner's.
+const OWNERS: u32 = 0o700;
 
 /// The files so far, and what is wrong with them.
 struct Output<'a> {
@@ -157,12 +160,13 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Adds a text that everyone may read, or run where it begins with `#!`.
+    /// Adds a text that everyone may read, or run where it begins with `#!`; one with a password is its owner's alone.
     fn text(&mut self, of: &Address, path: String, text: String) {
-        let mode = if text.starts_with("#!") {
-            PROGRAM
-        } else {
-            PLAIN
+        let mode = match (text.starts_with("#!"), secret::is_in(&text)) {
+            (true, false) => PROGRAM,
+            (true, true) => PROGRAM & OWNERS,
+            (false, false) => PLAIN,
+            (false, true) => SECRET,
         };
         self.add(of, path, text.into_bytes(), mode);
     }

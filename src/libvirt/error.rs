@@ -4,6 +4,7 @@ use virt::error::{Error, ErrorDomain, ErrorNumber};
 
 use super::{ErrorKind, HypervisorError};
 use crate::install::media::MediaError;
+use crate::secret::hide;
 
 /// What went wrong inside a step, before it is said which step it was.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Trouble {
                 hint,
             } => HypervisorError {
                 kind,
-                message: format!("{tried}: {message}"),
+                message: format!("{tried}: {}", hide(&message)),
                 hint,
             },
         }
@@ -90,7 +91,8 @@ impl Trouble {
 
 /// Puts a libvirt error into the words of the port.
 pub(super) fn translate(tried: &str, error: &Error) -> HypervisorError {
-    let message = error.message().trim();
+    // QEMU's own words can have its arguments.
+    let message = &*hide(error.message().trim());
     HypervisorError {
         kind: kind(error),
         message: format!("{tried}: {message}"),

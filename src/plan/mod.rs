@@ -12,6 +12,7 @@ mod lost;
 mod moved;
 mod network;
 mod order;
+mod secrets;
 mod seen;
 pub mod step;
 mod storage;

@@ -1,9 +1,12 @@
 //! Problems of a definition as text: what is wrong, the place, the line with a caret, and how to mend it.
 
+use std::collections::BTreeMap;
+
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::Color;
 use crate::diagnostic::{Diagnostic, Diagnostics, FileId, Severity, SourceMap, Span};
+use crate::secret::cross_out;
 
 /// Renders problems in the order of their places, each followed by a blank line; empty where there are none.
 pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) -> String {
@@ -12,29 +15,38 @@ pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) -> S
         Color::Always => Renderer::styled(),
     };
     let mut text = String::new();
+    let mut shown = BTreeMap::new();
     for diagnostic in diagnostics.sorted() {
-        text.push_str(&renderer.render(&[group(diagnostic, sources)]));
+        for span in places(diagnostic) {
+            let file = || cross_out(&sources.file(span.file).text);
+            shown.entry(span.file).or_insert_with(file);
+        }
+    }
+    for diagnostic in diagnostics.sorted() {
+        text.push_str(&renderer.render(&[group(diagnostic, sources, &shown)]));
         text.push_str("\n\n");
     }
     text
 }
 
-fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Group<'a> {
+/// The texts of files as they are shown, in which secrets are crossed out.
+type Shown = BTreeMap<FileId, String>;
+
+/// All places of a problem.
+fn places(diagnostic: &Diagnostic) -> impl Iterator<Item = &Span> {
+    let related = diagnostic.related.iter().map(|(span, _)| span);
+    diagnostic.span.iter().chain(related)
+}
+
+fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap, shown: &'a Shown) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let mut group = level
         .primary_title(&diagnostic.summary)
-        .elements(snippets(diagnostic, sources));
-    let places = diagnostic
-        .span
-        .iter()
-        .chain(diagnostic.related.iter().map(|(span, _)| span));
-    if places
-        .into_iter()
-        .any(|span| sources.file(span.file).rendered)
-    {
+        .elements(snippets(diagnostic, sources, shown));
+    if places(diagnostic).any(|span| sources.file(span.file).rendered) {
         group =
             group.element(Level::NOTE.message("the line is of the text that the template gives"));
     }
@@ -51,6 +63,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Group<'a> {
 fn snippets<'a>(
     diagnostic: &'a Diagnostic,
     sources: &'a SourceMap,
+    shown: &'a Shown,
 ) -> Vec<Snippet<'a, Annotation<'a>>> {
     let mut files: Vec<(FileId, Vec<Annotation<'a>>)> = Vec::new();
     let main = diagnostic
@@ -71,9 +84,10 @@ fn snippets<'a>(
     }
     files
         .into_iter()
-        .map(|(file, annotations)| {
-            let file = sources.file(file);
-            Snippet::source(file.text.as_str())
+        .map(|(id, annotations)| {
+            let file = sources.file(id);
+            let text = shown.get(&id).map_or("", String::as_str);
+            Snippet::source(text)
                 .path(file.path.to_string_lossy().into_owned())
                 .annotations(annotations)
         })

@@ -8,6 +8,7 @@ use similar::TextDiff;
 use super::{Color, Role};
 use crate::generate::workdir::{Change, Comparison, Edited};
 use crate::generate::{Files, GeneratedFile};
+use crate::secret::{Secrets, hide_both};
 
 /// Remarks stand in one column, as long as paths are not longer than this.
 const WIDEST: usize = 48;
@@ -60,7 +61,7 @@ pub fn lines(comparison: &Comparison, color: Color) -> String {
 }
 
 /// What changes in the files, as `diff -u` shows it.
-pub fn diff(comparison: &Comparison, wanted: &Files, color: Color) -> String {
+pub fn diff(comparison: &Comparison, wanted: &Files, color: Color, secrets: Secrets) -> String {
     let mut out = String::new();
     for (path, change) in &comparison.changes {
         let after = wanted.get(path);
@@ -70,7 +71,7 @@ pub fn diff(comparison: &Comparison, wanted: &Files, color: Color) -> String {
             Change::Removed { before } => (Some(before), None),
             Change::Left | Change::Unchanged => continue,
         };
-        file(&mut out, path.as_str(), before, after, color);
+        file(&mut out, path.as_str(), (before, after), color, secrets);
     }
     out
 }
@@ -78,9 +79,9 @@ pub fn diff(comparison: &Comparison, wanted: &Files, color: Color) -> String {
 fn file(
     out: &mut String,
     path: &str,
-    before: Option<&GeneratedFile>,
-    after: Option<&GeneratedFile>,
+    (before, after): (Option<&GeneratedFile>, Option<&GeneratedFile>),
     color: Color,
+    secrets: Secrets,
 ) {
     let name = |side: &str, file: Option<&GeneratedFile>| match file {
         Some(_) => format!("{side}/{path}"),
@@ -104,6 +105,10 @@ fn file(
     let (Some(before), Some(after)) = (text(before), text(after)) else {
         let _ = writeln!(out, "Binary files {from} and {to} differ");
         return;
+    };
+    let (before, after) = match secrets {
+        Secrets::Hidden => hide_both(&before, &after),
+        Secrets::Shown => (before, after),
     };
     let diff = TextDiff::from_lines(&before, &after);
     let hunks = diff
