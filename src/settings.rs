@@ -1,10 +1,11 @@
 //! `miniascape.toml`: how miniascape works in a lab's directory. It holds settings, never definitions.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::diagnostic::{Diagnostic, SourceFile, SourceMap, Span};
@@ -13,20 +14,98 @@ use crate::template::Undefined;
 /// The file's name.
 pub const FILE: &str = "miniascape.toml";
 
+/// How many resources can be worked on at once.
+pub const PARALLEL: RangeInclusive<usize> = 1..=64;
+
 /// What the file may say. The command line wins over each of it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The hypervisor's URI.
+    #[serde(deserialize_with = "connect")]
     pub connect: Option<String>,
     /// Templates: a list of directories, or a table.
     pub templates: TemplateSettings,
     /// Where the state is kept.
+    #[serde(deserialize_with = "state")]
     pub state: Option<PathBuf>,
     /// How many resources are worked on at once.
+    #[serde(deserialize_with = "parallel")]
     pub parallel: Option<usize>,
     /// Variables of definitions that are templates.
+    #[serde(deserialize_with = "vars")]
     pub vars: serde_json::Map<String, serde_json::Value>,
+}
+
+fn connect<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    written(deserializer, "qemu:///system").map(Some)
+}
+
+fn state<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    written(deserializer, "state").map(|path| Some(path.into()))
+}
+
+fn directories<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+    let paths = Vec::<PathBuf>::deserialize(deserializer)?;
+    match paths.iter().any(|path| path.as_os_str().is_empty()) {
+        true => Err(D::Error::custom("a directory of `templates` is empty")),
+        false => Ok(paths),
+    }
+}
+
+/// A text that says something.
+fn written<'de, D: Deserializer<'de>>(deserializer: D, such_as: &str) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.trim().is_empty() {
+        true => Err(D::Error::custom(format!(
+            "this is empty; leave it out, or write it as `{such_as}`"
+        ))),
+        false => Ok(text),
+    }
+}
+
+fn parallel<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let number = i64::deserialize(deserializer)?;
+    let number = usize::try_from(number).ok();
+    match number.filter(|number| PARALLEL.contains(number)) {
+        Some(number) => Ok(Some(number)),
+        None => Err(D::Error::custom(format!(
+            "`parallel` is a whole number from {} to {}",
+            PARALLEL.start(),
+            PARALLEL.end()
+        ))),
+    }
+}
+
+fn vars<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<serde_json::Map<String, serde_json::Value>, D::Error> {
+    let vars = toml::Table::deserialize(deserializer)?;
+    let pairs = vars.into_iter().map(|(name, value)| match json(value) {
+        Some(value) => Ok((name, value)),
+        None => Err(D::Error::custom(format!(
+            "the variable `{name}` has a number that is none (`nan` or `inf`)"
+        ))),
+    });
+    pairs.collect()
+}
+
+/// A variable's value as templates see it; a date is its text. `None` where a number is none.
+fn json(value: toml::Value) -> Option<serde_json::Value> {
+    use serde_json::Value;
+    Some(match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(number) => Value::from(number),
+        toml::Value::Float(number) => serde_json::Number::from_f64(number)?.into(),
+        toml::Value::Boolean(yes) => Value::Bool(yes),
+        toml::Value::Datetime(time) => Value::String(time.to_string()),
+        toml::Value::Array(values) => values.into_iter().map(json).collect::<Option<_>>()?,
+        toml::Value::Table(table) => table
+            .into_iter()
+            .map(|(name, value)| Some((name, json(value)?)))
+            .collect::<Option<serde_json::Map<_, _>>>()?
+            .into(),
+    })
 }
 
 /// `templates = ["DIR"]`, or `[templates]` with `path` and `undefined`.
@@ -55,7 +134,7 @@ impl<'de> Visitor<'de> for ListOrTable {
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
         Ok(TemplateSettings {
-            path: Vec::deserialize(SeqAccessDeserializer::new(seq))?,
+            path: directories(SeqAccessDeserializer::new(seq))?,
             undefined: Undefined::default(),
         })
     }
@@ -64,7 +143,7 @@ impl<'de> Visitor<'de> for ListOrTable {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Table {
-            #[serde(default)]
+            #[serde(default, deserialize_with = "directories")]
             path: Vec<PathBuf>,
             #[serde(default)]
             undefined: Undefined,
@@ -102,7 +181,7 @@ impl Settings {
             });
             let range = error.span().unwrap_or(0..0);
             let message = error.message().lines().next().unwrap_or("not valid TOML");
-            Diagnostic::error(message.replace("usize", "a whole number"))
+            Diagnostic::error(message.replace("i64", "a whole number"))
                 .at(Span {
                     file,
                     start: range.start,
@@ -158,6 +237,37 @@ mod tests {
         ] {
             assert!(templates(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_shown_where_they_stand() {
+        for (line, told) in [
+            ("parallel = 0", "a whole number from 1 to 64"),
+            ("parallel = 65", "a whole number from 1 to 64"),
+            ("parallel = -1", "a whole number from 1 to 64"),
+            ("parallel = 1.5", "a whole number"),
+            ("parallel = '2'", "a whole number"),
+            ("connect = ''", "this is empty"),
+            ("state = ' '", "this is empty"),
+            ("templates = ['a', '']", "is empty"),
+            ("templates = {path = ['']}", "is empty"),
+            ("vars = {a = {b = [nan]}}", "`a` has a number that is none"),
+            ("vars = {a = -inf}", "`a` has a number that is none"),
+        ] {
+            let (settings, sources) = read(&format!("# one\n{line}\n"));
+            let problem = settings.unwrap_err();
+            assert!(
+                problem.summary.contains(told),
+                "{line}: {}",
+                problem.summary
+            );
+            assert_eq!(sources.position(problem.span.unwrap()).0, 2, "{line}");
+        }
+        let (settings, _) = read("[vars]\nday = 2026-01-31\nsome = [1, 'b', {c = true}]\n");
+        assert_eq!(
+            serde_json::Value::from(settings.unwrap().vars),
+            serde_json::json!({"day": "2026-01-31", "some": [1, "b", {"c": true}]})
+        );
     }
 
     #[test]
