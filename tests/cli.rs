@@ -5,17 +5,18 @@
     reason = "a test ends where something is not as it should be"
 )]
 
+#[path = "common/process.rs"]
+mod process;
+
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use miniascape::address::Name;
 use miniascape::state::store::{Access, Store, StoreErrorKind};
+use process::{HELLO, Lab, Run, TEST, checked};
 use serde_json::Value;
-use tempfile::TempDir;
 
 const COMMANDS: [&str; 10] = [
     "plan",
@@ -29,100 +30,6 @@ const COMMANDS: [&str; 10] = [
     "state",
     "completions",
 ];
-const TEST: [&str; 2] = ["-c", "test:///default"];
-const HELLO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/hello");
-
-/// What a run of the program gave.
-#[derive(Debug)]
-struct Run {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Run {
-    /// Checks how it exited.
-    fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{self:#?}");
-        self
-    }
-
-    /// Checks that standard error has all these texts.
-    fn says(self, texts: &[&str]) -> Self {
-        for text in texts {
-            assert!(self.err.contains(text), "no `{text}` in {self:#?}");
-        }
-        self
-    }
-
-    /// Checks that it failed with these texts, and that nothing looks like a result.
-    fn fails(self, texts: &[&str]) {
-        let run = self.exits(1).says(texts);
-        assert_eq!(run.out, "", "{run:#?}");
-    }
-}
-
-/// A directory for a lab, removed at the end.
-struct Lab(TempDir);
-
-impl Lab {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let lab = Self(tempfile::tempdir().unwrap());
-        for (path, text) in files {
-            let path = lab.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        lab
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_miniascape"));
-        command
-            .args(arguments)
-            .current_dir(self.path())
-            .stdin(Stdio::null());
-        for variable in [
-            "CLICOLOR_FORCE",
-            "COLUMNS",
-            "LIBVIRT_DEFAULT_URI",
-            "NO_COLOR",
-            "RUST_BACKTRACE",
-        ] {
-            command.env_remove(variable);
-        }
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Run {
-        checked(self.command(arguments).output().unwrap())
-    }
-
-    /// Runs a command on the test driver.
-    fn test(&self, arguments: &[&str]) -> Run {
-        self.run(&[arguments, &TEST].concat())
-    }
-}
-
-fn checked(output: Output) -> Run {
-    let run = Run {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    };
-    for text in ["panicked", "RUST_BACKTRACE", "bug in miniascape"] {
-        assert!(
-            !run.out.contains(text) && !run.err.contains(text),
-            "{run:#?}"
-        );
-    }
-    run
-}
-
 /// A directory without a lab.
 fn nowhere() -> Lab {
     Lab::new(&[])
@@ -675,112 +582,4 @@ fn a_state_in_use_says_by_whom() {
     Store::open(lab.path(), &name, Access::Read).unwrap();
     drop(held);
     Store::open(lab.path(), &name, Access::Write).unwrap();
-}
-
-#[test]
-fn a_change_of_the_state_by_hand_is_refused_until_it_is_accepted() {
-    let lab = Lab::new(&[("lab.yaml", "lab: x\n")]);
-    let name = Name::new("x").unwrap();
-    let state = lab.path().join("state/x.toml");
-    let check = ["state", "check"];
-    for arguments in [&check[..], &["state", "check", "--accept"]] {
-        lab.run(arguments)
-            .fails(&["lab x has no state in state", "`--chdir` or `--state`"]);
-    }
-    assert!(!lab.path().join("state").exists());
-    Store::open(&lab.path().join("state"), &name, Access::Write)
-        .unwrap()
-        .0
-        .finish()
-        .unwrap();
-    let nothing = "The state of lab x in state is as miniascape wrote it: no resources.\n";
-    assert_eq!(lab.run(&check).exits(0).out, nothing);
-    let written = fs::read_to_string(&state).unwrap();
-    fs::write(&state, written.replace("lab = \"x\"", "lab = 'x'")).unwrap();
-    lab.run(&check).fails(&[
-        "state/x.toml: the state is not as miniascape wrote it",
-        "bring back the last good version",
-        "miniascape state check --accept",
-    ]);
-    // The name is enough where the definition is broken.
-    fs::write(lab.path().join("lab.yaml"), "lab: [\n").unwrap();
-    lab.run(&check)
-        .fails(&["note: `state check --lab NAME` works without a definition"]);
-    let run = lab.run(&["state", "check", "--accept", "--lab", "x"]);
-    assert_eq!(
-        run.exits(0).out,
-        "The state of lab x in state is taken as it is: no resources.\n"
-    );
-    assert_eq!(fs::read_to_string(&state).unwrap(), written);
-    lab.run(&["state", "check", "--lab", "x"]).exits(0);
-    // What cannot be read is not taken.
-    fs::write(&state, &written[..written.len() / 2]).unwrap();
-    lab.run(&["state", "check", "--accept", "--lab", "x"])
-        .fails(&["state/x.toml: ", "bring back the last good version"]);
-}
-
-#[test]
-fn passwords_are_shown_only_to_those_who_ask() {
-    let guest = "  one:\n    memory: 64MiB\n    xml: |\n      <domain><devices><graphics type='vnc' passwd='S3CRET'/></devices></domain>\n";
-    let lab = Lab::new(&[("lab.yaml", &format!("lab: x\nguests:\n{guest}"))]);
-    let hidden: [&[&str]; 4] = [
-        &["plan", "--diff"],
-        &["plan", "--json"],
-        &["apply", "-y", "--diff"],
-        &["generate", "--diff"],
-    ];
-    for command in hidden {
-        let run = lab.test(command).exits(0);
-        assert!(!run.out.contains("S3CRET"), "{run:#?}");
-        assert!(!run.err.contains("S3CRET"), "{run:#?}");
-    }
-    for command in [&["plan", "--diff"][..], &["generate", "--diff"]] {
-        let shown = [command, &["--show-secrets"]].concat();
-        let run = lab.test(&shown).exits(0);
-        assert!(run.out.contains("passwd='S3CRET'"), "{run:#?}");
-        let run = lab.test(command).exits(0);
-        assert!(run.out.contains("passwd='(hidden)'"), "{run:#?}");
-    }
-    // What is written has it, for its owner alone; what an older version wrote is closed.
-    let file = lab.path().join("miniascape-workdir/one/domain.xml");
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    lab.run(&["generate"]).exits(0);
-    assert!(fs::read_to_string(&file).unwrap().contains("S3CRET"));
-    assert_eq!(mode(&file), 0o600);
-    assert_eq!(mode(&file.with_file_name("vmbuild.sh")) & 0o700, 0o700);
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-    lab.run(&["generate", "--check"]).exits(2);
-    lab.run(&["generate"]).exits(0);
-    assert_eq!(mode(&file), 0o600);
-    // The line that a problem points to, too.
-    let broken = guest
-        .replace("<domain>", "<domain")
-        .replace("64MiB", "64MoB");
-    fs::write(
-        lab.path().join("lab.yaml"),
-        format!("lab: x\nguests:\n{broken}"),
-    )
-    .unwrap();
-    let run = lab.run(&["validate"]).exits(1);
-    assert!(!run.err.contains("S3CRET"), "{run:#?}");
-    assert!(run.err.contains("passwd='******'"), "{run:#?}");
-}
-
-#[test]
-fn what_libvirt_says_of_a_password_is_not_told() {
-    let xml = "<domain><devices><wachdog passwd='S3CRET'/></devices></domain>";
-    let lab = Lab::new(&[(
-        "lab.yaml",
-        &format!("lab: x\nguests:\n  one: {{xml: {xml}}}\n"),
-    )]);
-    for command in [&["apply", "-y"][..], &["apply", "-y", "--json"]] {
-        let run = lab
-            .test(command)
-            .exits(1)
-            .says(&["failed to define guest one"]);
-        assert!(
-            !run.out.contains("S3CRET") && !run.err.contains("S3CRET"),
-            "{run:#?}"
-        );
-    }
 }

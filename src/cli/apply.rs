@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use globset::{Glob, GlobMatcher};
 
 use super::confirm::agree;
-use super::output::{Failure, problems_to_stderr, result, say};
+use super::output::{Failure, problems_to_stderr, result, say, show};
 use super::plan::{Targets, diff};
 use super::run::{self, Telling};
 use super::session::{Planned, Session};
@@ -75,10 +75,10 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     } else {
         Telling::People
     };
-    let show = |planned: &Planned| {
+    let show_plan = |planned: &Planned| {
         let plan = &planned.plan;
         if telling == Telling::People {
-            result(&view::plan::text(plan, &view));
+            result(&view::plan::text(plan, &view))?;
         }
         problems_to_stderr(&plan.problems, &session.sources, color);
         if plan.problems.has_errors() {
@@ -90,14 +90,14 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     };
     let asks = |plan: &Plan| !plan.is_empty() && !arguments.yes;
     let look = || session.look_and_plan(&mut live, &options);
-    let Some(planned) = agree("\nApply this plan?", asks, look, show)? else {
-        return Ok(Exit::Failure);
-    };
     let Planned {
         observed,
         desired,
         plan,
-    } = planned;
+    } = match agree("\nApply this plan?", asks, look, show_plan)? {
+        Ok(agreed) => agreed,
+        Err(exit) => return Ok(exit),
+    };
     let work = !plan.is_empty();
 
     let parallel = arguments.parallel.or(session.settings.parallel);
@@ -122,7 +122,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let again = session.plan(&desired, &observed, &live.state, &checked)?;
     if !again.is_empty() {
         say("error: all steps were done, and this still differs:\n");
-        say(view::plan::text(&again, &view).trim_end());
+        show(view::plan::text(&again, &view).trim_end());
         say(
             "\nlibvirt did not keep it, or someone changed it meanwhile. If a second apply does not help, take what\nlibvirt will not keep out of the definition.",
         );
@@ -130,7 +130,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     }
     live.remember(plan::seen(&desired, &observed, &live.state, &again));
     if telling == Telling::People {
-        result(&format!("\nApplied in {:.1} s: {done}.\n", ended.seconds));
+        result(&format!("\nApplied in {:.1} s: {done}.\n", ended.seconds))?;
     }
     Ok(Exit::Success)
 }

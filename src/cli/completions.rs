@@ -19,6 +19,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         "miniascape",
         &mut script,
     );
-    result(&String::from_utf8_lossy(&script));
+    result(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Success)
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::confirm::agree;
-use super::output::{Failure, problems_to_stderr, result, say};
+use super::output::{Failure, problems_to_stderr, result, say, show};
 use super::plan::Targets;
 use super::run::{self, Telling};
 use super::session::{check_known, connect, name_and_settings, observe};
@@ -65,10 +65,10 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         color,
         diff: Diff::Hidden,
     };
-    let show = |found: &Found| {
+    let show_plan = |found: &Found| {
         let plan = &found.plan;
         if !plan.is_empty() {
-            result(&view::plan::text(plan, &view));
+            result(&view::plan::text(plan, &view))?;
         }
         problems_to_stderr(&plan.problems, &SourceMap::default(), color);
         match plan.problems.has_errors() {
@@ -85,15 +85,15 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         Ok(Found { observed, plan })
     };
     let asks = |plan: &Plan| !plan.is_empty() && !arguments.yes;
-    let Some(found) = agree("\nDestroy all this?", asks, look, show)? else {
-        return Ok(Exit::Failure);
+    let Found { observed, plan } = match agree("\nDestroy all this?", asks, look, show_plan)? {
+        Ok(agreed) => agreed,
+        Err(exit) => return Ok(exit),
     };
-    let Found { observed, plan } = found;
     let kept = kept(&plan);
     if plan.is_empty() {
         result(&format!(
             "Nothing to do: lab {lab} has nothing here{kept}.\n"
-        ));
+        ))?;
         return Ok(Exit::Success);
     }
 
@@ -115,14 +115,14 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let again = plan::destroy(&lab, &observed, &live.state, &options);
     if !again.is_empty() {
         say("error: all steps were done, and this is still there:\n");
-        say(view::plan::text(&again, &view).trim_end());
+        show(view::plan::text(&again, &view).trim_end());
         return Ok(Exit::Failure);
     }
     result(&format!(
         "\nDestroyed in {:.1} s: {}{kept}.\n",
         ended.seconds,
         run::summary(&plan)
-    ));
+    ))?;
     Ok(Exit::Success)
 }
 

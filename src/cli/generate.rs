@@ -68,12 +68,12 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         tell_lab_directory(common, &files, &path, &root);
     }
     if arguments.diff {
-        result(&diff(&comparison, &files, color, common.secrets()));
+        result(&diff(&comparison, &files, color, common.secrets()))?;
     } else if !common.quiet {
-        result(&lines(&comparison, color));
+        result(&lines(&comparison, color))?;
     }
     if !(arguments.diff && common.quiet) {
-        result(&summary(&comparison, &path, mood));
+        result(&summary(&comparison, &path, mood))?;
     }
     Ok(match arguments.check && !comparison.is_up_to_date() {
         true => Exit::Changes,

@@ -11,6 +11,7 @@ use crate::diagnostic::Diagnostics;
 use crate::plan::{self, Adoption};
 use crate::state::store::Access;
 use crate::view::Color;
+use crate::view::plain::one_line;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -47,7 +48,8 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     }
     live.store.finish()?;
     for (address, entry) in &adoption.entries {
-        result(&format!("{address} is `{}` now.\n", entry.name));
+        let name = one_line(&entry.name);
+        result(&format!("{address} is `{name}` now.\n"))?;
     }
     if arguments.all {
         result(&format!(
@@ -55,11 +57,11 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
             adoption.entries.len(),
             adoption.known.len(),
             adoption.absent.len()
-        ));
+        ))?;
         for address in &adoption.absent {
             say(&format!("not there: {address}"));
         }
     }
-    result("`miniascape plan` shows what differs from the definition.\n");
+    result("`miniascape plan` shows what differs from the definition.\n")?;
     Ok(Exit::Success)
 }

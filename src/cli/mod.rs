@@ -15,9 +15,10 @@ mod state;
 mod status;
 mod validate;
 
-use std::io::IsTerminal;
+use std::io::Write;
 use std::path::PathBuf;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::secret::Secrets;
@@ -126,7 +127,7 @@ impl Common {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum When {
-    /// On a terminal, unless NO_COLOR is set
+    /// On a terminal that can, unless NO_COLOR is set
     Auto,
     /// Always
     Always,
@@ -168,7 +169,7 @@ enum Exit {
     Failure,
     /// 2: `plan --detailed-exitcode` or `generate --check` found changes.
     Changes,
-    /// 130: SIGINT or SIGTERM stopped the run.
+    /// 130: a signal stopped the run, or came instead of an answer.
     Interrupted,
 }
 
@@ -193,9 +194,13 @@ pub fn main() -> i32 {
             } else {
                 Exit::Success
             };
-            // Nothing is left to be done about a help text that nobody reads.
-            drop(error.print());
-            return exit.code();
+            return match output::printed(error.print().and_then(|()| std::io::stdout().flush())) {
+                Err(failure) if exit == Exit::Success => {
+                    failure.print(Color::Never);
+                    Exit::Failure.code()
+                }
+                Ok(()) | Err(_) => exit.code(),
+            };
         }
     };
     let color = color(cli.common.color);
@@ -225,12 +230,21 @@ fn color(when: When) -> Color {
         When::Always => true,
         When::Never => false,
         When::Auto => {
-            std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-                && std::io::stdout().is_terminal()
-                && std::io::stderr().is_terminal()
+            let choices = [
+                AutoStream::choice(&std::io::stdout()),
+                AutoStream::choice(&std::io::stderr()),
+            ];
+            // On the terminal of a CI it would go by that alone.
+            let can = !is_dumb() || std::env::var_os("CLICOLOR_FORCE").is_some();
+            can && choices.iter().all(|choice| *choice != ColorChoice::Never)
         }
     };
     if wanted { Color::Always } else { Color::Never }
+}
+
+/// Whether the terminal takes no commands.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

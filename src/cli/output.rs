@@ -1,21 +1,38 @@
 //! What commands print: results to standard output, everything else to standard error.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap};
 use crate::execute::ExecuteError;
 use crate::libvirt::HypervisorError;
 use crate::state::store::StoreError;
+use crate::view::plain::plain;
 use crate::view::{Color, diagnostic};
 
 /// Prints a result. A reader that has gone away, as `head` does, wants no more of it.
-pub fn result(text: &str) {
+pub fn result(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Says something that is no result.
+/// Whether it was, or need not be, printed.
+pub fn printed(done: io::Result<()>) -> Result<(), Failure> {
+    match done {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+            format!("failed to write to standard output: {error}"),
+            "make room where it goes, or send it elsewhere",
+        )),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Says something that is no result. It may have names and libvirt's words in it, and no colours.
 pub fn say(text: &str) {
+    show(&plain(text));
+}
+
+/// Shows what a view made, on standard error.
+pub fn show(text: &str) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));
 }
 
@@ -57,7 +74,7 @@ impl Failure {
 /// Prints problems to standard error.
 pub fn problems_to_stderr(problems: &Diagnostics, sources: &SourceMap, color: Color) {
     if !problems.is_empty() {
-        say(diagnostic::render(problems, sources, color).trim_end());
+        show(diagnostic::render(problems, sources, color).trim_end());
     }
 }
 

@@ -13,6 +13,7 @@ use crate::plan::drift::drift;
 use crate::plan::{Marked, Options, PendingRestarts};
 use crate::secret::Secrets;
 use crate::state::store::{Access, Store};
+use crate::view::json::{self, Form};
 use crate::view::plan::Diff;
 use crate::view::{self, Color};
 
@@ -83,7 +84,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let options = arguments.targets.options(&live.store);
     let plan = session.look_and_plan(&mut live, &options)?.plan;
     if arguments.json {
-        result(&format!("{:#}\n", view::json::plan(&plan)));
+        result(&json::text(&json::plan(&plan), Form::Lines))?;
         problems_to_stderr(&plan.problems, &session.sources, color);
     } else {
         result(&view::plan::text(
@@ -92,7 +93,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
                 color,
                 diff: diff(arguments.diff),
             },
-        ));
+        ))?;
         problems_to_stderr(&plan.problems, &session.sources, color);
     }
     if plan.problems.has_errors() {
@@ -121,9 +122,9 @@ fn refresh(
         Secrets::Shown => {}
     }
     result(&match arguments.json {
-        true => format!("{:#}\n", view::json::drift(&drift)),
+        true => json::text(&json::drift(&drift), Form::Lines),
         false => view::drift::text(&drift, color),
-    });
+    })?;
     Ok(match arguments.detailed_exitcode && !drift.is_empty() {
         true => Exit::Changes,
         false => Exit::Success,

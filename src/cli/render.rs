@@ -45,7 +45,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         (None, Some(file)) => with_file(common, name(arguments), file)?,
         (None, None) => with_lab(common, name(arguments), arguments.guest.as_deref(), color)?,
     };
-    result(&text);
+    result(&text)?;
     Ok(Exit::Success)
 }
 

@@ -1,20 +1,21 @@
 //! Runs a plan for `apply` and `destroy`, and says how it ended.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::output::{Failure, result, say};
 use super::session::{Live, hypervisor_id};
-use super::{Common, Exit};
+use super::{Common, Exit, is_dumb};
 use crate::execute::{self, Event, ExecuteError, Report};
 use crate::libvirt::observed::Facts;
 use crate::plan::{Action, Plan};
-use crate::view::json;
+use crate::settings;
+use crate::view::json::{self, Form};
 use crate::view::progress::{Kind, Progress};
 
 /// How many resources are worked on at once where nothing is said: measured, see docs/performance.md.
@@ -23,8 +24,12 @@ const PARALLEL: usize = 10;
 /// Reads the number of `--parallel`.
 pub(super) fn parallel(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(number) if (1..=64).contains(&number) => Ok(number),
-        _ => Err("a whole number from 1 to 64".to_owned()),
+        Ok(number) if settings::PARALLEL.contains(&number) => Ok(number),
+        _ => Err(format!(
+            "a whole number from {} to {}",
+            settings::PARALLEL.start(),
+            settings::PARALLEL.end()
+        )),
     }
 }
 
@@ -73,6 +78,14 @@ pub(super) fn run(
             .get(address_of(event))
             .is_some_and(crate::plan::Change::is_shown)
     };
+    // What cannot be printed does not stop a run; it is told in the end.
+    let unsaid = Mutex::new(Ok(()));
+    let tell = |event: &Event| {
+        let mut unsaid = unsaid.lock().unwrap_or_else(PoisonError::into_inner);
+        if unsaid.is_ok() {
+            *unsaid = result(&json::text(&json::event(event), Form::Line));
+        }
+    };
     let outcome = execute::run(
         plan,
         &*live.connection,
@@ -82,7 +95,7 @@ pub(super) fn run(
         &|event: Event| match telling {
             Telling::People if shown(&event) => progress.event(&event),
             Telling::People => {}
-            Telling::Json => result(&format!("{}\n", json::event(&event))),
+            Telling::Json => tell(&event),
         },
     );
     progress.finish();
@@ -105,6 +118,9 @@ pub(super) fn run(
         tell_failures(plan, &report, exit);
     }
     live.state = state?;
+    unsaid
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)?;
     let ended = Ended {
         exit,
         seconds: started.elapsed().as_secs_f64(),
@@ -115,7 +131,7 @@ pub(super) fn run(
 fn kind(common: &Common, telling: Telling, work: usize) -> Kind {
     if common.quiet || telling == Telling::Json || work == 0 {
         Kind::Silent
-    } else if std::io::stderr().is_terminal() {
+    } else if std::io::stderr().is_terminal() && !is_dumb() {
         Kind::Terminal
     } else {
         Kind::Lines
@@ -135,13 +151,19 @@ fn address_of(event: &Event) -> &crate::address::Address {
     }
 }
 
-/// The first SIGINT or SIGTERM lets what is under way finish, and says so; the second ends the process at once. The thread
+/// The first SIGINT or SIGTERM, or the end of the terminal, lets what is under way finish, and says so; the second ends the process at once. The thread
 /// that waits for them ends with the process.
 fn on_signals(progress: &Arc<Progress>) -> Result<Arc<AtomicBool>, Failure> {
     let cannot = |error: std::io::Error| {
         Failure::Message(format!("signals cannot be caught: {error}"), None)
     };
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
+    // Under nohup(1) standard input is no terminal, and the end of one means nothing.
+    let ends = [SIGINT, SIGTERM, SIGHUP];
+    let ends = match std::io::stdin().is_terminal() {
+        true => &ends[..],
+        false => &ends[..2],
+    };
+    let mut signals = Signals::new(ends).map_err(cannot)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let (flag, progress) = (Arc::clone(&interrupted), Arc::clone(progress));
     std::thread::Builder::new()

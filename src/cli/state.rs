@@ -9,6 +9,7 @@ use super::{Common, Exit};
 use crate::address::Name;
 use crate::state::store::{Access, Store};
 use crate::view::Color;
+use crate::view::plain::one_line;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -54,9 +55,10 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         1 => "1 resource".to_owned(),
         number => format!("{number} resources"),
     };
-    let directory = directory.display();
+    let directory = directory.to_string_lossy();
+    let directory = one_line(&directory);
     result(&format!(
         "The state of lab {lab} in {directory} {how}: {resources}.\n"
-    ));
+    ))?;
     Ok(Exit::Success)
 }

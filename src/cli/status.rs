@@ -36,7 +36,7 @@ pub(super) fn run(common: &Common, color: Color) -> Result<Exit, Failure> {
             detail,
         }
     }));
-    result(&status::text(&rows));
+    result(&status::text(&rows))?;
     Ok(Exit::Success)
 }
 

@@ -24,6 +24,6 @@ pub(super) fn run(common: &Common, color: Color) -> Result<Exit, Failure> {
         count(lab.images.len(), "image"),
         count(lab.volumes().count(), "volume"),
         count(lab.guests.len(), "guest"),
-    ));
+    ))?;
     Ok(Exit::Success)
 }

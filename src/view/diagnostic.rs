@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::Color;
+use super::plain::{in_place, one_line, plain};
 use crate::diagnostic::{Diagnostic, Diagnostics, FileId, Severity, SourceMap, Span};
-use crate::secret::cross_out;
+use crate::secret::{cross_out, hide};
 
 /// Renders problems in the order of their places, each followed by a blank line; empty where there are none.
 pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) -> String {
@@ -18,7 +19,7 @@ pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) -> S
     let mut shown = BTreeMap::new();
     for diagnostic in diagnostics.sorted() {
         for span in places(diagnostic) {
-            let file = || cross_out(&sources.file(span.file).text);
+            let file = || in_place(&cross_out(&sources.file(span.file).text)).into_owned();
             shown.entry(span.file).or_insert_with(file);
         }
     }
@@ -38,31 +39,36 @@ fn places(diagnostic: &Diagnostic) -> impl Iterator<Item = &Span> {
     diagnostic.span.iter().chain(related)
 }
 
-fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap, shown: &'a Shown) -> Group<'a> {
+fn group<'a>(diagnostic: &Diagnostic, sources: &SourceMap, shown: &'a Shown) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let mut group = level
-        .primary_title(&diagnostic.summary)
+        .primary_title(told(&diagnostic.summary))
         .elements(snippets(diagnostic, sources, shown));
     if places(diagnostic).any(|span| sources.file(span.file).rendered) {
         group =
             group.element(Level::NOTE.message("the line is of the text that the template gives"));
     }
     if let Some(note) = &diagnostic.note {
-        group = group.element(Level::NOTE.message(note));
+        group = group.element(Level::NOTE.message(told(note)));
     }
     if let Some(hint) = &diagnostic.hint {
-        group = group.element(Level::HELP.message(hint));
+        group = group.element(Level::HELP.message(told(hint)));
     }
     group
 }
 
+/// What is said of a problem, which can have values, names of files and libvirt's words in it.
+fn told(text: &str) -> String {
+    plain(&hide(text)).into_owned()
+}
+
 /// One snippet for each file that has a place, the file at fault first.
 fn snippets<'a>(
-    diagnostic: &'a Diagnostic,
-    sources: &'a SourceMap,
+    diagnostic: &Diagnostic,
+    sources: &SourceMap,
     shown: &'a Shown,
 ) -> Vec<Snippet<'a, Annotation<'a>>> {
     let mut files: Vec<(FileId, Vec<Annotation<'a>>)> = Vec::new();
@@ -76,7 +82,7 @@ fn snippets<'a>(
         .filter(|(span, _)| Some(*span) != diagnostic.span)
         .map(|(span, text)| (*span, AnnotationKind::Context, Some(text.as_str())));
     for (span, kind, label) in main.into_iter().chain(related) {
-        let annotation = kind.span(first_line(sources, span)).label(label);
+        let annotation = kind.span(first_line(sources, span)).label(label.map(told));
         match files.iter_mut().find(|(file, _)| *file == span.file) {
             Some((_, annotations)) => annotations.push(annotation),
             None => files.push((span.file, vec![annotation])),
@@ -88,7 +94,7 @@ fn snippets<'a>(
             let file = sources.file(id);
             let text = shown.get(&id).map_or("", String::as_str);
             Snippet::source(text)
-                .path(file.path.to_string_lossy().into_owned())
+                .path(one_line(&file.path.to_string_lossy()).into_owned())
                 .annotations(annotations)
         })
         .collect()

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::plain::one_line;
 use super::plan::{GAP, NAME_INDENT, VALUE_COLUMN, WIDTH, write_attribute};
 use super::{Color, Role};
 use crate::plan::Change;
@@ -21,7 +22,7 @@ pub fn text(drift: &Drift, color: Color) -> String {
         out,
         "lab {} on {}: {}, {} as applied last\n",
         color.paint(Role::Strong, &drift.lab),
-        drift.uri,
+        one_line(&drift.uri),
         count(drift.resources.len(), "resource"),
         totals.as_applied,
     );
@@ -29,7 +30,8 @@ pub fn text(drift: &Drift, color: Color) -> String {
         Drifted::Changed(attributes) => attributes.as_slice(),
         Drifted::No | Drifted::Gone | Drifted::Unfinished => &[],
     });
-    let widest = names.map(|attribute| NAME_INDENT + attribute.name.chars().count() + GAP);
+    let widest =
+        names.map(|attribute| NAME_INDENT + one_line(&attribute.name).chars().count() + GAP);
     let column = widest
         .max()
         .unwrap_or_default()

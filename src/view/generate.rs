@@ -5,6 +5,7 @@ use std::path::Path;
 
 use similar::TextDiff;
 
+use super::plain::{one_line, plain};
 use super::{Color, Role};
 use crate::generate::workdir::{Change, Comparison, Edited};
 use crate::generate::{Files, GeneratedFile};
@@ -39,7 +40,7 @@ pub fn lines(comparison: &Comparison, color: Color) -> String {
             ),
             Change::Unchanged => return None,
         };
-        Some((path.as_str(), role, sign, remark))
+        Some((one_line(path.as_str()), role, sign, remark))
     });
     let shown: Vec<_> = shown.collect();
     let column = shown
@@ -83,6 +84,7 @@ fn file(
     color: Color,
     secrets: Secrets,
 ) {
+    let path = one_line(path);
     let name = |side: &str, file: Option<&GeneratedFile>| match file {
         Some(_) => format!("{side}/{path}"),
         None => "/dev/null".to_owned(),
@@ -116,7 +118,7 @@ fn file(
         .context_radius(3)
         .header(&from, &to)
         .to_string();
-    for line in hunks.lines() {
+    for line in plain(&hunks).lines() {
         let role = match line.chars().next() {
             _ if line.starts_with("--- ") || line.starts_with("+++ ") => Some(Role::Strong),
             Some('+') => Some(Role::Added),
@@ -156,6 +158,6 @@ pub fn summary(comparison: &Comparison, directory: &Path, mood: Mood) -> String 
     };
     format!(
         "{what}: {new} new, {changed} changed, {unchanged} unchanged, {removed} removed{left} in {}\n",
-        directory.display()
+        one_line(&directory.to_string_lossy())
     )
 }

@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::plain;
 use super::plan::Totals;
 use crate::diagnostic::Severity;
 use crate::execute::Event;
 use crate::plan::drift::{Drift, Drifted};
 use crate::plan::{AttributeChange, Change, Plan};
+use crate::secret::hide;
 
 /// Name and version of a plan's form. The version goes up when a key changes its meaning or goes; new keys may come any time.
 pub const PLAN_FORMAT: &str = "miniascape.plan/1";
@@ -14,6 +16,23 @@ pub const PLAN_FORMAT: &str = "miniascape.plan/1";
 pub const DRIFT_FORMAT: &str = "miniascape.drift/1";
 /// Name and version of an event's form.
 pub const EVENT_FORMAT: &str = "miniascape.event/1";
+
+/// JSON as it is printed: over many lines for one object, in one line where there are more.
+pub fn text(value: &Value, form: Form) -> String {
+    plain::json(&match form {
+        Form::Lines => format!("{value:#}\n"),
+        Form::Line => format!("{value}\n"),
+    })
+}
+
+/// How JSON is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Over many lines.
+    Lines,
+    /// In one.
+    Line,
+}
 
 /// A plan with all its changes, those that do nothing too.
 pub fn plan(plan: &Plan) -> Value {
@@ -143,8 +162,8 @@ pub fn event(event: &Event) -> Value {
             done,
             total,
         } => of("progress", address, json!({"done": done, "total": total})),
-        Event::Says { address, line } => of("says", address, json!({"line": line})),
-        Event::Note { address, text } => of("note", address, json!({"text": text})),
+        Event::Says { address, line } => of("says", address, json!({"line": hide(line)})),
+        Event::Note { address, text } => of("note", address, json!({"text": hide(text)})),
         Event::Finished { address, elapsed } => of(
             "finished",
             address,

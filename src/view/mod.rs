@@ -4,6 +4,7 @@ pub mod diagnostic;
 pub mod drift;
 pub mod generate;
 pub mod json;
+pub mod plain;
 pub mod plan;
 pub mod progress;
 pub mod status;

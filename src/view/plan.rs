@@ -4,10 +4,12 @@
 //! remarks in one column at the right. What has no room beside goes below: nothing is cut. Only a part that is longer
 //! than a line by itself makes a line too long.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use similar::TextDiff;
 
+use super::plain::{one_line, plain};
 use super::{Color, Role};
 use crate::address::Kind;
 use crate::plan::{Action, AttributeChange, Change, Disruption, Plan, PowerChange, Reason};
@@ -63,7 +65,7 @@ pub fn text(plan: &Plan, options: &Options) -> String {
         out,
         "lab {} on {}: {}, {unchanged} unchanged\n",
         options.color.paint(Role::Strong, &plan.lab),
-        plan.uri,
+        one_line(&plan.uri),
         count(plan.changes.len(), "resource"),
     );
     let shown: Vec<&Change> = plan.changes.values().filter(|c| c.is_shown()).collect();
@@ -97,7 +99,7 @@ fn waiting(heading: &str, changes: &[&Change], color: Color) -> String {
     }
     let names = changes.iter().flat_map(|change| &change.pending);
     let column = names
-        .map(|attribute| NAME_INDENT + attribute.name.chars().count() + GAP)
+        .map(|attribute| NAME_INDENT + one_line(&attribute.name).chars().count() + GAP)
         .filter(|column| *column <= LAST_VALUE_COLUMN)
         .max()
         .unwrap_or_default()
@@ -125,7 +127,7 @@ fn value_column(shown: &[&Change]) -> usize {
         .iter()
         .filter(|change| tells_attributes(change.action))
         .flat_map(|change| &change.attributes)
-        .map(|attribute| NAME_INDENT + attribute.name.chars().count());
+        .map(|attribute| NAME_INDENT + one_line(&attribute.name).chars().count());
     heads
         .chain(names)
         .map(|end| end + GAP)
@@ -151,7 +153,7 @@ fn write_change(out: &mut String, change: &Change, column: usize, options: &Opti
     let mut line = Line::default();
     line.push(&format!("{symbol:>3}"), |text| color.paint(role, text));
     line.push(&format!(" {address}"), str::to_owned);
-    let summary = change.summary.as_str();
+    let summary = &*one_line(&change.summary);
     let at = column.max(line.length + GAP);
     let tail_length = tail.chars().count();
     let needed = match tail_length {
@@ -284,13 +286,13 @@ pub(super) fn write_attribute(
     };
     let mut line = Line::default();
     line.pad_to(NAME_INDENT);
-    line.push(&attribute.name, str::to_owned);
+    line.push(&one_line(&attribute.name), str::to_owned);
     let at = column.max(line.length + GAP);
     let fits = |at: usize, value: &str| at + value.chars().count() <= WIDTH;
-    let values: Vec<String> = values.iter().map(|value| one_line(value)).collect();
+    let values: Vec<Cow<'_, str>> = values.iter().map(|value| one_line(value)).collect();
     let joined = values.join(" ");
     let (at, values) = if fits(at, &joined) {
-        (at, vec![joined])
+        (at, vec![Cow::Owned(joined)])
     } else if values.iter().all(|value| fits(at, value)) {
         (at, values)
     } else {
@@ -315,7 +317,7 @@ pub(super) fn write_attribute(
         .chain(drift_of(attribute, change))
         .collect();
     if !remarks.is_empty() {
-        let remark = format!("({})", remarks.join(", "));
+        let remark = format!("({})", one_line(&remarks.join(", ")));
         let length = remark.chars().count();
         if line.length + GAP + length > WIDTH {
             end_line(out, &mut line);
@@ -362,18 +364,9 @@ fn write_note(out: &mut String, note: &str, color: Color) {
             out,
             "{:NAME_INDENT$}{}",
             "",
-            color.paint(Role::Quiet, &line)
+            color.paint(Role::Quiet, one_line(&line))
         );
     }
-}
-
-/// A text as one line: a description may have many, which would read like attributes of their own.
-fn one_line(text: &str) -> String {
-    let escaped = |c: char| match c.is_control() {
-        true => c.escape_default().collect::<String>(),
-        false => c.to_string(),
-    };
-    text.chars().map(escaped).collect()
 }
 
 fn end_line(out: &mut String, line: &mut Line) {
@@ -388,7 +381,7 @@ fn write_diff(out: &mut String, change: &Change, color: Color) {
     let (before, after) = (xml(&change.before_xml), xml(&change.after_xml));
     let diff = TextDiff::from_lines(&before, &after);
     let hunks = diff.unified_diff().context_radius(3).to_string();
-    for line in hunks.lines() {
+    for line in plain(&hunks).lines() {
         let role = match line.chars().next() {
             Some('+') => Some(Role::Added),
             Some('-') => Some(Role::Removed),

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::plain::one_line;
 use crate::address::Address;
 use crate::execute::Event;
+use crate::secret::hide;
 
 /// The width of addresses.
 const ADDRESS_WIDTH: usize = 24;
@@ -75,7 +77,7 @@ impl Progress {
                 description,
             } => {
                 if let Some(bar) = self.running().get(address) {
-                    bar.set_message(description.clone());
+                    bar.set_message(shown(description));
                 }
             }
             Event::Progress {
@@ -112,7 +114,7 @@ impl Progress {
     /// Tells what a guest that is waited for printed last; where lines cannot change in place, one a minute.
     fn says(&self, address: &Address, line: &str) {
         if let Some(bar) = self.running().get(address) {
-            bar.set_message(line.to_owned());
+            bar.set_message(shown(line));
         }
         if self.kind == Kind::Lines {
             let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +144,7 @@ impl Progress {
     }
 
     fn line(&self, address: &Address, text: &str) {
-        self.say(&format!("{address:<ADDRESS_WIDTH$} {text}"));
+        self.say(&format!("{address:<ADDRESS_WIDTH$} {}", shown(text)));
     }
 
     /// Says something that is about no single resource.
@@ -157,6 +159,11 @@ impl Progress {
     fn running(&self) -> MutexGuard<'_, BTreeMap<Address, ProgressBar>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What libvirt or a guest said, as it may be shown.
+fn shown(text: &str) -> String {
+    one_line(&hide(text)).into_owned()
 }
 
 /// Bytes done, in whole MiB: exact bytes would flicker.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::plain::one_line;
+
 /// One resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
@@ -15,6 +17,18 @@ pub struct Row {
     pub detail: String,
 }
 
+impl Row {
+    fn plain(&self) -> Self {
+        let plain = |text: &str| one_line(text).into_owned();
+        Self {
+            address: plain(&self.address),
+            name: plain(&self.name),
+            state: plain(&self.state),
+            detail: plain(&self.detail),
+        }
+    }
+}
+
 /// The table, with a heading.
 pub fn text(rows: &[Row]) -> String {
     let heading = Row {
@@ -23,7 +37,10 @@ pub fn text(rows: &[Row]) -> String {
         state: "STATE".to_owned(),
         detail: "DETAIL".to_owned(),
     };
-    let rows: Vec<&Row> = std::iter::once(&heading).chain(rows).collect();
+    let rows: Vec<Row> = std::iter::once(&heading)
+        .chain(rows)
+        .map(Row::plain)
+        .collect();
     let width = |of: fn(&Row) -> &String| {
         rows.iter()
             .map(|row| of(row).chars().count())
