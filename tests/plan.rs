@@ -4,7 +4,8 @@
 //! - `foreign/KIND.NAME.xml`: objects of someone else; `.inactive.xml` where they are not started. A volume says in
 //!   `target/path` where it is.
 //! - `before.yaml`: what was applied before. `drift/KIND.NAME.xml`: put over what is there since,  what runs
-//!   stays as it is; an empty file removes the object, and `stop` before its text stops it. `guest.NAME.live.xml` is put
+//!   stays as it is; an empty file removes the object, `stop` before its text stops it, and `undefine`
+//!   leaves it transient. `guest.NAME.live.xml` is put
 //!   over what a guest runs with.
 //! - `between.yaml`: what was applied after that. `lost`: the state is gone since.
 //! - `after.yaml`: the definition that is planned; without one, `destroy` is.
@@ -97,6 +98,10 @@ fn prepare(case: &Path) -> Laboratory {
         let mut text = text.trim();
         if text.is_empty() {
             laboratory.fake.remove(kind, &name);
+        }
+        if let Some(rest) = text.strip_prefix("undefine") {
+            laboratory.fake.undefine(kind, &name);
+            text = rest.trim();
         }
         if let Some(rest) = text.strip_prefix("stop") {
             laboratory.fake.switch(kind, &name, Activity::Inactive);

@@ -62,6 +62,8 @@ struct Object {
     /// What it runs with; `None` where it is not active.
     live: Option<Element>,
     autostart: bool,
+    /// Whether it outlives a stop.
+    persistent: bool,
 }
 
 /// Why a step is refused: the kind, and what libvirt would say.
@@ -161,6 +163,7 @@ impl Fake {
             live: (activity == Activity::Active).then(|| live(&xml)),
             xml,
             autostart: false,
+            persistent: true,
         };
         match kind {
             Kind::Network => {
@@ -197,6 +200,21 @@ impl Fake {
         };
         if let Some(object) = object {
             object.live = (activity == Activity::Active).then(|| live(&object.xml));
+        }
+    }
+
+    /// Undefines an object that runs, behind the tool's back: it is transient then. Volumes have no definition.
+    pub fn undefine(&self, kind: Kind, name: &str) {
+        let mut model = self.model();
+        let object = match kind {
+            Kind::Network => model.networks.get_mut(name),
+            Kind::Pool => model.pools.get_mut(name),
+            Kind::Guest => model.guests.get_mut(name),
+            Kind::Image | Kind::Volume => None,
+        };
+        if let Some(object) = object {
+            object.persistent = false;
+            object.autostart = false;
         }
     }
 
@@ -290,7 +308,7 @@ impl Model {
             uuid: object.uuid,
             active: object.live.is_some(),
             autostart: object.autostart,
-            persistent: true,
+            persistent: object.persistent,
             xml: object.xml.clone().into(),
             live_xml: object.live.clone().map(Into::into),
         };
@@ -298,7 +316,7 @@ impl Model {
             uuid: object.uuid,
             active: object.live.is_some(),
             autostart: object.autostart,
-            persistent: true,
+            persistent: object.persistent,
             xml: object.xml.clone().into(),
         };
         let guest = |object: &Object| ObservedGuest {
@@ -308,7 +326,7 @@ impl Model {
                 None => Power::Off,
             },
             autostart: object.autostart,
-            persistent: true,
+            persistent: object.persistent,
             install: self.install_phase(object),
             xml: object.xml.clone().into(),
             live_xml: object.live.clone().map(Into::into),
@@ -378,8 +396,7 @@ impl Model {
                 undefine(&mut self.networks, "network", &name.name).map(done)
             }
             Step::AutostartNetwork { name, on } => {
-                get_mut(&mut self.networks, "network", &name.name)?.autostart = *on;
-                Ok(Outcome::default())
+                autostart(&mut self.networks, "network", &name.name, *on).map(done)
             }
             Step::UpdateNetwork {
                 name,
@@ -402,8 +419,7 @@ impl Model {
             Step::DeletePoolDirectory { name } => self.delete_pool_directory(&name.name),
             Step::UndefinePool { name } => undefine(&mut self.pools, "pool", &name.name).map(done),
             Step::AutostartPool { name, on } => {
-                get_mut(&mut self.pools, "pool", &name.name)?.autostart = *on;
-                Ok(Outcome::default())
+                autostart(&mut self.pools, "pool", &name.name, *on).map(done)
             }
             Step::CreateVolume { pool, xml } => {
                 self.create_volume(&pool.name, &xml.tree()).map(done)
@@ -448,8 +464,7 @@ impl Model {
                 .set_metadata(&guest.name, part, value.as_deref())
                 .map(done),
             Step::AutostartGuest { name, on } => {
-                get_mut(&mut self.guests, "guest", &name.name)?.autostart = *on;
-                Ok(Outcome::default())
+                autostart(&mut self.guests, "guest", &name.name, *on).map(done)
             }
         }
     }
@@ -494,6 +509,21 @@ fn missing(kind: &str, name: &str) -> Refusal {
     )
 }
 
+/// Says whether an object starts with the host, which one that is transient cannot.
+fn autostart(
+    objects: &mut BTreeMap<String, Object>,
+    kind: &str,
+    name: &str,
+    on: bool,
+) -> Result<(), Refusal> {
+    let object = get_mut(objects, kind, name)?;
+    if !object.persistent {
+        return refuse(format!("cannot set autostart for transient {kind}"));
+    }
+    object.autostart = on;
+    Ok(())
+}
+
 /// Puts a definition in, or refuses it since name and UUID do not belong together.
 fn define(
     objects: &mut BTreeMap<String, Object>,
@@ -524,13 +554,17 @@ fn define(
         return Err((ErrorKind::Exists, text));
     }
     match objects.get_mut(&name) {
-        Some(object) => object.xml = filled,
+        Some(object) => {
+            object.xml = filled;
+            object.persistent = true;
+        }
         None => {
             let object = Object {
                 uuid,
                 xml: filled,
                 live: None,
                 autostart: false,
+                persistent: true,
             };
             objects.insert(name, object);
         }
@@ -538,10 +572,13 @@ fn define(
     Ok(())
 }
 
-/// Stops an object; one that is inactive or gone is fine.
+/// Stops an object; one that is inactive or gone is fine, and one that is transient is gone then.
 fn stop(objects: &mut BTreeMap<String, Object>, name: &str) {
     if let Some(object) = objects.get_mut(name) {
         object.live = None;
+        if !object.persistent {
+            objects.remove(name);
+        }
     }
 }
 

@@ -34,6 +34,8 @@ fn recorded(attribute: &AttributeChange, entry: Option<&Entry>) -> Option<Cause>
     let applied = match attribute.name.as_str() {
         "autostart" => entry.autostart?.to_string(),
         "active" => entry.active?.to_string(),
+        // Whatever is made is made so.
+        "persistent" => true.to_string(),
         "name" => entry.name.clone(),
         _ => return None,
     };

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::step::Named;
 use super::{
     Action, Change, Plan, Reason, author, checks, guest, lost, moved, network, order, seen,
-    storage, users,
+    storage, transient, users,
 };
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
@@ -65,6 +65,7 @@ pub fn make(desired: &Desired, observed: &Observed, state: &State, options: &Opt
     planner.replace = replaced(desired, &options.replace);
     for resource in desired.resources.values() {
         let mut change = planner.resource(resource);
+        transient::persist(&mut change, observed);
         author::name(&mut change, planner.entry(&resource.address));
         planner.changes.insert(resource.address.clone(), change);
     }
@@ -542,6 +543,7 @@ impl<'a> Planner<'a> {
             Kind::Image | Kind::Volume => storage::delete_volume(self, address, entry),
             Kind::Guest => guest::delete(self, address, entry),
         };
+        transient::persist(&mut change, self.observed);
         change.reason = reason;
         if change.action == Action::Delete && entry.prevent_destroy {
             self.protected(address, "deleted", None);

@@ -97,6 +97,7 @@ fn network(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>>
         }
     }
     found.extend(switched("active", entry.active, live.active));
+    found.extend(switched("persistent", Some(true), live.persistent));
     found.extend(switched("autostart", entry.autostart, live.autostart));
     Some(found)
 }
@@ -106,6 +107,7 @@ fn pool(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     let mut found = renamed(entry, name);
     found.extend(changed(entry, &live.xml.tree(), Sizes::Exact));
     found.extend(switched("active", entry.active, live.active));
+    found.extend(switched("persistent", Some(true), live.persistent));
     found.extend(switched("autostart", entry.autostart, live.autostart));
     Some(found)
 }
@@ -128,6 +130,7 @@ fn guest(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
         }
     }
     found.extend(switched("autostart", entry.autostart, live.autostart));
+    found.extend(switched("persistent", Some(true), live.persistent));
     let now = match live.power {
         Power::Running => "running",
         Power::Paused => "paused",

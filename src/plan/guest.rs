@@ -484,6 +484,11 @@ pub(super) fn quiesce(change: &mut Change, name: &Named, timeout: u64) {
     for attribute in &mut change.attributes {
         attribute.note.take_if(|note| note == DEFERRED);
     }
+    // One that is transient would be gone.
+    let as_it_is = |step: &Step| matches!(step, Step::DefineGuest { xml } if Some(xml) == change.before_xml.as_ref());
+    if change.steps.first().is_some_and(as_it_is) {
+        change.quiesce.push(change.steps.remove(0));
+    }
     let shutdown = |step: &Step| matches!(step, Step::ShutdownGuest { .. });
     if let Some(at) = change.steps.iter().position(shutdown) {
         change.quiesce.extend(change.steps.drain(..=at));

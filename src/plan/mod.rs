@@ -17,6 +17,7 @@ mod seen;
 pub mod step;
 mod storage;
 pub mod table;
+mod transient;
 mod users;
 
 pub use build::{Marked, Options, PendingRestarts, destroy, make};

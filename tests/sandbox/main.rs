@@ -23,6 +23,7 @@ mod moved;
 mod ownership;
 mod port;
 mod power;
+mod reality;
 mod relink;
 mod session;
 mod state_faults;
