@@ -7,6 +7,7 @@
 //!   stays as it is; an empty file removes the object, `stop` before its text stops it, and `undefine`
 //!   leaves it transient. `guest.NAME.live.xml` is put
 //!   over what a guest runs with.
+//! - `unplugged`: NICs of running guests that hang on no bridge, one a line: `web1 eth0`.
 //! - `between.yaml`: what was applied after that. `lost`: the state is gone since.
 //! - `after.yaml`: the definition that is planned; without one, `destroy` is.
 //! - `take-over`: as by that option.
@@ -112,6 +113,10 @@ fn prepare(case: &Path) -> Laboratory {
             let edit = |xml: &mut Element| overlay(xml, &drift);
             laboratory.fake.edit(kind, &name, edit);
         }
+    }
+    let unplugged = fs::read_to_string(case.join("unplugged")).unwrap_or_default();
+    for (guest, nic) in unplugged.lines().filter_map(|line| line.split_once(' ')) {
+        laboratory.fake.unplug(guest, nic);
     }
     laboratory
 }

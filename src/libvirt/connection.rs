@@ -238,7 +238,7 @@ fn is_local(uri: &str) -> bool {
 }
 
 /// Whether connections of one URI are to one daemon on this machine: each to the test driver is a world of its own.
-fn is_daemon_here(uri: &str) -> bool {
+pub(super) fn is_daemon_here(uri: &str) -> bool {
     is_local(uri) && !parts(uri).0.starts_with("test")
 }
 

@@ -46,6 +46,8 @@ struct Model {
     installed: BTreeSet<Uuid>,
     /// Guests that never let go of a device.
     deaf: BTreeSet<String>,
+    /// The taps of guests that run that hang on nothing.
+    loose_taps: BTreeSet<String>,
     performed: Vec<String>,
     /// How many calls to perform are still to be done before one fails.
     fail_after: Option<usize>,
@@ -93,6 +95,22 @@ impl Fake {
     /// Lets the `n`-th step from now fail and do nothing; the first is 1.
     pub fn fail_at(&self, n: usize) {
         self.model().fail_after = n.checked_sub(1);
+    }
+
+    /// Unplugs a NIC of a running guest, which its MAC or its alias tells.
+    pub fn unplug(&self, guest: &str, nic: &str) {
+        let tap = format!("tap-{guest}-{nic}");
+        self.edit_running(guest, |xml| {
+            let devices = xml.child_or_insert("devices").children.iter_mut();
+            let is_it = |device: &Element| {
+                device.attribute_at("alias", "name") == Some(&format!("ua-{nic}"))
+                    || device.attribute_at("mac", "address") == Some(nic)
+            };
+            for nic in devices.filter(|device| is_it(device)) {
+                nic.child_or_insert("target").set_attribute("dev", &tap);
+            }
+        });
+        self.model().loose_taps.insert(tap);
     }
 
     /// Lets a guest not answer when it is asked for a device.
@@ -353,6 +371,7 @@ impl Model {
             volumes: volumes.collect(),
             formats: self.formats(scope),
             guests: each(&self.guests, guest),
+            loose_taps: self.loose_taps.clone(),
         }
     }
 
@@ -409,6 +428,12 @@ impl Model {
                 .map(done),
             Step::RestartNetwork { name, xml } => {
                 self.restart_network(&name.name, &xml.tree()).map(done)
+            }
+            Step::PlugIn { network, nics } => {
+                self.plug_in(network, |guest, mac| {
+                    nics.contains(&(guest.to_owned(), mac.to_owned()))
+                });
+                Ok(Outcome::default())
             }
             Step::DefinePool { xml } => self.define_pool(&xml.tree()).map(done),
             Step::StartPool { name } => self.start_pool(&name.name, monitor).map(done),

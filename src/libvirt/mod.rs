@@ -9,6 +9,7 @@ pub mod connection;
 mod error;
 pub mod fake;
 mod guest;
+mod host;
 mod hotplug;
 mod install;
 mod kvm;

@@ -10,8 +10,9 @@ use virt::error::{Error, ErrorNumber};
 use virt::storage_vol::StorageVol;
 use virt::sys;
 
-use super::connection::{Connection, if_there};
+use super::connection::{Connection, if_there, is_daemon_here};
 use super::error::{Trouble, is_missing, is_unsupported};
+use super::host;
 use super::observed::{
     Facts, Observed, ObservedGuest, ObservedNetwork, ObservedPool, ObservedVolume, Power,
 };
@@ -138,6 +139,10 @@ impl Connection {
         })?;
         observed.networks = networks.into_iter().collect();
         observed.guests = guests.into_iter().collect();
+        // After the guests: the tap of one that is listed as running is there and plugged in.
+        if is_daemon_here(&observed.facts.uri) {
+            observed.loose_taps = host::loose_taps();
+        }
         Ok(())
     }
 

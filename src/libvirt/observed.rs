@@ -1,6 +1,6 @@
 //! What a hypervisor holds, as plain values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -27,6 +27,9 @@ pub struct Observed {
     pub formats: BTreeMap<DiskFile, Option<Format>>,
     /// Every guest.
     pub guests: BTreeMap<String, ObservedGuest>,
+    /// The taps on this machine, by which NICs of guests are plugged in, that hang on no bridge. None are known of a libvirt that is
+    /// elsewhere.
+    pub loose_taps: BTreeSet<String>,
 }
 
 /// What templates and plans must know of a hypervisor.

@@ -64,6 +64,7 @@ impl Connection {
                 Ok(Outcome::default())
             }
             Step::RestartNetwork { name, xml } => self.restart_network(name, &xml.text()),
+            Step::PlugIn { network, nics } => self.plug_in(network, nics),
             Step::DefinePool { xml } => self.define_pool(&xml.text()).map(done),
             Step::StartPool { name } => self.start_pool(name, monitor).map(done),
             Step::StopPool { name } => match self.find_pool(name)? {

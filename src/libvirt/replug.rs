@@ -7,6 +7,9 @@
 //! The parking network is there from before the network stops until all NICs are back. So it also tells the run after one
 //! that was killed in between that there may be NICs to plug in ([`parking_name`]).
 
+use std::sync::{Mutex, PoisonError};
+
+use uuid::Uuid;
 use virt::domain::Domain;
 use virt::network::Network;
 use virt::sys;
@@ -129,6 +132,34 @@ impl Connection {
         self.replug(&place, parking)
     }
 
+    /// Plugs these NICs in again, each a guest's name and a MAC. What is no network is a bridge of the host.
+    pub(super) fn plug_in(
+        &self,
+        network: &str,
+        nics: &[(String, String)],
+    ) -> Result<Outcome, Trouble> {
+        /// One parking network serves all, and goes with the first that is done with it.
+        static PARKED: Mutex<()> = Mutex::new(());
+        let _alone = PARKED.lock().unwrap_or_else(PoisonError::into_inner);
+        let home = match if_there(self.connect.lookup_network_by_name(network))? {
+            Some(network) => Place::of(&network)?,
+            None => Place {
+                network: Named::new(network, Uuid::nil()),
+                bridge: Some(network.to_owned()),
+            },
+        };
+        let Some(parking) = self.parking_for(&home)? else {
+            return Ok(Outcome::default());
+        };
+        let mut found = self.nics_on(&[&home, &parking.place])?;
+        found.retain(|(guest, nic)| {
+            let guest = guest.name().unwrap_or_default();
+            let mac = nic.attribute_at("mac", "address").unwrap_or_default();
+            nics.contains(&(guest, mac.to_owned()))
+        });
+        Ok(there_and_back(found, &parking.place, &home))
+    }
+
     /// Removes the parking network that a killed run left of a network which goes.
     pub(super) fn remove_parking(&self, network: &str) -> Result<(), Trouble> {
         self.left_parking(network).map(drop)
@@ -204,41 +235,47 @@ impl Connection {
                 None => return Ok(Outcome::default()),
             },
         };
-        let mut failures = Vec::new();
-        for (guest, nic) in self.nics_on(&[old, &home, &parking.place])? {
-            let update = |nic: &Element| {
-                guest.update_device_flags(&nic.to_string(), sys::VIR_DOMAIN_DEVICE_MODIFY_LIVE)
-            };
-            let mut parked = parking.place.put(&nic);
-            if let Some(source) = parked.child_mut("source") {
-                source.remove_attribute("portgroup");
-            }
-            // One at a time there and back, so that whoever kills this leaves at most one parked. Where parking fails,
-            // the way back is tried all the same: it is right for one that was left parked.
-            let parked = update(&parked);
-            crash::point(format_args!(
-                "restart network {}: a NIC is parked",
-                old.network
-            ));
-            if let Err(error) = update(&home.put(&nic)).and(parked) {
-                if is_missing(&error) || !guest.is_active().unwrap_or(true) {
-                    continue;
-                }
-                let name = guest.name().unwrap_or_default();
-                let mac = nic.attribute_at("mac", "address").unwrap_or("?");
-                failures.push(format!(
-                    "{mac} of guest {name} ({})",
-                    error.message().trim()
-                ));
-            }
+        let nics = self.nics_on(&[old, &home, &parking.place])?;
+        Ok(there_and_back(nics, &parking.place, &home))
+    }
+}
+
+/// Moves each NIC to the parking network and to where it belongs, and notes which could not be.
+fn there_and_back(nics: Vec<(Held<Domain>, Element)>, parking: &Place, home: &Place) -> Outcome {
+    let mut failures = Vec::new();
+    for (guest, nic) in nics {
+        let update = |nic: &Element| {
+            guest.update_device_flags(&nic.to_string(), sys::VIR_DOMAIN_DEVICE_MODIFY_LIVE)
+        };
+        let mut parked = parking.put(&nic);
+        if let Some(source) = parked.child_mut("source") {
+            source.remove_attribute("portgroup");
         }
-        Ok(Outcome {
-            note: (!failures.is_empty()).then(|| {
-                format!(
-                    "these could not be plugged in again and are cut off until they restart: {}",
-                    failures.join("; ")
-                )
-            }),
-        })
+        // One at a time there and back, so that whoever kills this leaves at most one parked. Where parking fails,
+        // the way back is tried all the same: it is right for one that was left parked.
+        let parked = update(&parked);
+        crash::point(format_args!(
+            "restart network {}: a NIC is parked",
+            home.network
+        ));
+        if let Err(error) = update(&home.put(&nic)).and(parked) {
+            if is_missing(&error) || !guest.is_active().unwrap_or(true) {
+                continue;
+            }
+            let name = guest.name().unwrap_or_default();
+            let mac = nic.attribute_at("mac", "address").unwrap_or("?");
+            failures.push(format!(
+                "{mac} of guest {name} ({})",
+                error.message().trim()
+            ));
+        }
+    }
+    Outcome {
+        note: (!failures.is_empty()).then(|| {
+            format!(
+                "these could not be plugged in again and are cut off until they restart: {}",
+                failures.join("; ")
+            )
+        }),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::Planner;
 use super::storage::made::{Sizes, merge_lasting};
-use super::{AttributeChange, Disruption, Options, guest, label, storage};
+use super::{AttributeChange, Disruption, Options, guest, label, storage, unplugged};
 use crate::address::{Address, Kind, Name};
 use crate::libvirt::observed::{Observed, Power};
 use crate::state::{Entry, State, Status};
@@ -131,6 +131,7 @@ fn guest(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     }
     found.extend(switched("autostart", entry.autostart, live.autostart));
     found.extend(switched("persistent", Some(true), live.persistent));
+    found.extend(unplugged::by_others(planner.observed, name, live));
     let now = match live.power {
         Power::Running => "running",
         Power::Paused => "paused",

@@ -20,6 +20,7 @@ use super::network::{renamed, switched, with_uuid};
 use super::step::{Named, Step};
 use super::{
     Action, AttributeChange, Change, Disruption, PowerChange, Reason, install, label, moved,
+    unplugged,
 };
 use crate::address::Address;
 use crate::desired::{Chosen, Detail, Installation, Resource};
@@ -99,6 +100,7 @@ pub(super) fn change(planner: &mut Planner<'_>, resource: &Resource) -> Change {
             let resumed = install::resume(planner, resource, &wish, install, live);
             resumed.unwrap_or_else(|| {
                 let mut change = update(planner, resource, &wish, live);
+                unplugged::from_others(planner, &mut change, live);
                 install::clean_up(planner, &mut change);
                 if let Some(install) = install {
                     install::compare_answers(planner, resource, install, &mut change);

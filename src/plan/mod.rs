@@ -18,6 +18,7 @@ pub mod step;
 mod storage;
 pub mod table;
 mod transient;
+mod unplugged;
 mod users;
 
 pub use build::{Marked, Options, PendingRestarts, destroy, make};

@@ -9,6 +9,7 @@ use super::checks::own_bridge;
 use super::label;
 use super::step::{Named, Step};
 use super::table;
+use super::unplugged;
 use super::{Action, AttributeChange, Change, Disruption, Reason};
 use crate::address::Address;
 use crate::desired::Resource;
@@ -238,6 +239,11 @@ fn update(
     if !live.active {
         change.attributes.push(switched("active", true));
         steps.push(Step::StartNetwork { name: name.clone() });
+    }
+    let restarts = |step: &Step| matches!(step, Step::RestartNetwork { .. });
+    if let Some(running) = running_xml.filter(|_| !steps.iter().any(restarts)) {
+        let step = unplugged::from_network(&mut change, planner.observed, &name.name, &running);
+        steps.extend(step);
     }
     if live.autostart != autostart {
         change.attributes.push(switched("autostart", autostart));

@@ -28,6 +28,8 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
     } = resource;
     let ours = (address, name, xml.print(), depends_on, lifecycle, entry);
     match detail {
+        // A tap that hangs on nothing may belong to a NIC on it.
+        Detail::Network { .. } if !observed.loose_taps.is_empty() => None,
         Detail::Network { uuid, autostart } => {
             let live = observed.networks.get(name)?;
             let ObservedNetwork {
@@ -81,6 +83,10 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
             else {
                 return None;
             };
+            let text = live_xml.as_ref().map(Document::text).unwrap_or_default();
+            if observed.loose_taps.iter().any(|tap| text.contains(tap)) {
+                return None;
+            }
             let wish = (
                 uuid,
                 autostart,

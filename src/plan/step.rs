@@ -104,6 +104,13 @@ pub enum Step {
         /// The whole new definition.
         xml: Document,
     },
+    /// Plugs NICs of running guests in again that hang on no bridge since theirs went, or on another.
+    PlugIn {
+        /// The network that they are on, or a bridge of the host.
+        network: String,
+        /// Each guest's name and the NIC's MAC.
+        nics: Vec<(String, String)>,
+    },
     /// Defines a pool or changes its inactive definition.
     DefinePool {
         /// The whole definition.
@@ -486,7 +493,9 @@ impl Step {
             | Step::DetachDevice { guest: name, .. }
             | Step::SetMetadata { guest: name, .. }
             | Step::AutostartGuest { name, .. } => vec![(Kind::Guest, name)],
-            Step::DefineNetwork { .. }
+            // A NIC goes back to where its guest has it, whatever that is.
+            Step::PlugIn { .. }
+            | Step::DefineNetwork { .. }
             | Step::DefinePool { .. }
             | Step::DefineGuest { .. }
             | Step::SettleGuest { .. } => Vec::new(),
@@ -510,6 +519,10 @@ impl Step {
                 ..
             } => update(name, *verb, *section, xml),
             Step::RestartNetwork { name, .. } => format!("restart network {name}"),
+            Step::PlugIn { network, nics } => match nics.as_slice() {
+                [(guest, _)] => format!("plug the NIC of guest {guest} into {network} again"),
+                nics => format!("plug {} NICs into {network} again", nics.len()),
+            },
             Step::DefinePool { xml } => format!("define pool {}", name_of(xml)),
             Step::StartPool { name } => format!("start pool {name}"),
             Step::StopPool { name } => format!("stop pool {name}"),

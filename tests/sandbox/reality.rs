@@ -1,8 +1,10 @@
 //! What others leave behind while things run: it is seen, and mended without a disturbance.
 
 use std::path::Path;
+use std::process::Command;
 
-use crate::lab::{Lab, inventory, virsh, virsh_xml};
+use crate::guests::answers;
+use crate::lab::{Lab, fixtures, inventory, virsh, virsh_xml};
 
 const LAB: &str = "lab: reality
 networks: {real: {address: 192.168.169.1/24, dhcp: {start: 192.168.169.100, end: 192.168.169.200}}}
@@ -73,4 +75,114 @@ fn what_is_transient_is_made_persistent_again() {
     lab.destroy();
     assert!(!lab.path().join("pool").exists());
     assert_eq!(inventory(), before);
+}
+
+/// What the taps of a guest hang on, by MAC; nothing is `-`.
+fn taps(guest: &str) -> Vec<(String, String)> {
+    let list = virsh(&["domiflist", guest]);
+    let lines = list.lines().skip(2).filter(|line| !line.trim().is_empty());
+    lines
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let link = Path::new("/sys/class/net").join(words[0]).join("master");
+            let master = std::fs::read_link(link).ok();
+            let name = master.and_then(|m| Some(m.file_name()?.to_str()?.to_owned()));
+            (words[4].to_owned(), name.unwrap_or_else(|| "-".to_owned()))
+        })
+        .collect()
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn nics_of_a_network_that_others_restarted_are_plugged_in_again() {
+    let before = inventory();
+    virsh_xml(
+        "net-create",
+        "<network><name>others</name><ip address='192.168.179.1' netmask='255.255.255.0'/></network>",
+    );
+    ip("link add br-host type bridge");
+    let lab = Lab::new(
+        "lab: plugs
+networks:
+  front: {address: 192.168.178.1/24, dhcp: {start: 192.168.178.100, end: 192.168.178.200}}
+  others: {external: true}
+guests:
+  web:
+    memory: 128MiB
+    shutdown_timeout: 1s
+    boot: {kernel: @TINY@/vmlinuz, initrd: @TINY@/initrd.img, cmdline: console=ttyS0 hostname=web}
+    interfaces:
+      eth0: {network: front, ip: 192.168.178.11}
+      eth1: {network: others}
+      eth2: {bridge: br-host}
+      eth3: {network: others, link: down}
+",
+    );
+    lab.apply(&[]);
+    answers("192.168.178.11");
+    let bridge = |network: &str| {
+        let told = virsh(&["net-info", network]);
+        let line = told.lines().find(|line| line.starts_with("Bridge"));
+        line.unwrap().split_whitespace().last().unwrap().to_owned()
+    };
+    virsh_xml(
+        "create",
+        &format!(
+            "<domain type='qemu'><name>stranger</name><memory unit='MiB'>16</memory><os><type>hvm</type></os><devices>\
+             <interface type='bridge'><source bridge='{}'/></interface></devices></domain>",
+            bridge("front")
+        ),
+    );
+    lab.is_settled();
+    let (were, kept) = (taps("web"), fixtures("web"));
+    let stranger = taps("stranger");
+
+    // One whose link is down on purpose alone is none that lacks anything.
+    let down = virsh(&["domiflist", "web"]);
+    let down = down.lines().nth(5).unwrap().split_whitespace().next();
+    ip(&format!("link set {} nomaster", down.unwrap()));
+    lab.is_settled();
+
+    let restart = |network: &str| {
+        let xml = virsh(&["net-dumpxml", network]);
+        virsh(&["net-destroy", network]);
+        match network {
+            "others" => virsh_xml("net-create", &xml),
+            _ => drop(virsh(&["net-start", network])),
+        }
+    };
+    restart("front");
+    restart("others");
+    ip("link delete br-host");
+    ip("link add br-host type bridge");
+    assert!(taps("web").iter().all(|(_, on)| on == "-"));
+    let plan = lab.ok(&["plan"]);
+    assert!(plan.contains("- eth1, eth2"), "{plan}");
+    assert!(
+        plan.contains("web.eth0") && plan.contains("stranger."),
+        "{plan}"
+    );
+    let drift = lab.ok(&["plan", "--refresh-only"]);
+    assert!(drift.contains("+ eth0, eth1, eth2"), "{drift}");
+    lab.apply(&["--max-disruption", "live"]);
+    answers("192.168.178.11");
+    let mut wanted = were.clone();
+    wanted[3].1 = "-".to_owned();
+    assert_eq!(taps("web"), wanted);
+    assert_eq!(taps("stranger"), stranger);
+    let link = virsh(&["domif-getlink", "web", &were[3].0]);
+    assert!(link.trim().ends_with("down"), "{link}");
+    assert_eq!(fixtures("web"), kept);
+    assert!(!virsh(&["net-list", "--all", "--name"]).contains("parking"));
+
+    virsh(&["destroy", "stranger"]);
+    lab.destroy();
+    virsh(&["net-destroy", "others"]);
+    ip("link delete br-host");
+    assert_eq!(inventory(), before);
+}
+
+fn ip(arguments: &str) {
+    let done = Command::new("ip").args(arguments.split(' ')).status();
+    assert!(done.unwrap().success(), "ip {arguments}");
 }

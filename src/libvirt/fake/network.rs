@@ -54,7 +54,26 @@ impl Model {
         }
         let object = get_mut(&mut self.networks, "network", name)?;
         object.live = Some(object.xml.clone());
+        self.plug_in(name, |_, _| true);
         Ok(())
+    }
+
+    /// Plugs the NICs of some guests in that are on a network, or on a bridge of the host.
+    pub(super) fn plug_in(&mut self, network: &str, which: impl Fn(&str, &str) -> bool) {
+        let running = self.networks.get(network).and_then(|n| n.live.as_ref());
+        let bridge = running.map_or(Some(network), |xml| xml.attribute_at("bridge", "name"));
+        for (name, guest) in &self.guests {
+            let devices = guest.live.as_ref().and_then(|live| live.child("devices"));
+            let devices = devices.into_iter();
+            for nic in devices.flat_map(|devices| devices.children_named("interface")) {
+                let of = |element, name| nic.attribute_at(element, name).unwrap_or_default();
+                let bridges = Some(of("source", "bridge")) == bridge;
+                let here = bridges || of("source", "network") == network;
+                if here && which(name, of("mac", "address")) {
+                    self.loose_taps.remove(of("target", "dev"));
+                }
+            }
+        }
     }
 
     pub(super) fn restart_network(&mut self, name: &str, xml: &Element) -> Result<(), Refusal> {

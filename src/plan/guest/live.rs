@@ -478,6 +478,7 @@ pub(super) fn is_for_running(step: &Step) -> bool {
             | Step::AttachDevice { .. }
             | Step::DetachDevice { .. }
             | Step::SetMetadata { .. }
+            | Step::PlugIn { .. }
     )
 }
 
