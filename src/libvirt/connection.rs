@@ -113,6 +113,15 @@ impl Connection {
             .map_err(|trouble| trouble.during("read what is there"))
     }
 
+    /// The same connection once more, for a thread that may outlive this one.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            connect: Held::new((*self.connect).clone()),
+            busy: AtomicUsize::new(0),
+            others: Mutex::default(),
+        }
+    }
+
     fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Relaxed) >= STEPS
     }
@@ -151,7 +160,7 @@ impl Hypervisor for Connection {
         let connection = other.as_deref().unwrap_or(self);
         let _busy = Busy::new(connection);
         connection
-            .run(step, monitor)
+            .run_to_an_end(step, monitor)
             .map_err(|trouble| trouble.during(&step.describe()))
     }
 }

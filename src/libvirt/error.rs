@@ -64,6 +64,14 @@ impl Trouble {
         }
     }
 
+    /// Whether the object that was asked for is not there.
+    pub(super) fn is_missing(&self) -> bool {
+        match self {
+            Trouble::Libvirt(error) => is_missing(error),
+            Trouble::Ours { kind, .. } => *kind == ErrorKind::NotFound,
+        }
+    }
+
     /// The error as the port gives it, with what was tried.
     pub(super) fn during(self, tried: &str) -> HypervisorError {
         match self {

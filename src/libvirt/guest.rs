@@ -1,18 +1,20 @@
 //! What steps do to guests.
 
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use virt::domain::Domain;
-use virt::error::ErrorNumber;
+use virt::error::{Error, ErrorNumber};
 use virt::sys;
 
+use super::aside::{asked, interruption};
 use super::connection::Connection;
 use super::error::{Trouble, is_missing, is_unsupported};
 use super::observe::power_of;
 use super::observed::Power;
 use super::perform::{gone_is_fine, validated};
 use super::raw::Held;
-use super::{ErrorKind, Outcome};
+use super::{ErrorKind, Monitor, Outcome};
 use crate::address::Kind;
 use crate::plan::step::Named;
 
@@ -72,12 +74,13 @@ impl Connection {
         &self,
         name: &Named,
         timeout: Duration,
+        monitor: &dyn Monitor,
     ) -> Result<Outcome, Trouble> {
         let Some(guest) = self.find_guest(name)? else {
             return Ok(Outcome::default());
         };
         let begin = Instant::now();
-        let mut asked: Option<Instant> = None;
+        let mut asking: Option<(Instant, Receiver<Result<(), Error>>)> = None;
         loop {
             match power_of(&guest) {
                 Ok(Power::Off) => return Ok(Outcome::default()),
@@ -85,35 +88,37 @@ impl Connection {
                     force_off(&guest)?;
                     return Ok(Outcome::default());
                 }
-                // One that stands still cannot hear.
-                Ok(Power::Paused) => {
-                    if guest.resume().is_err() {
-                        let _ = guest.pm_wakeup(0);
-                    }
-                }
-                Ok(Power::Running) => {}
+                Ok(Power::Paused | Power::Running) => {}
                 Err(error) if is_missing(&error) => return Ok(Outcome::default()),
                 Err(error) => return Err(error.into()),
             }
             if begin.elapsed() >= timeout {
                 break;
             }
-            if asked.is_none_or(|when| when.elapsed() >= ASK_AGAIN) {
-                match guest.shutdown() {
-                    Ok(()) => {}
-                    // It stopped meanwhile, or is just starting or stopping: the next look tells.
-                    Err(error) if error.code().is(ErrorNumber::OperationInvalid) => {}
-                    Err(error) if is_missing(&error) => return Ok(Outcome::default()),
-                    Err(error) if is_unsupported(&error) => break,
-                    Err(error) => return Err(error.into()),
-                }
-                // The next look comes at once: the test driver's guests stop within the call.
-                if asked.replace(Instant::now()).is_none() {
-                    continue;
-                }
+            if monitor.is_interrupted() {
+                return Err(interruption());
             }
             let waited = begin.elapsed();
-            std::thread::sleep(pause(waited).min(timeout.saturating_sub(waited)));
+            let pause = pause(waited).min(timeout.saturating_sub(waited));
+            let (when, answer) = asking.get_or_insert_with(|| (Instant::now(), asked(&guest, ask)));
+            match answer.recv_timeout(pause) {
+                // The next look comes at once: the test driver's guests stop within the call.
+                Ok(Ok(())) => {}
+                // It stopped meanwhile, is just starting or stopping, or does not answer somebody else: the next look tells.
+                Ok(Err(error))
+                    if error.code().is_any(vec![
+                        ErrorNumber::OperationInvalid,
+                        ErrorNumber::OperationTimeout,
+                    ]) => {}
+                Ok(Err(_)) if !guest.is_active().unwrap_or(true) => {}
+                Ok(Err(error)) if is_missing(&error) => return Ok(Outcome::default()),
+                Ok(Err(error)) if is_unsupported(&error) => break,
+                Ok(Err(error)) => return Err(error.into()),
+                Err(RecvTimeoutError::Timeout) => {}
+                // It was asked and has answered.
+                Err(RecvTimeoutError::Disconnected) if when.elapsed() >= ASK_AGAIN => asking = None,
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(pause),
+            }
         }
         force_off(&guest)?;
         // Where no time was given, force was meant.
@@ -154,6 +159,14 @@ impl Connection {
         }
         gone_is_fine(guest.undefine())
     }
+}
+
+/// Asks a guest to shut down. One that stands still cannot hear.
+fn ask(guest: &Domain) -> Result<(), Error> {
+    if power_of(guest)? == Power::Paused && guest.resume().is_err() {
+        let _ = guest.pm_wakeup(0);
+    }
+    guest.shutdown()
 }
 
 fn force_off(guest: &Domain) -> Result<(), Trouble> {

@@ -6,12 +6,12 @@ use virt::domain::Domain;
 use virt::error::{Error, ErrorNumber};
 use virt::sys;
 
+use super::ErrorKind;
 use super::connection::Connection;
 use super::error::{Trouble, is_missing};
 use super::observe::parse;
 use super::perform::POLL;
 use super::raw::Held;
-use super::{ErrorKind, Monitor};
 use crate::plan::step::{MetadataPart, Named};
 use crate::xml::merge::like;
 use crate::xml::tree::Element;
@@ -111,7 +111,6 @@ impl Connection {
         name: &Named,
         xml: &Element,
         timeout: Duration,
-        monitor: &dyn Monitor,
     ) -> Result<(), Trouble> {
         let Some(guest) = self.running(name)? else {
             return Ok(());
@@ -129,13 +128,6 @@ impl Connection {
             }
             if begin.elapsed() >= timeout {
                 return Err(unanswered(name, timeout));
-            }
-            if monitor.is_interrupted() {
-                return Err(Trouble::Ours {
-                    kind: ErrorKind::Interrupted,
-                    message: "interrupted".to_owned(),
-                    hint: None,
-                });
             }
             if asked.is_none_or(|when| when.elapsed() >= ASK_AGAIN) {
                 asked = Some(Instant::now());

@@ -4,6 +4,7 @@
 //! in this folder and nowhere else.
 
 pub mod ahead;
+mod aside;
 mod bridge;
 pub mod connection;
 mod error;

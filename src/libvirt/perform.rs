@@ -108,7 +108,7 @@ impl Connection {
             Step::RenameGuest { from, to } => self.rename_guest(from, to).map(done),
             Step::StartGuest { name } => self.start_guest(name).map(done),
             Step::ShutdownGuest { name, timeout } => {
-                self.shutdown_guest(name, Duration::from_secs(*timeout))
+                self.shutdown_guest(name, Duration::from_secs(*timeout), monitor)
             }
             Step::StageInstall { pool, stage } => {
                 self.stage_install(pool, stage, monitor).map(done)
@@ -137,7 +137,7 @@ impl Connection {
                 timeout,
             } => {
                 let timeout = Duration::from_secs(*timeout);
-                self.detach_device(guest, xml, timeout, monitor).map(done)
+                self.detach_device(guest, xml, timeout).map(done)
             }
             Step::SetMetadata { guest, part, value } => {
                 self.set_metadata(guest, part, value.as_deref()).map(done)

@@ -15,6 +15,7 @@ use virt::network::Network;
 use virt::sys;
 
 use super::Outcome;
+use super::aside::{answer, asked};
 use super::connection::{Connection, if_there};
 use super::error::{Trouble, is_missing};
 use super::observe::{inactive, parse};
@@ -245,7 +246,10 @@ fn there_and_back(nics: Vec<(Held<Domain>, Element)>, parking: &Place, home: &Pl
     let mut failures = Vec::new();
     for (guest, nic) in nics {
         let update = |nic: &Element| {
-            guest.update_device_flags(&nic.to_string(), sys::VIR_DOMAIN_DEVICE_MODIFY_LIVE)
+            let nic = nic.to_string();
+            answer(&asked(&guest, move |guest| {
+                guest.update_device_flags(&nic, sys::VIR_DOMAIN_DEVICE_MODIFY_LIVE)
+            }))
         };
         let mut parked = parking.put(&nic);
         if let Some(source) = parked.child_mut("source") {
@@ -259,15 +263,12 @@ fn there_and_back(nics: Vec<(Held<Domain>, Element)>, parking: &Place, home: &Pl
             home.network
         ));
         if let Err(error) = update(&home.put(&nic)).and(parked) {
-            if is_missing(&error) || !guest.is_active().unwrap_or(true) {
+            if error.is_missing() || !guest.is_active().unwrap_or(true) {
                 continue;
             }
             let name = guest.name().unwrap_or_default();
             let mac = nic.attribute_at("mac", "address").unwrap_or("?");
-            failures.push(format!(
-                "{mac} of guest {name} ({})",
-                error.message().trim()
-            ));
+            failures.push(format!("{mac} of guest {name} ({})", error.message()));
         }
     }
     Outcome {

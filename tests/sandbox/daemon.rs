@@ -78,6 +78,28 @@ fn kill() {
     }
 }
 
+/// A process that stands still until this is dropped.
+pub struct Stopped(String);
+
+impl Stopped {
+    pub fn new(pid: &str) -> Self {
+        signal("STOP", pid);
+        Self(pid.to_owned())
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        signal("CONT", &self.0);
+    }
+}
+
+/// Sends a signal; the process may be gone.
+fn signal(name: &str, pid: &str) {
+    let sent = Command::new("kill").args(["-s", name, pid.trim()]).status();
+    sent.unwrap();
+}
+
 /// Starts it again when it is dropped, so that a test that fails leaves it to the next.
 struct Away;
 
