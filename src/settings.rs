@@ -9,6 +9,7 @@ use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::diagnostic::{Diagnostic, SourceFile, SourceMap, Span};
+use crate::lab::units::duration;
 use crate::template::Undefined;
 
 /// The file's name.
@@ -32,6 +33,9 @@ pub struct Settings {
     /// How many resources are worked on at once.
     #[serde(deserialize_with = "parallel")]
     pub parallel: Option<usize>,
+    /// How long libvirt may leave everything unanswered, in seconds.
+    #[serde(deserialize_with = "optional_timeout")]
+    pub timeout: Option<u64>,
     /// Variables of definitions that are templates.
     #[serde(deserialize_with = "vars")]
     pub vars: serde_json::Map<String, serde_json::Value>,
@@ -106,6 +110,16 @@ fn json(value: toml::Value) -> Option<serde_json::Value> {
             .collect::<Option<serde_json::Map<_, _>>>()?
             .into(),
     })
+}
+
+fn optional_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    timeout(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// Reads how long libvirt may leave everything unanswered, in seconds.
+pub fn timeout(text: &str) -> Result<u64, String> {
+    duration(text).map_err(|_| format!("`{text}` is no duration such as 30s or 2m"))
 }
 
 /// `templates = ["DIR"]`, or `[templates]` with `path` and `undefined`.
@@ -187,7 +201,7 @@ impl Settings {
                     start: range.start,
                     end: range.end,
                 })
-                .hint("settings are `connect`, `templates`, `state`, `parallel` and `[vars]`")
+                .hint("settings are `connect`, `templates`, `state`, `parallel`, `timeout` and `[vars]`")
         })?;
         settings.templates.path = settings
             .templates
@@ -213,10 +227,11 @@ mod tests {
 
     #[test]
     fn settings_are_read_and_their_paths_made_whole() {
-        let (settings, _) = read("state = 'st'\nparallel = 2\n[vars]\na = 1\n");
+        let (settings, _) = read("state = 'st'\nparallel = 2\ntimeout = '2m'\n[vars]\na = 1\n");
         let settings = settings.unwrap();
         assert!(settings.state.unwrap().is_absolute());
         assert_eq!(settings.parallel, Some(2));
+        assert_eq!(settings.timeout, Some(120));
         assert_eq!(settings.vars["a"], 1);
     }
 

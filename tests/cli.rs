@@ -9,9 +9,11 @@
 mod process;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::process::Stdio;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 
 use miniascape::address::Name;
 use miniascape::state::store::{Access, Store, StoreErrorKind};
@@ -199,6 +201,45 @@ fn settings_name_the_hypervisor_and_the_command_line_wins() {
     assert_eq!(run.out, "Nothing to do: 0 resources, all as defined.\n");
     lab.run(&["plan", "-c", "test:///gone.xml"])
         .fails(&["failed to connect to test:///gone.xml"]);
+}
+
+/// A hypervisor that takes connections, and says nothing.
+#[test]
+fn who_says_nothing_is_not_waited_for_for_ever() {
+    let lab = Lab::new(&[
+        ("lab.yaml", "lab: x\n"),
+        ("miniascape.toml", "timeout = '4s'\n"),
+    ]);
+    let socket = lab.path().join("silent");
+    let _silent = UnixListener::bind(&socket).unwrap();
+    let uri = format!("qemu+unix:///system?socket={}", socket.display());
+    let waiting = format!("waiting for libvirt at {uri} to answer");
+    let told = [&*waiting, "no answer within 4 s", "= help: "];
+    for command in [
+        &["plan"][..],
+        &["apply", "-y"],
+        &["destroy", "-y"],
+        &["status"],
+    ] {
+        lab.run(&[command, &["-c", &uri]].concat()).fails(&told);
+    }
+    let run = lab.run(&["plan", "-q", "-c", &uri, "--timeout", "1"]);
+    assert!(!run.err.contains("waiting"), "{run:#?}");
+    run.fails(&["no answer within 1 s"]);
+    lab.run(&["plan", "--timeout", "soon"])
+        .fails(&["`soon` is no duration such as 30s or 2m"]);
+
+    // And Ctrl-C ends it at once.
+    let mut plan = lab.command(&["plan", "--timeout", "0", "-c", &uri]);
+    let mut plan = plan.stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut errors = BufReader::new(plan.stderr.take().unwrap());
+    errors.read_line(&mut line).unwrap();
+    assert!(line.contains(&waiting), "{line}");
+    let id = plan.id().to_string();
+    let sent = Command::new("kill").args(["-s", "INT", &id]).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(plan.wait().unwrap().signal(), Some(2));
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod session;
 mod state;
 mod status;
 mod validate;
+mod waiting;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -71,6 +72,15 @@ struct Common {
         value_name = "URI"
     )]
     connect: Option<String>,
+    /// How long libvirt may leave all unanswered, 30s if not given, 0 for ever
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Common options",
+        value_name = "TIME",
+        value_parser = crate::settings::timeout
+    )]
+    timeout: Option<u64>,
     /// Directory that the state is kept in
     #[arg(
         long,

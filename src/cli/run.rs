@@ -117,6 +117,8 @@ pub(super) fn run(
     if exit != Exit::Success {
         tell_failures(plan, &report, exit);
     }
+    // Nothing is under way any more: what comes now, a signal ends at once.
+    interrupted.store(true, Ordering::SeqCst);
     live.state = state?;
     unsaid
         .into_inner()

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::Common;
 use super::output::{Failure, problems_to_stderr, say};
+use super::waiting::Whom;
+use super::{Common, Exit};
 use crate::address::{Address, Kind, Name};
 use crate::desired::{self, Desired, Site, Sources};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, did_you_mean};
@@ -15,6 +17,7 @@ use crate::lab::digest::{self, Digests};
 use crate::lab::model::{Guest, Lab};
 use crate::libvirt::ahead::{Ahead, Look};
 use crate::libvirt::connection::Connection;
+use crate::libvirt::keepalive::Patience;
 use crate::libvirt::observed::{Facts, Observed};
 use crate::libvirt::{Others, Scope};
 use crate::plan::{self, Plan};
@@ -28,6 +31,8 @@ use crate::view::Color;
 
 /// Where definitions are looked for when the lab's directory has none.
 const SYSTEM_DEFINITIONS: &str = "/etc/miniascape/config";
+/// How long libvirt may leave everything unanswered, in seconds, where nothing is said.
+const TIMEOUT: u64 = 30;
 /// Where the state of such a lab is kept.
 const SYSTEM_STATE: &str = "/var/lib/miniascape";
 
@@ -66,6 +71,8 @@ impl AsRef<Plan> for Planned {
 pub struct Live {
     /// The hypervisor.
     pub connection: Arc<Connection>,
+    /// How it is called where it is waited for.
+    whom: Whom,
     /// A look that has begun already.
     look: Option<Look>,
     /// The state's files.
@@ -102,9 +109,13 @@ impl Session {
         color: Color,
     ) -> Result<(Self, Live), Failure> {
         let settings = settings(common)?;
-        let ahead = Ahead::begin(uri(common, &settings));
+        let uri = uri(common, &settings);
+        let whom = Whom::new(common, uri.as_deref());
+        let ahead = Ahead::begin(uri, patience(common, &settings));
         let mut session = Self::read(common, settings, color)?;
+        let waiting = whom.wait();
         let (connection, look) = ahead.connection()?;
+        drop(waiting);
         let mut live = open_state(
             common,
             &session.settings,
@@ -176,6 +187,7 @@ impl Session {
     pub fn look(&self, live: &mut Live) -> Result<(Observed, Desired), Failure> {
         let scope = desired::scope(Some(&self.lab), &live.state);
         let seen = &live.state.seen;
+        let _waiting = live.whom.wait();
         let look = live.look.take();
         let look = look.unwrap_or_else(|| live.connection.begin_to_look());
         let mut observed = live.connection.first_look(&look, &scope, seen)?;
@@ -234,6 +246,7 @@ impl Session {
             drop((observed, desired));
             return self.look(live);
         };
+        let _waiting = live.whom.wait();
         live.connection
             .look_again(&mut observed, &names, &live.state.seen)?;
         Ok((observed, desired))
@@ -320,12 +333,29 @@ pub fn connect(
     lab: &Name,
     access: Access,
 ) -> Result<Live, Failure> {
-    let connection = Arc::new(Connection::open(uri(common, settings).as_deref())?);
+    let uri = uri(common, settings);
+    let waiting = Whom::new(common, uri.as_deref()).wait();
+    let connection = Connection::open_within(uri.as_deref(), patience(common, settings))?;
+    let connection = Arc::new(connection);
+    drop(waiting);
     open_state(common, settings, lab, access, connection)
 }
 
 fn uri(common: &Common, settings: &Settings) -> Option<String> {
     common.connect.clone().or_else(|| settings.connect.clone())
+}
+
+/// How long libvirt may leave everything unanswered; `None` is for ever.
+fn patience(common: &Common, settings: &Settings) -> Option<Patience> {
+    let seconds = common.timeout.or(settings.timeout).unwrap_or(TIMEOUT);
+    (seconds > 0).then(|| Patience {
+        limit: Duration::from_secs(seconds),
+        stuck: Arc::new(|error| {
+            Failure::from(error.clone()).print(Color::Never);
+            // As after a kill: the state goes by its journal. Whoever waits for libvirt would keep a normal end waiting, too.
+            signal_hook::low_level::exit(Exit::Failure.code());
+        }),
+    })
 }
 
 fn open_state(
@@ -345,6 +375,7 @@ fn open_state(
     };
     Ok(Live {
         connection,
+        whom: Whom::new(common, uri(common, settings).as_deref()),
         look: None,
         store,
         state,
@@ -354,6 +385,7 @@ fn open_state(
 
 /// Looks at the hypervisor; one that the state does not speak of ends the command.
 pub fn observe(live: &Live, scope: &Scope) -> Result<Observed, Failure> {
+    let _waiting = live.whom.wait();
     let observed = live.connection.look(scope, &live.state.seen)?;
     check_host(&live.state, &observed)?;
     Ok(observed)

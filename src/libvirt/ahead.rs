@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use super::connection::Connection;
 use super::error::Trouble;
+use super::keepalive::Patience;
 use super::observe::{Ground, Said};
 use super::observed::Observed;
 use super::{ErrorKind, HypervisorError, Scope};
@@ -24,10 +25,10 @@ pub struct Look {
 
 impl Ahead {
     /// Connects and begins to look, on threads of their own.
-    pub fn begin(uri: Option<String>) -> Self {
+    pub fn begin(uri: Option<String>, patience: Option<Patience>) -> Self {
         let (tell, begun) = channel();
         std::thread::spawn(move || {
-            let connected = Connection::open(uri.as_deref()).map(|connection| {
+            let connected = Connection::open_within(uri.as_deref(), patience).map(|connection| {
                 let connection = Arc::new(connection);
                 let look = connection.begin_to_look();
                 (connection, look)

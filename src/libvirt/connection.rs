@@ -2,11 +2,14 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use virt::connect::Connect;
 use virt::error::Error;
 
+use super::aside::aside;
 use super::error::{Trouble, translate};
+use super::keepalive::{self, Patience};
 use super::kvm::{self, Kvm};
 use super::observed::{Facts, Observed};
 use super::raw::Held;
@@ -22,6 +25,8 @@ use crate::xml::tree::Element;
 /// long. So where libvirt is on this machine, steps beyond a few go over connections of their own.
 pub struct Connection {
     pub(super) connect: Held<Connect>,
+    /// How long libvirt may leave everything unanswered.
+    patience: Option<Patience>,
     /// Steps under way.
     busy: AtomicUsize,
     /// What steps go over when this one is busy.
@@ -50,25 +55,43 @@ impl Drop for Busy<'_> {
 impl Connection {
     /// Opens a connection; without a URI libvirt chooses: `LIBVIRT_DEFAULT_URI`, its configuration, then what it finds.
     pub fn open(uri: Option<&str>) -> Result<Self, HypervisorError> {
+        Self::open_within(uri, None)
+    }
+
+    /// The same, to a libvirt that may leave everything unanswered no longer than this. After that the connection is lost.
+    pub fn open_within(
+        uri: Option<&str>,
+        patience: Option<Patience>,
+    ) -> Result<Self, HypervisorError> {
         // libvirt prints every error to stderr unless told not to; ours carry them.
         virt::error::clear_error_callback();
-        match Connect::open(uri) {
-            Ok(connect) => Ok(Self {
-                connect: Held::new(connect),
-                busy: AtomicUsize::new(0),
-                others: Mutex::default(),
-            }),
-            Err(error) => {
-                let tried = match uri {
-                    Some(uri) => format!("connect to {uri}"),
-                    None => "connect to libvirt".to_owned(),
-                };
-                let mut error = translate(&tried, &error);
-                if error.kind == ErrorKind::Failed {
-                    error.kind = ErrorKind::Connection;
-                }
-                Err(error)
-            }
+        let tried = match uri {
+            Some(uri) => format!("connect to {uri}"),
+            None => "connect to libvirt".to_owned(),
+        };
+        let Some(patience) = patience else {
+            let connected = Connect::open(uri).map(Held::new);
+            return connected
+                .map(|connect| Self::new(connect, None))
+                .map_err(|error| refused(&tried, &error));
+        };
+        keepalive::start();
+        let uri = uri.map(str::to_owned);
+        let opened = aside(move || Connect::open(uri.as_deref()).map(Held::new));
+        let connect = opened
+            .recv_timeout(patience.limit)
+            .map_err(|_| silent(&tried, patience.limit))?
+            .map_err(|error| refused(&tried, &error))?;
+        keepalive::watch(&connect, &patience);
+        Ok(Self::new(connect, Some(patience)))
+    }
+
+    fn new(connect: Held<Connect>, patience: Option<Patience>) -> Self {
+        Self {
+            connect,
+            patience,
+            busy: AtomicUsize::new(0),
+            others: Mutex::default(),
         }
     }
 
@@ -115,11 +138,7 @@ impl Connection {
 
     /// The same connection once more, for a thread that may outlive this one.
     pub(super) fn again(&self) -> Self {
-        Self {
-            connect: Held::new((*self.connect).clone()),
-            busy: AtomicUsize::new(0),
-            others: Mutex::default(),
-        }
+        Self::new(Held::new((*self.connect).clone()), self.patience.clone())
     }
 
     fn is_busy(&self) -> bool {
@@ -137,7 +156,7 @@ impl Connection {
             return Some(free.clone());
         }
         let uri = self.connect.uri().ok().filter(|uri| is_daemon_here(uri))?;
-        let other = Arc::new(Self::open(Some(&uri)).ok()?);
+        let other = Arc::new(Self::open_within(Some(&uri), self.patience.clone()).ok()?);
         others.push(other.clone());
         Some(other)
     }
@@ -162,6 +181,26 @@ impl Hypervisor for Connection {
         connection
             .run_to_an_end(step, monitor)
             .map_err(|trouble| trouble.during(&step.describe()))
+    }
+}
+
+fn refused(tried: &str, error: &Error) -> HypervisorError {
+    let mut error = translate(tried, error);
+    if error.kind == ErrorKind::Failed {
+        error.kind = ErrorKind::Connection;
+    }
+    error
+}
+
+/// Whoever accepted the connection says nothing.
+fn silent(tried: &str, patience: Duration) -> HypervisorError {
+    HypervisorError {
+        kind: ErrorKind::Connection,
+        message: format!("{tried}: no answer within {} s", patience.as_secs()),
+        hint: Some(
+            "something listens there and says nothing: see that the daemon is well, and restart it if it hangs (`systemctl restart libvirtd`, which leaves guests running); give one that is slow, or that asks for a password, more time with `--timeout`"
+                .into(),
+        ),
     }
 }
 

@@ -13,6 +13,7 @@ mod guest;
 mod host;
 mod hotplug;
 mod install;
+pub mod keepalive;
 mod kvm;
 mod observe;
 pub mod observed;

@@ -269,3 +269,33 @@ fn libvirtd_dies_while_a_guest_shuts_down_or_a_network_is_replugged() {
     lab.destroy();
     assert_eq!(inventory(), before);
 }
+
+/// It is there, takes connections, and says nothing: before a run and in the middle of one.
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn libvirtd_stands_still_and_is_not_waited_for_for_ever() {
+    let before = inventory();
+    let lab = lab();
+    let stopped = Stopped::new(&pid());
+    let told = lab.fails(&["plan", "--timeout", "4s"]);
+    assert!(told.contains("waiting for libvirt to answer"), "{told}");
+    assert!(told.contains("no answer within 4 s"), "{told}");
+    drop(stopped);
+    for event in ["start network daemon", "\"event\":\"progress\""] {
+        let mut apply = UnderWay::apply(&lab, &["--timeout", "4s"]);
+        apply.until(event);
+        let stopped = Stopped::new(&pid());
+        let ended = apply.end();
+        assert_eq!(ended.code, Some(1), "{event}: {}", ended.told);
+        assert!(
+            ended.told.contains("see that its daemon runs"),
+            "{event}: {}",
+            ended.told
+        );
+        println!("libvirtd stood still at `{event}`:\n{}", ended.told);
+        drop(stopped);
+    }
+    goes_on(&lab);
+    lab.destroy();
+    assert_eq!(inventory(), before);
+}
