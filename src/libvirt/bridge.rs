@@ -41,7 +41,7 @@ impl Connection {
             let xml = inactive(sys::VIR_NETWORK_XML_INACTIVE, |flags| {
                 network.xml_desc(flags)
             })?;
-            if let Some(trouble) = forgotten(message, &xml) {
+            if let Some(trouble) = forgotten(message, &xml, name) {
                 if attempt > 0 {
                     return Err(trouble);
                 }
@@ -69,25 +69,34 @@ impl Connection {
             started = self.connect.create_network_xml(xml);
         }
         started.map_err(|error| match is_there(&error) {
-            true => left_behind(error.message(), bridge),
+            // It serves nothing, so that there is no dnsmasq of it.
+            true => left_behind(error.message(), &format!("`ip link delete {bridge}`")),
             false => error.into(),
         })
     }
 }
 
 /// A bridge of the network's name that has its subnet, and is no active network's.
-fn forgotten(message: &str, network: &Element) -> Option<Trouble> {
+fn forgotten(message: &str, network: &Element, name: &str) -> Option<Trouble> {
     let bridge = network.attribute_at("bridge", "name")?;
     let (_, interface) = message.split_once(IN_USE)?;
-    (interface.trim() == bridge).then(|| left_behind(message, bridge))
+    (interface.trim() == bridge).then(|| left_behind(message, &removal(bridge, name)))
 }
 
-fn left_behind(message: &str, bridge: &str) -> Trouble {
+/// How what a network has on the host is removed: its bridge, and the dnsmasq that serves on it. The other's file is where
+/// distributions have it.
+pub(super) fn removal(bridge: &str, network: &str) -> String {
+    format!(
+        "`ip link delete {bridge}` and, if it is there, its dnsmasq with `pkill -f conf-file=/var/lib/libvirt/dnsmasq/{network}.conf`"
+    )
+}
+
+fn left_behind(message: &str, removal: &str) -> Trouble {
     Trouble::Ours {
         kind: ErrorKind::Failed,
         message: message.trim().to_owned(),
         hint: Some(format!(
-            "a libvirtd that died while it started this network left its bridge behind: remove it on that host, as root, with `ip link delete {bridge}`, and apply again"
+            "a libvirtd that died while it started this network left its bridge behind: remove it on that host, as root, with {removal}, and apply again"
         )),
     }
 }
@@ -112,9 +121,16 @@ mod tests {
         let network = Element::parse("<network><bridge name='virbr1'/></network>").unwrap();
         let is_forgotten = |interface: &str| {
             let message = format!("internal error: {IN_USE}{interface}");
-            forgotten(&message, &network).is_some()
+            forgotten(&message, &network, "front").is_some()
         };
         assert!(is_forgotten("virbr1"));
+        let told = removal("virbr1", "front");
+        assert!(told.contains("`ip link delete virbr1`"), "{told}");
+        let file = "/var/lib/libvirt/dnsmasq/front.conf";
+        assert!(
+            told.contains(&format!("`pkill -f conf-file={file}`")),
+            "{told}"
+        );
         assert!(!is_forgotten("virbr10"));
         assert!(!is_forgotten("eth0"));
     }
