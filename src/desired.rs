@@ -18,7 +18,7 @@ pub use kept::kept;
 use crate::address::{Address, Name};
 use crate::diagnostic::Span;
 use crate::header::Header;
-use crate::lab::model::{Disk, DiskSource, DomainType, Lab, Lifecycle, OnChange};
+use crate::lab::model::{Disk, DiskSource, DomainType, InterfaceSource, Lab, Lifecycle, OnChange};
 use crate::libvirt::observed::{Facts, Observed};
 use crate::libvirt::{DiskFile, Scope};
 use crate::moves::Moves;
@@ -168,7 +168,15 @@ pub struct Chosen {
 pub fn scope(lab: Option<&Lab>, state: &State) -> Scope {
     let mut volumes = BTreeSet::new();
     let mut formats = BTreeSet::new();
+    let mut interfaces = BTreeSet::new();
     if let Some(lab) = lab {
+        let networks = lab.networks.values();
+        interfaces.extend(networks.filter_map(|network| network.bridge.clone()));
+        let nics = lab.guests.values().flat_map(|guest| &guest.interfaces);
+        interfaces.extend(nics.filter_map(|nic| match &nic.source {
+            InterfaceSource::Bridge { bridge } => Some(bridge.clone()),
+            InterfaceSource::Network { .. } | InterfaceSource::User => None,
+        }));
         let lab = kept(lab, None, state);
         formats.extend(disk_files(&lab));
         volumes.extend(kept::former_volumes(&lab));
@@ -196,6 +204,7 @@ pub fn scope(lab: Option<&Lab>, state: &State) -> Scope {
     Scope {
         volumes,
         formats,
+        interfaces,
         ..Scope::default()
     }
 }

@@ -7,6 +7,7 @@
 //!   stays as it is; an empty file removes the object, `stop` before its text stops it, and `undefine`
 //!   leaves it transient. `guest.NAME.live.xml` is put
 //!   over what a guest runs with.
+//! - `interfaces`: which the host has, one a line: `br0 is there`, `br1 is not`.
 //! - `unplugged`: NICs of running guests that hang on no bridge, one a line: `web1 eth0`.
 //! - `between.yaml`: what was applied after that. `lost`: the state is gone since.
 //! - `after.yaml`: the definition that is planned; without one, `destroy` is.
@@ -117,6 +118,11 @@ fn prepare(case: &Path) -> Laboratory {
     let unplugged = fs::read_to_string(case.join("unplugged")).unwrap_or_default();
     for (guest, nic) in unplugged.lines().filter_map(|line| line.split_once(' ')) {
         laboratory.fake.unplug(guest, nic);
+    }
+    let interfaces = fs::read_to_string(case.join("interfaces")).unwrap_or_default();
+    for (name, is_there) in interfaces.lines().filter_map(|line| line.split_once(' ')) {
+        let is_there = is_there == "is there";
+        laboratory.fake.tell_interface(name, is_there);
     }
     laboratory
 }

@@ -41,7 +41,7 @@ impl Connection {
             let xml = inactive(sys::VIR_NETWORK_XML_INACTIVE, |flags| {
                 network.xml_desc(flags)
             })?;
-            if let Some(trouble) = forgotten(message, &xml, name) {
+            if let Some(trouble) = forgotten(message, &xml, &name.name) {
                 if attempt > 0 {
                     return Err(trouble);
                 }
@@ -80,12 +80,12 @@ impl Connection {
 fn forgotten(message: &str, network: &Element, name: &str) -> Option<Trouble> {
     let bridge = network.attribute_at("bridge", "name")?;
     let (_, interface) = message.split_once(IN_USE)?;
-    (interface.trim() == bridge).then(|| left_behind(message, &removal(bridge, name)))
+    (interface.trim() == bridge).then(|| left_behind(message, &left_on_host(bridge, name)))
 }
 
 /// How what a network has on the host is removed: its bridge, and the dnsmasq that serves on it. The other's file is where
 /// distributions have it.
-pub(super) fn removal(bridge: &str, network: &str) -> String {
+pub fn left_on_host(bridge: &str, network: &str) -> String {
     format!(
         "`ip link delete {bridge}` and, if it is there, its dnsmasq with `pkill -f conf-file=/var/lib/libvirt/dnsmasq/{network}.conf`"
     )
@@ -124,7 +124,7 @@ mod tests {
             forgotten(&message, &network, "front").is_some()
         };
         assert!(is_forgotten("virbr1"));
-        let told = removal("virbr1", "front");
+        let told = left_on_host("virbr1", "front");
         assert!(told.contains("`ip link delete virbr1`"), "{told}");
         let file = "/var/lib/libvirt/dnsmasq/front.conf";
         assert!(

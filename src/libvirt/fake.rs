@@ -48,6 +48,8 @@ struct Model {
     deaf: BTreeSet<String>,
     /// The taps of guests that run that hang on nothing.
     loose_taps: BTreeSet<String>,
+    /// What is known of the host's interfaces.
+    host_interfaces: BTreeMap<String, bool>,
     performed: Vec<String>,
     /// How many calls to perform are still to be done before one fails.
     fail_after: Option<usize>,
@@ -111,6 +113,13 @@ impl Fake {
             }
         });
         self.model().loose_taps.insert(tap);
+    }
+
+    /// Tells whether the host has an interface.
+    pub fn tell_interface(&self, name: &str, is_there: bool) {
+        self.model()
+            .host_interfaces
+            .insert(name.to_owned(), is_there);
     }
 
     /// Lets a guest not answer when it is asked for a device.
@@ -371,6 +380,9 @@ impl Model {
             volumes: volumes.collect(),
             formats: self.formats(scope),
             guests: each(&self.guests, guest),
+            host_interfaces: (self.host_interfaces.clone().into_iter())
+                .filter(|(name, _)| scope.interfaces.contains(name))
+                .collect(),
             loose_taps: self.loose_taps.clone(),
         }
     }

@@ -23,6 +23,8 @@ mod raw;
 mod replug;
 mod upload;
 
+pub use bridge::left_on_host;
+
 use std::collections::BTreeSet;
 
 use crate::plan::step::Step;
@@ -78,6 +80,8 @@ pub struct Scope {
     pub volumes: BTreeSet<(String, String)>,
     /// What guests have that was made by others, and whose format is to be found out.
     pub formats: BTreeSet<DiskFile>,
+    /// Interfaces of the host of which it is asked whether they are there.
+    pub interfaces: BTreeSet<String>,
     /// Whether all others in active pools are read, too.
     pub others: Others,
 }

@@ -94,6 +94,7 @@ impl Connection {
         Ok(Observed {
             formats: self.formats(scope, facts.local, &volumes)?,
             volumes,
+            host_interfaces: self.host_interfaces(&scope.interfaces, &facts),
             facts,
             pools,
             ..Observed::default()

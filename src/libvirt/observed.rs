@@ -27,6 +27,8 @@ pub struct Observed {
     pub formats: BTreeMap<DiskFile, Option<Format>>,
     /// Every guest.
     pub guests: BTreeMap<String, ObservedGuest>,
+    /// Of the interfaces in scope, whether the host has them; those are left out of which it cannot be known.
+    pub host_interfaces: BTreeMap<String, bool>,
     /// The taps on this machine, by which NICs of guests are plugged in, that hang on no bridge. None are known of a libvirt that is
     /// elsewhere.
     pub loose_taps: BTreeSet<String>,

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use virt::connect::Connect;
 use virt::domain::Domain;
 use virt::error::Error;
+use virt::interface::Interface;
 use virt::network::Network;
 use virt::storage_pool::StoragePool;
 use virt::storage_vol::StorageVol;
@@ -43,6 +44,7 @@ release! {
     StoragePool => sys::virStoragePoolFree,
     StorageVol => sys::virStorageVolFree,
     Stream => sys::virStreamFree,
+    Interface => sys::virInterfaceFree,
 }
 
 impl<T: Release> Held<T> {

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::step::Named;
 use super::{
-    Action, Change, Plan, Reason, author, checks, guest, lost, moved, network, order, seen,
-    storage, transient, users,
+    Action, Change, Plan, Reason, author, bridges, checks, guest, lost, moved, network, order,
+    seen, storage, transient, users,
 };
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
@@ -72,6 +72,7 @@ pub fn make(desired: &Desired, observed: &Observed, state: &State, options: &Opt
     checks::externals(desired, observed, &mut planner.problems);
     checks::privileges(desired, observed, &mut planner.problems);
     checks::networks(desired, &mut planner);
+    bridges::check(desired, &mut planner);
     checks::pools(desired, &mut planner);
     if options.marked == Marked::Shown {
         for address in &view.recognised {

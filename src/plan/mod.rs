@@ -1,6 +1,7 @@
 //! The plan: what differs between what is desired and what is there, and the steps that mend it.
 
 mod author;
+mod bridges;
 mod build;
 mod checks;
 pub mod drift;

@@ -186,3 +186,63 @@ fn ip(arguments: &str) {
     let done = Command::new("ip").args(arguments.split(' ')).status();
     assert!(done.unwrap().success(), "ip {arguments}");
 }
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn bridges_of_the_host_are_known_before_anything_is_done() {
+    let before = inventory();
+    let base = "lab: bridges
+networks:
+  own: {address: 192.168.180.1/24, bridge: br-own}
+  lan: {mode: bridge, bridge: br-lan}
+guests:
+  one: {running: false, memory: 16MiB, shutdown_timeout: 0s, interfaces: {eth0: {network: lan}}}
+";
+    let lab = Lab::new(base);
+    ip("link add br-own type bridge");
+    let told = lab.fails(&["apply", "-y"]);
+    assert!(
+        told.contains("bridge of network.own, `br-own`, is an interface"),
+        "{told}"
+    );
+    assert!(
+        told.contains("warning: ") && told.contains("no bridge `br-lan`"),
+        "{told}"
+    );
+    assert!(
+        told.contains("lab.yaml:3:3") && told.contains("lab.yaml:4:3"),
+        "{told}"
+    );
+    assert_eq!(inventory(), before, "something was done");
+
+    // A bridge that is another's is not there for one that wants to make it, and is for one that joins it.
+    ip("link delete br-own");
+    lab.apply(&[]);
+    lab.define(&base.replace("running: false, ", ""));
+    let told = lab.fails(&["plan"]);
+    assert!(
+        told.contains("error: ") && told.contains("no bridge `br-lan`"),
+        "{told}"
+    );
+    ip("link add br-lan type bridge");
+    lab.apply(&[]);
+    lab.define(
+        &base
+            .replace("running: false, ", "")
+            .replace("network: lan", "bridge: br-lan"),
+    );
+    lab.apply(&[]);
+
+    // As a libvirtd leaves it that died.
+    virsh(&["net-destroy", "own"]);
+    ip("link add br-own type bridge");
+    let told = lab.fails(&["plan"]);
+    let command = told
+        .split('`')
+        .find(|quoted| quoted.starts_with("ip link delete"));
+    ip(command.unwrap().strip_prefix("ip ").unwrap());
+    lab.apply(&[]);
+    lab.destroy();
+    ip("link delete br-lan");
+    assert_eq!(inventory(), before);
+}
