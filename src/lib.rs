@@ -15,6 +15,7 @@
 
 pub mod address;
 pub mod cli;
+pub mod confined;
 pub mod context;
 mod crash;
 pub mod desired;

@@ -8,6 +8,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::confined::Confined;
 use crate::diagnostic::{Diagnostic, SourceFile, SourceMap, Span};
 use crate::lab::units::duration;
 use crate::template::Undefined;
@@ -172,18 +173,22 @@ impl<'de> Visitor<'de> for ListOrTable {
 
 impl Settings {
     /// Reads the settings of a lab's directory; none where there is no file. Relative paths are the directory's.
-    pub fn read(directory: &Path, sources: &mut SourceMap) -> Result<Self, Diagnostic> {
+    ///
+    /// The file comes with the lab, so it and the directories of templates that it names are confined as the lab is.
+    pub fn read(
+        directory: &Path,
+        confined: &Confined,
+        sources: &mut SourceMap,
+    ) -> Result<Self, Diagnostic> {
         let path = directory.join(FILE);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match confined.read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(error) => {
-                return Err(Diagnostic::error(format!(
-                    "{} cannot be read: {error}",
-                    path.display()
-                )));
+            Err(refusal) if refusal.is_missing() => return Ok(Self::default()),
+            Err(refusal) => {
+                let mut problem =
+                    Diagnostic::error(format!("{} cannot be read: {refusal}", path.display()));
+                problem.hint = refusal.hint().map(str::to_owned);
+                return Err(problem);
             }
         };
         let parsed: Result<Self, toml::de::Error> = toml::from_str(&text);
@@ -209,6 +214,17 @@ impl Settings {
             .iter()
             .map(|path| directory.join(path))
             .collect();
+        let leads_out = |path: &&PathBuf| matches!(confined.holds(path), Ok(false));
+        if let Some(out) = settings.templates.path.iter().find(leads_out) {
+            let out = out.display();
+            return Err(Diagnostic::error(format!(
+                "{}: the templates in {out} lie outside of the lab's directory",
+                path.display()
+            ))
+            .hint(format!(
+                "what comes with a lab may not lead out of it: name them on the command line, `--templates {out}`"
+            )));
+        }
         settings.state = settings.state.map(|path| directory.join(path));
         Ok(settings)
     }
@@ -222,7 +238,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join(FILE), text).unwrap();
         let mut sources = SourceMap::default();
-        (Settings::read(directory.path(), &mut sources), sources)
+        (
+            Settings::read(
+                directory.path(),
+                &Confined::to([directory.path()]),
+                &mut sources,
+            ),
+            sources,
+        )
     }
 
     #[test]

@@ -32,17 +32,19 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, ErrorKind, State, UndefinedBehavior, Value};
 use serde::{Deserialize, Serialize};
 
 pub use error::TemplateError;
 
 use error::Unreadable;
+use lookup::Hint;
 use modes::Modes;
 use operators::ISOLATED;
 use search::Search;
 use syntax::{Context, SyntaxError};
 
+use crate::confined::Confined;
 use crate::hash::print;
 
 /// The templates that are compiled in, by their path in the search path: all of `templates/`, sorted by path.
@@ -50,6 +52,9 @@ pub const BUILT_IN: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/built
 
 /// Instructions that one rendering may take: a loop without end stops here.
 const FUEL: u64 = 20_000_000;
+
+/// The stack that one rendering may take.
+const STACK: usize = 32 << 20;
 
 /// What becomes of a variable, an attribute or an item that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -77,17 +82,30 @@ impl Templates {
     /// Templates that are looked for in these directories, in order, and then among those compiled in. They are strict
     /// about undefined values.
     pub fn new(directories: Vec<PathBuf>) -> Self {
-        Self::with(directories, Undefined::Strict)
+        let confined = Confined::to(&directories);
+        let search = Search {
+            directories,
+            confined,
+        };
+        Self::with(search, Undefined::Strict)
     }
 
     /// The same, with what becomes of undefined values in files that do not say it themselves, in a comment
     /// `{# miniascape: undefined=lenient #}` among their first lines.
     pub fn undefined(self, undefined: Undefined) -> Self {
-        Self::with(self.search.directories, undefined)
+        Self::with(self.search, undefined)
     }
 
-    fn with(directories: Vec<PathBuf>, undefined: Undefined) -> Self {
-        let search = Search { directories };
+    /// The same, with the directories that files may be read in. Without, it is those of the search path.
+    pub fn confined(self, confined: Confined) -> Self {
+        let search = Search {
+            confined,
+            ..self.search
+        };
+        Self::with(search, self.undefined)
+    }
+
+    fn with(search: Search, undefined: Undefined) -> Self {
         let modes = Arc::new(Modes::default());
         let reads_elsewhere = Arc::default();
         Self {
@@ -123,10 +141,12 @@ impl Templates {
         if path.is_absolute() {
             return self.render_file(path, context);
         }
-        self.environment
-            .get_template(name)
-            .and_then(|template| template.render(value_of(context)))
-            .map_err(|error| error::explain(&error, name, None, &self.search))
+        let rendered = with_stack(|| {
+            self.environment
+                .get_template(name)
+                .and_then(|template| template.render(value_of(context)))
+        });
+        rendered.map_err(|error| error::explain(&error, name, None, &self.search))
     }
 
     /// Renders a file by its path. What it includes is looked for beside it, and then in the search path.
@@ -135,12 +155,13 @@ impl Templates {
         path: &Path,
         context: &C,
     ) -> Result<String, TemplateError> {
-        let text = std::fs::read_to_string(path).map_err(|why| TemplateError {
+        let read = self.search.confined.read(path);
+        let text = read.map_err(|why| TemplateError {
             template: path.display().to_string(),
             line: None,
             source_line: None,
             message: format!("the template cannot be read: {why}"),
-            hint: None,
+            hint: why.hint().map(str::to_owned),
         })?;
         self.render_named(&search::name_of_file(path), &text, context)
     }
@@ -161,14 +182,19 @@ impl Templates {
         text: &str,
         context: &C,
     ) -> Result<String, TemplateError> {
-        prepare(name, text, self.undefined, &self.modes)
-            .map_err(minijinja::Error::from)
-            .and_then(|source| {
-                self.environment
-                    .render_named_str(name, &source, value_of(context))
-            })
-            .map_err(|error| error::explain(&error, name, Some(text), &self.search))
+        let rendered = with_stack(|| {
+            let source = prepare(name, text, self.undefined, &self.modes)?;
+            self.environment
+                .render_named_str(name, &source, value_of(context))
+        });
+        rendered.map_err(|error| error::explain(&error, name, Some(text), &self.search))
     }
+}
+
+/// Runs what recurses through templates. minijinja's parser and machine, our functions and what is dropped at the end
+/// stay within this stack, whatever the template: their depths are limited, and a test goes to all the limits.
+fn with_stack<T>(render: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(STACK, STACK, render)
 }
 
 /// Renders a file of a definition, whose text is read already. Other files are included by their path relative to the
@@ -177,8 +203,9 @@ pub fn render_file(
     path: &Path,
     text: &str,
     vars: &serde_json::Map<String, serde_json::Value>,
+    confined: &Confined,
 ) -> Result<String, TemplateError> {
-    let templates = Templates::new(Vec::new());
+    let templates = Templates::new(Vec::new()).confined(confined.clone());
     let rendered = templates.render_named(&search::name_of_file(path), text, vars);
     rendered.map_err(|mut error| {
         let name = error
@@ -255,16 +282,34 @@ fn environment(
             match search.read(name) {
                 Ok(Some(text)) => Ok(Some(prepare(name, &text, undefined, &modes)?)),
                 Ok(None) => Ok(None),
-                Err(why) => Err(minijinja::Error::new(
-                    ErrorKind::InvalidOperation,
-                    format!("{} cannot be read: {why}", search::shown(name)),
-                )),
+                Err(why) => {
+                    let message = format!("{} cannot be read: {why}", search::shown(name));
+                    let error = minijinja::Error::new(ErrorKind::InvalidOperation, message);
+                    Err(match why.hint() {
+                        Some(hint) => error.with_source(Hint(hint.to_owned())),
+                        None => error,
+                    })
+                }
             }
         }
     });
     environment.set_path_join_callback({
         let search = search.clone();
         move |name, parent| search.join(name, parent).into()
+    });
+    environment.add_function("py__parent", {
+        let search = search.clone();
+        move |state: &State, name: Value| match name.as_str() {
+            None => Ok(name),
+            Some(name) => match search.parent(name, state.name()) {
+                Some(parent) => Ok(parent.into()),
+                None => Err(minijinja::Error::new(
+                    ErrorKind::InvalidOperation,
+                    "templates extend each other without end",
+                )
+                .with_source(Hint("does a template extend itself?".to_owned()))),
+            },
+        }
     });
     environment.add_global(modes::NAME, modes::value(modes));
     globals::add_to(&mut environment);

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use miniascape::confined::Confined;
 use miniascape::lab::{self, Definition, Source};
 use miniascape::view::Color;
 use miniascape::view::diagnostic::render;
@@ -40,6 +41,7 @@ fn read(case: &Path) -> Definition {
             false => serde_json::from_str(&vars).unwrap(),
         },
         system_dir: case.join("etc"),
+        confined: Confined::default(),
     })
 }
 
@@ -179,6 +181,7 @@ fn read_text(dir: &Path, text: &[u8]) -> Definition {
         config: Vec::new(),
         vars: serde_json::Map::new(),
         system_dir: dir.join("etc"),
+        confined: Confined::default(),
     });
     render(&definition.diagnostics, &definition.sources, Color::Always);
     definition

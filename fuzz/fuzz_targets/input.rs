@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use miniascape::confined::Confined;
 use miniascape::lab::{self, Source};
 use miniascape::view::Color;
 use miniascape::view::diagnostic::render;
@@ -50,6 +51,7 @@ pub fn definition(input: &[u8], ending: &str) {
         config,
         vars: vars.as_object().unwrap().clone(),
         system_dir: "/nowhere".into(),
+        confined: Confined::default(),
     });
     for problem in read.diagnostics.sorted() {
         // What cannot be read at all is named, and what is nowhere has no place.

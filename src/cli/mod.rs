@@ -43,7 +43,7 @@ struct Cli {
 }
 
 /// Options that every command has.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Common {
     /// Directory of the lab
     #[arg(
@@ -112,6 +112,14 @@ struct Common {
     /// Show passwords where they would be hidden
     #[arg(long, global = true, help_heading = "Common options")]
     show_secrets: bool,
+    /// Directory that definitions and templates may take files from, beside the lab's own; may be repeated
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Common options",
+        value_name = "DIR"
+    )]
+    include_path: Vec<PathBuf>,
     /// Say less: only results and failures
     #[arg(short, long, global = true, help_heading = "Common options")]
     quiet: bool,

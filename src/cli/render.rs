@@ -40,10 +40,17 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
+    let name = name(arguments);
+    let mut common = common.clone();
+    if let Some(directory) = Path::new(&name).parent().filter(|path| path.is_absolute()) {
+        // The user named it.
+        common.include_path.push(directory.to_owned());
+    }
+    let common = &common;
     let text = match (&arguments.context, &arguments.context_file) {
         (Some(guest), _) => context(common, guest, color)?,
-        (None, Some(file)) => with_file(common, name(arguments), file)?,
-        (None, None) => with_lab(common, name(arguments), arguments.guest.as_deref(), color)?,
+        (None, Some(file)) => with_file(common, name, file)?,
+        (None, None) => with_lab(common, name, arguments.guest.as_deref(), color)?,
     };
     result(&text)?;
     Ok(Exit::Success)

@@ -10,6 +10,7 @@ use super::output::{Failure, problems_to_stderr, say};
 use super::waiting::Whom;
 use super::{Common, Exit};
 use crate::address::{Address, Kind, Name};
+use crate::confined::Confined;
 use crate::desired::{self, Desired, Site, Sources};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, did_you_mean};
 use crate::lab;
@@ -33,6 +34,11 @@ use crate::view::Color;
 const SYSTEM_DEFINITIONS: &str = "/etc/miniascape/config";
 /// How long libvirt may leave everything unanswered, in seconds, where nothing is said.
 const TIMEOUT: u64 = 30;
+/// Templates of the machine's.
+const SYSTEM_TEMPLATES: [&str; 2] = [
+    "/etc/miniascape/templates",
+    "/usr/share/miniascape/templates",
+];
 /// Where the state of such a lab is kept.
 const SYSTEM_STATE: &str = "/var/lib/miniascape";
 
@@ -137,6 +143,7 @@ impl Session {
             config: common.config.clone(),
             vars: variables(common, &settings)?,
             system_dir: PathBuf::from(SYSTEM_DEFINITIONS),
+            confined: confined(common),
         };
         let definition = lab::read(&source);
         let Some(lab) = definition.lab else {
@@ -303,7 +310,8 @@ pub fn settings(common: &Common) -> Result<Settings, Failure> {
             "`--chdir` names the directory of a lab",
         ));
     }
-    Settings::read(&common.chdir, &mut sources).map_err(|problem| one(problem, sources))
+    Settings::read(&common.chdir, &confined(common), &mut sources)
+        .map_err(|problem| one(problem, sources))
 }
 
 /// The name of a lab, and its settings: of the definition no more is needed where the name is given.
@@ -470,9 +478,20 @@ pub fn templates(common: &Common, settings: &Settings) -> Templates {
     let mut directories = common.templates.clone();
     directories.extend(settings.templates.path.clone());
     directories.push(common.chdir.join("templates"));
-    directories.push(PathBuf::from("/etc/miniascape/templates"));
-    directories.push(PathBuf::from("/usr/share/miniascape/templates"));
-    Templates::new(directories).undefined(settings.templates.undefined)
+    directories.extend(SYSTEM_TEMPLATES.map(PathBuf::from));
+    Templates::new(directories)
+        .confined(confined(common))
+        .undefined(settings.templates.undefined)
+}
+
+/// Where a lab may have files read. What comes with it, as its settings do, says nothing about that: the user and the
+/// machine do.
+fn confined(common: &Common) -> Confined {
+    let mut confined = Confined::to([&common.chdir]);
+    confined.extend(SYSTEM_TEMPLATES);
+    confined.extend(&common.templates);
+    confined.extend(&common.include_path);
+    confined
 }
 
 /// Where the state is kept.

@@ -10,18 +10,23 @@ use walkdir::WalkDir;
 
 use super::Source;
 use super::yaml::{self, Node, Style, Value};
+use crate::confined::{Confined, shortened};
 use crate::diagnostic::{Diagnostic, Diagnostics, FileId, SourceFile, SourceMap, Span};
 use crate::template;
 
 /// The endings of definition files, without the `.j2` of templates.
 const ENDINGS: [&str; 2] = ["yaml", "yml"];
 
+/// What makes a `-C` a glob.
+const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
+
 /// Reads and merges all files of a definition; `None` where none could be read.
 pub fn load(source: &Source, sources: &mut SourceMap, problems: &mut Diagnostics) -> Option<Node> {
     let mut merged: Option<Node> = None;
     let mut unread = false;
+    let confined = source.confined();
     for path in files(source, problems) {
-        let Some(file) = read(&path, &source.vars, sources, problems) else {
+        let Some(file) = read(&path, source, &confined, sources, problems) else {
             unread = true;
             continue;
         };
@@ -91,6 +96,29 @@ fn files(source: &Source, problems: &mut Diagnostics) -> Vec<PathBuf> {
     found
 }
 
+impl Source {
+    /// Where files of the definition may be read: besides what is allowed anyway below the lab's directory and below what `-C`
+    /// names, since the user chose both.
+    fn confined(&self) -> Confined {
+        let mut confined = self.confined.clone();
+        confined.extend([&self.dir, &self.system_dir]);
+        confined.extend(self.config.iter().map(|written| {
+            let path = fixed(&below(&self.dir, written));
+            match path.is_dir() {
+                true => path,
+                false => path.parent().unwrap_or(&path).to_owned(),
+            }
+        }));
+        confined
+    }
+}
+
+/// The part of a glob before its wildcards.
+fn fixed(glob: &Path) -> PathBuf {
+    let wild = |part: &Component| part.as_os_str().to_string_lossy().contains(WILDCARDS);
+    glob.components().take_while(|part| !wild(part)).collect()
+}
+
 /// What one `-C` names: a file, the definitions below a directory, or what a glob matches.
 fn named_files(dir: &Path, written: &str, problems: &mut Diagnostics) -> Vec<PathBuf> {
     let path = below(dir, written);
@@ -99,7 +127,7 @@ fn named_files(dir: &Path, written: &str, problems: &mut Diagnostics) -> Vec<Pat
     }
     let found = if path.is_dir() {
         directory(&path, &ENDINGS, problems)
-    } else if written.contains(['*', '?', '[', '{']) {
+    } else if written.contains(WILDCARDS) {
         match matching(&path) {
             Ok(found) => found,
             Err(error) => {
@@ -134,15 +162,7 @@ fn matching(glob: &Path) -> Result<Vec<PathBuf>, globset::Error> {
         .literal_separator(true)
         .build()?
         .compile_matcher();
-    let base: PathBuf = glob
-        .components()
-        .take_while(|part| {
-            !part
-                .as_os_str()
-                .to_string_lossy()
-                .contains(['*', '?', '[', '{'])
-        })
-        .collect();
+    let base = fixed(glob);
     let relative = base.as_os_str().is_empty();
     let start = if relative { Path::new(".") } else { &base };
     let mut found: Vec<PathBuf> = WalkDir::new(start)
@@ -205,17 +225,17 @@ fn without_dot(path: &Path) -> &Path {
 
 fn read(
     path: &Path,
-    vars: &serde_json::Map<String, serde_json::Value>,
+    source: &Source,
+    confined: &Confined,
     sources: &mut SourceMap,
     problems: &mut Diagnostics,
 ) -> Option<FileId> {
-    let text = match read_text(path) {
+    let text = match confined.read(path) {
         Ok(text) => text,
         Err(why) => {
-            problems.push(Diagnostic::error(format!(
-                "cannot read {}: {why}",
-                path.display()
-            )));
+            let mut problem = Diagnostic::error(format!("cannot read {}: {why}", path.display()));
+            problem.hint = why.hint().map(str::to_owned);
+            problems.push(problem);
             return None;
         }
     };
@@ -226,7 +246,7 @@ fn read(
             rendered: false,
         }));
     }
-    match template::render_file(path, &text, vars) {
+    match template::render_file(path, &text, &source.vars, confined) {
         Ok(rendered) => Some(sources.add(SourceFile {
             path: path.to_owned(),
             text: rendered,
@@ -234,7 +254,7 @@ fn read(
         })),
         Err(error) => {
             let template = Path::new(&error.template);
-            let span = place_in_template(path, &text, template, error.line, sources);
+            let span = place_in_template(path, &text, template, error.line, confined, sources);
             let mut problem = Diagnostic::error(format!(
                 "failed to render {}: {}",
                 path.display(),
@@ -260,16 +280,17 @@ fn place_in_template(
     text: &str,
     template: &Path,
     line: Option<usize>,
+    confined: &Confined,
     sources: &mut SourceMap,
 ) -> Option<Span> {
     let line = line?.checked_sub(1)?;
     let beside = path.parent().unwrap_or(Path::new("")).join(template);
     let (shown, text) = if template == path || path.ends_with(template) {
         (path.to_owned(), text.to_owned())
-    } else if let Ok(text) = read_text(&beside) {
+    } else if let Ok(text) = confined.read(&beside) {
         (beside, text)
     } else {
-        (template.to_owned(), read_text(template).ok()?)
+        (template.to_owned(), confined.read(template).ok()?)
     };
     let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
     let found = text[start..].lines().next()?;
@@ -287,25 +308,14 @@ fn place_in_template(
     })
 }
 
-/// The text of a file, without a byte order mark.
-fn read_text(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))?;
-    Ok(match text.strip_prefix('\u{feff}') {
-        Some(rest) => rest.to_owned(),
-        None => text,
-    })
-}
-
-/// Reads a `--var-file`: a YAML map of variables for templates. Anchors and `<<` work as in definitions.
+/// Reads a `--var-file`, which may be a pipe: a YAML map of variables for templates. Anchors and `<<` work as in definitions.
 pub fn read_var_file(
     path: &Path,
 ) -> Result<serde_json::Map<String, serde_json::Value>, Diagnostic> {
     let shown = path.display();
     let fail =
         |why: String| Diagnostic::error(format!("cannot read variables from {shown}: {why}"));
-    let text = read_text(path).map_err(fail)?;
+    let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
     let mut value: serde_yaml::Value =
         serde_yaml::from_str(&text).map_err(|error| fail(error.to_string()))?;
     value
@@ -349,24 +359,10 @@ pub fn free_form(node: &Node) -> serde_json::Value {
 }
 
 /// The absolute path of a file that is named relative to the file of the definition which names it.
-/// `..` is taken out where that leads to the same file, as it does unless a symbolic link is in between.
 pub fn absolute(sources: &SourceMap, span: Span, written: &str) -> PathBuf {
     let beside = sources.path(span).parent().unwrap_or(Path::new(""));
     let path = beside.join(written);
-    let path = std::path::absolute(&path).unwrap_or(path);
-    let mut short = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => {
-                short.pop();
-            }
-            part => short.push(part),
-        }
-    }
-    match (short.canonicalize(), path.canonicalize()) {
-        (Ok(one), Ok(other)) if one == other => short,
-        _ => path,
-    }
+    shortened(&std::path::absolute(&path).unwrap_or(path))
 }
 
 #[cfg(test)]

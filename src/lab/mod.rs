@@ -12,6 +12,7 @@ pub mod yaml;
 
 use std::path::PathBuf;
 
+use crate::confined::Confined;
 use crate::diagnostic::{Diagnostics, SourceMap};
 use model::Lab;
 
@@ -29,6 +30,8 @@ pub struct Source {
     pub vars: serde_json::Map<String, serde_json::Value>,
     /// What is read where the directory holds no definition: `/etc/miniascape/config`.
     pub system_dir: PathBuf,
+    /// Where else files may be read.
+    pub confined: Confined,
 }
 
 /// A definition, or why it is none.

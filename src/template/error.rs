@@ -162,6 +162,10 @@ fn said(error: &Error, search: &Search) -> (String, Option<String>) {
             "templates or macros ask for each other without end".to_owned(),
             Some("does a template include itself, or a macro call itself?".to_owned()),
         ),
+        ErrorKind::SyntaxError if detail == "template exceeds maximum recursion limits" => (
+            "blocks or expressions are nested too deeply here".to_owned(),
+            Some("put what is inside into a macro or a file of its own".to_owned()),
+        ),
         ErrorKind::SyntaxError => (format!("syntax error: {detail}"), hint),
         ErrorKind::InvalidOperation | ErrorKind::UndefinedError | ErrorKind::UnknownMethod => {
             (detail, hint)

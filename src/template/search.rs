@@ -1,16 +1,27 @@
 //! Where templates are found: by name in the search path, or by path.
 
-use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use walkdir::WalkDir;
 
 use super::BUILT_IN;
 use super::operators::ISOLATED;
+use crate::confined::shortened;
+use crate::confined::{Confined, Refusal};
 use crate::stamp::Stamp;
 
 /// Stands before the path of a template that was not found by its name.
 const FILE: &str = "file:";
+
+/// Stands before the name of a template that others extend, as often as there are some in a row.
+const PARENT: char = '\u{2}';
+
+/// Stands before a name that is joined already. minijinja takes it for a circle where a template and what it includes extend
+/// the same one, if the name as it is asked for is that by which the template is known.
+const JOINED: &str = "\u{3}";
+
+/// How many templates may extend each other in a row.
+const GENERATIONS: usize = 50;
 
 /// More files than these in a directory are not gone over.
 const MOST_FILES: usize = 1000;
@@ -20,6 +31,8 @@ const MOST_FILES: usize = 1000;
 pub struct Search {
     /// Searched in this order.
     pub directories: Vec<PathBuf>,
+    /// Where files may be read, of the search path too: a lab's own directories may be links.
+    pub confined: Confined,
 }
 
 /// A template's name for minijinja, of a file by its path.
@@ -29,12 +42,18 @@ pub fn name_of_file(path: &Path) -> String {
 
 /// Whether a name is that of a file by its path.
 pub fn is_file(name: &str) -> bool {
-    name.starts_with(FILE)
+    shown(name).len() < bare(name).len()
+}
+
+/// The name without marks.
+fn bare(name: &str) -> &str {
+    let name = name.strip_suffix(ISOLATED).unwrap_or(name);
+    name.trim_start_matches(PARENT)
 }
 
 /// The name without what is only ours: a path or a name in the search path.
 pub fn shown(name: &str) -> &str {
-    let name = name.strip_suffix(ISOLATED).unwrap_or(name);
+    let name = bare(name);
     name.strip_prefix(FILE).unwrap_or(name)
 }
 
@@ -42,21 +61,24 @@ pub fn shown(name: &str) -> &str {
 pub fn cleaned(text: &str) -> String {
     text.replace(FILE, "")
         .replace(ISOLATED, "")
+        .replace([PARENT, '\u{3}'], "")
         .replace("\\u{1}", "")
+        .replace("\\u{2}", "")
+        .replace("\\u{3}", "")
 }
 
 impl Search {
     /// The text of a template.
-    pub fn read(&self, name: &str) -> io::Result<Option<String>> {
-        let name = name.strip_suffix(ISOLATED).unwrap_or(name);
+    pub fn read(&self, name: &str) -> Result<Option<String>, Refusal> {
+        let name = bare(name);
         if let Some(path) = name.strip_prefix(FILE) {
-            return read(Path::new(path));
+            return self.text(Path::new(path));
         }
         if !is_inside(name) {
             return Ok(None);
         }
         for directory in &self.directories {
-            if let Some(text) = read(&directory.join(name))? {
+            if let Some(text) = self.text(&directory.join(name))? {
                 return Ok(Some(text));
             }
         }
@@ -64,9 +86,17 @@ impl Search {
         Ok(built_in.map(|(_, text)| (*text).to_owned()))
     }
 
+    fn text(&self, path: &Path) -> Result<Option<String>, Refusal> {
+        match self.confined.read(path) {
+            Ok(text) => Ok(Some(text)),
+            Err(refusal) if refusal.is_missing() => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
     fn has(&self, name: &str) -> bool {
         is_inside(name)
-            && (self.directories.iter().any(|d| d.join(name).is_file())
+            && (self.directories.iter().any(|d| is_there(&d.join(name)))
                 || BUILT_IN.iter().any(|(known, _)| *known == name))
     }
 
@@ -76,9 +106,19 @@ impl Search {
             Some(name) => (name, ISOLATED),
             None => (name, ""),
         };
-        let parent = parent.strip_suffix(ISOLATED).unwrap_or(parent);
-        let found = self.beside(name, parent);
+        if let Some(name) = name.strip_prefix(JOINED) {
+            return format!("{name}{end}");
+        }
+        let found = self.beside(name, bare(parent));
         format!("{}{end}", found.as_deref().unwrap_or(name))
+    }
+
+    /// The template that another one extends, as it asks for it; `None` where there is no end of them.
+    pub fn parent(&self, name: &str, child: &str) -> Option<String> {
+        let generation = child.chars().take_while(|c| *c == PARENT).count() + 1;
+        let marks = PARENT.to_string().repeat(generation);
+        let parent = self.join(name, child);
+        (generation <= GENERATIONS).then(|| format!("{JOINED}{marks}{parent}"))
     }
 
     fn beside(&self, name: &str, parent: &str) -> Option<String> {
@@ -88,8 +128,8 @@ impl Search {
         }
         match parent.strip_prefix(FILE) {
             Some(path) => {
-                let near = folder(path)?.join(name);
-                near.is_file().then(|| name_of_file(&near))
+                let near = shortened(&folder(path)?.join(name));
+                is_there(&near).then(|| name_of_file(&near))
             }
             None => {
                 let near = normal(&folder(parent)?.join(name))?;
@@ -146,12 +186,9 @@ impl Search {
     }
 }
 
-fn read(path: &Path) -> io::Result<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+/// Whether there is something at a path that is no directory: what is no file either is refused by what reads it.
+fn is_there(path: &Path) -> bool {
+    path.exists() && !path.is_dir()
 }
 
 /// Whether a name stays in the directory that it is looked for in.
@@ -187,6 +224,7 @@ mod tests {
         std::fs::write(directory.path().join("out.j2"), "out").unwrap();
         let search = Search {
             directories: vec![directory.path().join("in")],
+            confined: Confined::to([directory.path()]),
         };
         assert_eq!(search.read("../out.j2").unwrap(), None);
         assert_eq!(search.read("/etc/passwd").unwrap(), None);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use miniascape::confined::Confined;
 use miniascape::context::Contexts;
 use miniascape::install::os::Os;
 use miniascape::lab::{self, Source};
@@ -412,6 +413,7 @@ pub fn install(dir: &Path) -> Vec<Answers> {
         config: Vec::new(),
         vars: serde_json::Map::new(),
         system_dir: dir.join("etc"),
+        confined: Confined::default(),
     });
     let complain = |problems| render(problems, &definition.sources, Color::Never);
     let lab = definition

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use miniascape::address::Name;
+use miniascape::confined::Confined;
 use miniascape::desired::{self, Desired, Site, Sources};
 use miniascape::diagnostic::SourceMap;
 use miniascape::execute::{self, Report};
@@ -36,6 +37,7 @@ fn read(path: &Path) -> Definition {
         config: vec![path.file_name().unwrap().to_string_lossy().into_owned()],
         vars: serde_json::Map::new(),
         system_dir: "/nowhere".into(),
+        confined: Confined::default(),
     })
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use miniascape::confined::Confined;
 use miniascape::context::Contexts;
 use miniascape::lab::model::Lab;
 use miniascape::lab::{self, Definition, Source};
@@ -257,6 +258,7 @@ pub fn resolve(text: &str) -> Lab {
         config: Vec::new(),
         vars: Map::new(),
         system_dir: "/nowhere".into(),
+        confined: Confined::default(),
     });
     let problems = render(&diagnostics, &sources, Color::Never);
     lab.filter(|_| !diagnostics.has_errors())
@@ -278,6 +280,7 @@ pub fn examples() -> Vec<Lab> {
             config: Vec::new(),
             vars: vars.clone(),
             system_dir: "/nowhere".into(),
+            confined: Confined::default(),
         });
         definition.lab.unwrap_or_else(|| panic!("{name}"))
     });

@@ -17,6 +17,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use miniascape::confined::Confined;
 use miniascape::context::Contexts;
 use miniascape::generate::host;
 use miniascape::lab::{self, Source};
@@ -40,6 +41,7 @@ fn generate(definition: &Path, into: &Path) {
         config: Vec::new(),
         vars: serde_json::Map::new(),
         system_dir: definition.join("etc"),
+        confined: Confined::default(),
     };
     let definition = lab::read(&source);
     let shown = render(&definition.diagnostics, &definition.sources, Color::Never);

@@ -1,5 +1,7 @@
 //! Expressions as Jinja2 reads them.
 
+use indexmap::IndexSet;
+
 /// An expression with its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
@@ -7,25 +9,46 @@ pub struct Node {
     pub line: usize,
     /// Where its text begins and ends in the source.
     pub span: (usize, usize),
+    /// How deep minijinja's tree of it is at the most.
+    pub depth: usize,
     /// What it is.
     pub kind: Expr,
 }
 
 impl Node {
     /// Whether it speaks of a variable of one of these names.
-    pub fn mentions(&self, names: &[String]) -> bool {
+    pub fn mentions(&self, names: &IndexSet<String>) -> bool {
         let found = matches!(&self.kind, Expr::Name(name) if names.contains(name));
-        found || self.parts().into_iter().any(|part| part.mentions(names))
+        found
+            || self
+                .kind
+                .parts()
+                .into_iter()
+                .any(|part| part.mentions(names))
     }
 
     /// Whether there is a call in it.
     pub fn calls(&self) -> bool {
-        matches!(&self.kind, Expr::Call(..)) || self.parts().into_iter().any(Node::calls)
+        matches!(&self.kind, Expr::Call(..)) || self.kind.parts().into_iter().any(Node::calls)
+    }
+}
+
+impl Expr {
+    /// How deep minijinja's tree of it is at the most: what stands in a row here can stand in each other there.
+    pub fn depth(&self) -> usize {
+        let parts = self.parts().into_iter().map(|part| part.depth).max();
+        let own = match self {
+            Expr::Logic(_, operands) => operands.len(),
+            Expr::Chain(_, _, rest) => rest.len(),
+            Expr::At(_, keys) => keys.len(),
+            _ => 1,
+        };
+        own + parts.unwrap_or(0)
     }
 
     /// The expressions that it is made of.
     fn parts(&self) -> Vec<&Node> {
-        match &self.kind {
+        match self {
             Expr::Text(_) | Expr::Literal(_) | Expr::Name(_) => Vec::new(),
             Expr::At(base, keys) => {
                 let keys = keys.iter().filter_map(|key| match key {

@@ -22,9 +22,25 @@ const SINGLE: [&str; 9] = [
     "break", "continue", "do", "elif", "else", "extends", "from", "import", "include",
 ];
 
-/// The blocks that are open, with the lines they began in.
+/// How deep blocks may stand in each other. minijinja has each `elif` in the one before it.
+const DEEPEST: usize = 1000;
+
+/// The blocks that are open.
 #[derive(Debug, Default)]
-pub struct Blocks(Vec<(&'static str, usize)>);
+pub struct Blocks {
+    open: Vec<Open>,
+    depth: usize,
+}
+
+/// A block whose end has not come yet.
+#[derive(Debug)]
+struct Open {
+    block: &'static str,
+    /// The line it began in.
+    line: usize,
+    /// Itself and each `elif` of it.
+    depth: usize,
+}
 
 impl Blocks {
     /// Takes note of a statement.
@@ -32,27 +48,35 @@ impl Blocks {
         let problem = |message: String| Err(SyntaxError::new(tag.line, message));
         if let Some(block) = BLOCKS.into_iter().find(|block| *block == keyword) {
             if block != "set" || is_set_block(tag) {
-                self.0.push((block, tag.line));
+                self.open.push(Open {
+                    block,
+                    line: tag.line,
+                    depth: 0,
+                });
+                return self.deeper(tag.line);
             }
             return Ok(());
         }
         if let Some(ended) = keyword.strip_prefix("end")
             && BLOCKS.contains(&ended)
         {
-            return match self.0.pop() {
-                Some((block, _)) if block == ended => Ok(()),
-                Some((block, line)) => problem(format!(
+            let open = self.open.pop();
+            self.depth -= open.as_ref().map_or(0, |open| open.depth);
+            return match open {
+                Some(Open { block, .. }) if block == ended => Ok(()),
+                Some(Open { block, line, .. }) => problem(format!(
                     "there is `{keyword}` where `end{block}` is expected, of the `{block}` in line {line}"
                 )),
                 None => problem(format!("there is `{keyword}` without `{ended}`")),
             };
         }
-        let within = self.0.last().map(|(block, _)| *block);
+        let within = self.open.last().map(|open| open.block);
         match keyword {
             "else" if !matches!(within, Some("if" | "for")) => {
                 problem("there is `else` without `if` or `for`".to_owned())
             }
             "elif" if within != Some("if") => problem("there is `elif` without `if`".to_owned()),
+            "elif" => self.deeper(tag.line),
             _ if SINGLE.contains(&keyword) => Ok(()),
             _ => {
                 let ends: Vec<String> = BLOCKS.iter().map(|block| format!("end{block}")).collect();
@@ -64,11 +88,25 @@ impl Blocks {
         }
     }
 
+    fn deeper(&mut self, line: usize) -> Result<(), SyntaxError> {
+        self.depth += 1;
+        if let Some(open) = self.open.last_mut() {
+            open.depth += 1;
+        }
+        match self.depth > DEEPEST {
+            true => Err(SyntaxError::new(
+                line,
+                format!("more than {DEEPEST} blocks and `elif` are open here"),
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// Refuses what is still open at the end of the template.
     pub fn end(&self) -> Result<(), SyntaxError> {
-        match self.0.last() {
+        match self.open.last() {
             None => Ok(()),
-            Some((block, line)) => Err(SyntaxError::new(
+            Some(Open { block, line, .. }) => Err(SyntaxError::new(
                 *line,
                 format!("this `{block}` has no `end{block}`"),
             )),

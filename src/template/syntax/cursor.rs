@@ -4,6 +4,9 @@ use super::SyntaxError;
 use super::ast::{Expr, Node};
 use super::lexer::{Lexeme, Token};
 
+/// How deep the tree of an expression may be.
+const DEEPEST: usize = 1000;
+
 /// Where a node begins: its line and its place in the source.
 pub type Start = (usize, usize);
 
@@ -128,16 +131,24 @@ impl<'a> Cursor<'a> {
         (self.line(), begin)
     }
 
-    /// A node from a start up to here.
-    pub fn node(&self, (line, begin): Start, kind: Expr) -> Node {
+    /// A node from a start up to here. What becomes too deep is refused, so that no recursion over it overflows the stack.
+    pub fn node(&self, (line, begin): Start, kind: Expr) -> Result<Node, SyntaxError> {
         let end = match self.at {
             0 => begin,
             at => self.tokens.get(at - 1).map_or(begin, |l| l.span.1),
         };
-        Node {
+        let depth = kind.depth();
+        if depth > DEEPEST {
+            return Err(SyntaxError::new(
+                line,
+                format!("this expression has more than {DEEPEST} parts in a row or in each other"),
+            ));
+        }
+        Ok(Node {
             line,
             span: (begin, end.max(begin)),
+            depth,
             kind,
-        }
+        })
     }
 }

@@ -153,7 +153,7 @@ impl<'a> Emitter<'a> {
                     false => Check::Use,
                 };
                 self.word("(");
-                self.primary(subject, check);
+                self.expression(subject, check);
                 self.word(" is ");
                 self.word(name);
                 self.arguments_in_parentheses(arguments);
@@ -229,11 +229,6 @@ impl<'a> Emitter<'a> {
                 self.word(")");
             }
         }
-    }
-
-    /// An expression that a filter or a test may follow: only a sign's literal may not stand as it is written.
-    fn primary(&mut self, node: &Node, check: Check) {
-        self.expression(node, check);
     }
 
     fn items<'n>(&mut self, items: impl Iterator<Item = &'n Node>, check: Check) {
@@ -393,7 +388,7 @@ impl<'a> Emitter<'a> {
                 true => Check::Pass,
                 false => Check::Use,
             };
-            self.primary(subject, check);
+            self.expression(subject, check);
             self.word("|");
         }
         self.word(name);

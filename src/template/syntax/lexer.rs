@@ -1,6 +1,7 @@
 //! A template as pieces: text that stays as it is, and tags as tokens.
 
 use super::SyntaxError;
+use super::parser::DEPTH;
 
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq)]
@@ -219,6 +220,12 @@ impl Lexer<'_> {
                 ));
             }
             let lexeme = self.token()?;
+            if open_brackets.len() > DEPTH {
+                return Err(SyntaxError::new(
+                    lexeme.line,
+                    "brackets are nested too deeply here",
+                ));
+            }
             match lexeme.token {
                 Token::Mark("(") => open_brackets.push(")"),
                 Token::Mark("[") => open_brackets.push("]"),

@@ -4,7 +4,7 @@ use super::SyntaxError;
 use super::ast::{Argument, Expr, Key, Node};
 use super::cursor::Start;
 use super::lexer::Token;
-use super::parser::{DEPTH, Parser};
+use super::parser::Parser;
 
 impl Parser<'_> {
     /// A sign takes what is behind it with its attributes and calls, but without its filters.
@@ -14,15 +14,12 @@ impl Parser<'_> {
         while let Some(Token::Mark(sign @ ("-" | "+"))) = self.peek() {
             self.skip(1);
             signs.push(*sign);
-            if signs.len() > DEPTH {
-                return Err(SyntaxError::new(self.line(), "there are too many signs"));
-            }
         }
         let inner = self.start();
         let node = self.primary()?;
         let mut node = self.postfix(inner, node)?;
         for sign in signs.into_iter().rev() {
-            node = self.node(start, Expr::Sign(sign, Box::new(node)));
+            node = self.node(start, Expr::Sign(sign, Box::new(node)))?;
         }
         Ok(node)
     }
@@ -57,7 +54,7 @@ impl Parser<'_> {
             Token::Mark("(") => {
                 let inner = self.tuple()?;
                 self.expect_mark(")")?;
-                return Ok(self.node(start, inner.kind));
+                return self.node(start, inner.kind);
             }
             Token::Mark("[") => Expr::List(self.items("]", Self::expression)?),
             Token::Mark("{") => Expr::Dict(self.items("}", |parser| {
@@ -70,7 +67,7 @@ impl Parser<'_> {
                 return Err(self.unexpected("an expression"));
             }
         };
-        Ok(self.node(start, kind))
+        self.node(start, kind)
     }
 
     fn items<T>(
@@ -93,9 +90,7 @@ impl Parser<'_> {
 
     pub(super) fn postfix(&mut self, start: Start, node: Node) -> Result<Node, SyntaxError> {
         let mut node = node;
-        let mut links = 0;
         loop {
-            self.link(&mut links)?;
             if self.take_mark(".") {
                 let key = match self.peek() {
                     Some(Token::Name(name)) => {
@@ -105,23 +100,23 @@ impl Parser<'_> {
                     Some(Token::Integer(number)) => {
                         let start = self.start();
                         self.skip(1);
-                        Key::Item(self.node(start, Expr::Literal(number.clone())))
+                        Key::Item(self.node(start, Expr::Literal(number.clone()))?)
                     }
                     _ => return Err(self.unexpected("a name or a number")),
                 };
-                node = self.inside(start, node, key);
+                node = self.inside(start, node, key)?;
             } else if self.take_mark("[") {
                 node = self.subscript(start, node)?;
             } else if self.is_mark("(") {
                 let arguments = self.arguments()?;
-                node = self.node(start, Expr::Call(Box::new(node), arguments));
+                node = self.node(start, Expr::Call(Box::new(node), arguments))?;
             } else {
                 return Ok(node);
             }
         }
     }
 
-    fn inside(&self, start: Start, node: Node, key: Key) -> Node {
+    fn inside(&self, start: Start, node: Node, key: Key) -> Result<Node, SyntaxError> {
         let kind = match node.kind {
             Expr::At(base, mut keys) => {
                 keys.push(key);
@@ -155,12 +150,12 @@ impl Parser<'_> {
             });
         }
         match (part, parts) {
-            (0, [Some(item), _, _]) => Ok(self.inside(start, node, Key::Item(item))),
+            (0, [Some(item), _, _]) => self.inside(start, node, Key::Item(item)),
             (0, _) => {
                 self.back();
                 Err(self.unexpected("an expression"))
             }
-            (_, parts) => Ok(self.node(start, Expr::Slice(Box::new(node), Box::new(parts)))),
+            (_, parts) => self.node(start, Expr::Slice(Box::new(node), Box::new(parts))),
         }
     }
 

@@ -10,9 +10,6 @@ use super::lexer::{Lexeme, Token};
 /// How deep brackets may stand in each other: minijinja's own limit is met by what they become.
 pub const DEPTH: usize = 40;
 
-/// How many filters, calls or conditions may follow each other.
-const LINKS: usize = 100;
-
 const COMPARISONS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
 
 /// Reads the expressions of one tag.
@@ -44,14 +41,6 @@ impl<'a> Parser<'a> {
         }
     }
 
-    pub(super) fn link(&self, links: &mut usize) -> Result<(), SyntaxError> {
-        *links += 1;
-        match *links > LINKS {
-            true => Err(SyntaxError::new(self.line(), "this expression is too long")),
-            false => Ok(()),
-        }
-    }
-
     /// One expression, or several with commas: a tuple.
     pub fn tuple(&mut self) -> Result<Node, SyntaxError> {
         self.tuple_of(Self::expression)
@@ -78,7 +67,7 @@ impl<'a> Parser<'a> {
             }
             items.push(item(self)?);
         }
-        Ok(self.node(start, Expr::Tuple(items)))
+        self.node(start, Expr::Tuple(items))
     }
 
     /// One expression.
@@ -92,16 +81,14 @@ impl<'a> Parser<'a> {
         }
         let start = self.start();
         let mut node = self.or()?;
-        let mut links = 0;
         while self.take_word("if") {
-            self.link(&mut links)?;
             let test = self.or()?;
             let otherwise = match self.take_word("else") {
                 true => Some(Box::new(self.expression()?)),
                 false => None,
             };
             let kind = Expr::If(Box::new(test), Box::new(node), otherwise);
-            node = self.node(start, kind);
+            node = self.node(start, kind)?;
         }
         self.depth -= 1;
         Ok(node)
@@ -129,7 +116,7 @@ impl<'a> Parser<'a> {
         while self.take_word(word) {
             all.push(next(self)?);
         }
-        Ok(self.node(start, Expr::Logic(word, all)))
+        self.node(start, Expr::Logic(word, all))
     }
 
     fn not(&mut self) -> Result<Node, SyntaxError> {
@@ -141,7 +128,7 @@ impl<'a> Parser<'a> {
         let mut node = self.compare()?;
         // An even number of them still makes a boolean of the value.
         for _ in 0..if nots > 2 { 2 - nots % 2 } else { nots } {
-            node = self.node(start, Expr::Not(Box::new(node)));
+            node = self.node(start, Expr::Not(Box::new(node)))?;
         }
         Ok(node)
     }
@@ -165,7 +152,7 @@ impl<'a> Parser<'a> {
             self.skip(1);
             rest.push((operator, self.sum()?));
         }
-        Ok(self.chained(start, Chain::Compare, first, rest))
+        self.chained(start, Chain::Compare, first, rest)
     }
 
     fn chained(
@@ -174,9 +161,9 @@ impl<'a> Parser<'a> {
         chain: Chain,
         first: Node,
         rest: Vec<(&'static str, Node)>,
-    ) -> Node {
+    ) -> Result<Node, SyntaxError> {
         match rest.is_empty() {
-            true => first,
+            true => Ok(first),
             false => self.node(start, Expr::Chain(chain, Box::new(first), rest)),
         }
     }
@@ -196,7 +183,7 @@ impl<'a> Parser<'a> {
             self.skip(1);
             rest.push((*mark, next(self)?));
         }
-        Ok(self.chained(start, chain, first, rest))
+        self.chained(start, chain, first, rest)
     }
 
     fn sum(&mut self) -> Result<Node, SyntaxError> {
@@ -224,23 +211,21 @@ impl<'a> Parser<'a> {
     /// The filters and tests behind a value.
     fn filters(&mut self, start: Start, node: Node) -> Result<Node, SyntaxError> {
         let mut node = node;
-        let mut links = 0;
         loop {
-            self.link(&mut links)?;
             if self.take_mark("|") {
                 let (name, arguments) = self.filter()?;
-                node = self.node(start, Expr::Filter(Some(Box::new(node)), name, arguments));
+                node = self.node(start, Expr::Filter(Some(Box::new(node)), name, arguments))?;
             } else if self.take_word("is") {
                 let negated = self.take_word("not");
                 let name = self.expect_name()?.to_owned();
                 let arguments = self.test_arguments()?;
-                node = self.node(start, Expr::Test(Box::new(node), name, arguments));
+                node = self.node(start, Expr::Test(Box::new(node), name, arguments))?;
                 if negated {
-                    node = self.node(start, Expr::Not(Box::new(node)));
+                    node = self.node(start, Expr::Not(Box::new(node)))?;
                 }
             } else if self.is_mark("(") {
                 let arguments = self.arguments()?;
-                node = self.node(start, Expr::Call(Box::new(node), arguments));
+                node = self.node(start, Expr::Call(Box::new(node), arguments))?;
             } else {
                 return Ok(node);
             }
@@ -260,7 +245,7 @@ impl<'a> Parser<'a> {
     pub fn filter_chain(&mut self) -> Result<Node, SyntaxError> {
         let start = self.start();
         let (name, arguments) = self.filter()?;
-        let node = self.node(start, Expr::Filter(None, name, arguments));
+        let node = self.node(start, Expr::Filter(None, name, arguments))?;
         self.filters(start, node)
     }
 

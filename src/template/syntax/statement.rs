@@ -3,6 +3,7 @@
 mod import;
 mod set;
 
+use indexmap::IndexSet;
 use set::AttributeSet;
 
 use super::SyntaxError;
@@ -59,7 +60,7 @@ pub fn translate(
 /// The arguments of a macro.
 #[derive(Default)]
 struct Signature {
-    names: Vec<String>,
+    names: IndexSet<String>,
     /// Those that are made up of others where they are not given.
     late: Vec<(String, Node)>,
 }
@@ -67,7 +68,7 @@ struct Signature {
 /// A macro that takes any arguments, whose end is still to come.
 struct Variadic {
     name: String,
-    arguments: Vec<String>,
+    arguments: IndexSet<String>,
 }
 
 struct Translator<'a> {
@@ -82,8 +83,7 @@ struct Translator<'a> {
 
 impl Translator<'_> {
     fn tag(&mut self, tag: &Tag, follows: &[Piece]) -> Result<(), SyntaxError> {
-        let source = self.source.to_owned();
-        let mut parser = Parser::new(&source, &tag.tokens, tag.end_line);
+        let mut parser = Parser::new(self.source, &tag.tokens, tag.end_line);
         self.out.catch_up(tag.line);
         self.out.word(&tag.open);
         self.out.word(" ");
@@ -129,7 +129,14 @@ impl Translator<'_> {
             }
             "include" => self.include(parser)?,
             "import" | "from" => self.import(keyword, parser)?,
-            "extends" | "autoescape" => {
+            // minijinja would go on for ever where templates extend each other in a circle.
+            "extends" => {
+                let node = parser.expression()?;
+                self.out.word("py__parent(");
+                self.out.expression(&node, Check::Use);
+                self.out.word(")");
+            }
+            "autoescape" => {
                 let node = parser.expression()?;
                 self.out.expression(&node, Check::Use);
             }
@@ -267,7 +274,7 @@ impl Translator<'_> {
                     false => self.out.expression(&value, Check::Pass),
                 }
             }
-            signature.names.push(name);
+            signature.names.insert(name);
         }
         Ok(signature)
     }
