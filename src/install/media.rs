@@ -3,6 +3,7 @@
 //! A medium is a tree on a web server, a local directory, or an ISO image: a local file, or anything that can be read and
 //! sought in, such as a volume of which ranges are downloaded. Never more is read than what leads to the two files.
 
+mod checksum;
 mod error;
 mod iso;
 mod known;
@@ -17,6 +18,7 @@ use std::str::FromStr;
 
 use super::exact::Exactly;
 use super::os::Os;
+use checksum::Verified;
 use iso::Iso;
 use known::Pair;
 use treeinfo::Treeinfo;
@@ -182,7 +184,7 @@ pub struct BootFile {
     pub path: String,
     /// How many bytes it has; at least one, at most [`LARGEST`].
     pub length: u64,
-    /// Its bytes. Reading fails where they are not as many as `length` says. A file on a web server is requested at the
+    /// Its bytes. Reading fails where they are not as many as `length` says, or not those of the tree's checksum. A file on a web server is requested at the
     /// first read.
     pub content: Box<dyn Read + Send>,
 }
@@ -216,7 +218,7 @@ impl BootFile {
             opened,
         };
         match found {
-            Some(found) => media.boot_file(place, found),
+            Some(found) => media.boot_file(place, found, ""),
             None => Err(MediaError::new(
                 MediaErrorKind::Missing,
                 format!("there is no file {place}"),
@@ -264,11 +266,13 @@ impl Media {
     }
 
     /// Finds the kernel and initrd of a system's installer: where `.treeinfo` says, else where its distribution keeps them.
+    /// They are held to the checksums in it.
     ///
     /// # Errors
     /// The medium cannot be read, is of another architecture, or has no such files; then the error lists what was looked for.
     pub fn kernel_and_initrd(&self, os: &Os, arch: Arch) -> Result<BootFiles, MediaError> {
         let mut places = Vec::new();
+        let mut info = String::new();
         for name in [".treeinfo", "treeinfo"] {
             let Some(text) = self.small(name)? else {
                 continue;
@@ -288,6 +292,7 @@ impl Media {
                     ));
                 }
             }
+            info = text;
             break;
         }
         let kind = match self.opened {
@@ -302,8 +307,8 @@ impl Media {
         for pair in &places {
             if let (Some(kernel), Some(initrd)) = self.both(pair)? {
                 return Ok(BootFiles {
-                    kernel: self.boot_file(&pair.kernel, kernel)?,
-                    initrd: self.boot_file(&pair.initrd, initrd)?,
+                    kernel: self.boot_file(&pair.kernel, kernel, &info)?,
+                    initrd: self.boot_file(&pair.initrd, initrd, &info)?,
                 });
             }
         }
@@ -376,7 +381,8 @@ impl Media {
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    fn boot_file(&self, path: &str, found: Found) -> Result<BootFile, MediaError> {
+    /// Opens a kernel or initrd. What `.treeinfo` has as its checksum is checked when it is read.
+    fn boot_file(&self, path: &str, found: Found, treeinfo: &str) -> Result<BootFile, MediaError> {
         let wrong_size = |length: u64| {
             if length == 0 {
                 return Err(MediaError::new(
@@ -404,10 +410,17 @@ impl Media {
         }
         let (length, content) = self.content(found)?;
         wrong_size(length)?;
+        let content = Exactly::new(path, length, content);
         Ok(BootFile {
             path: path.to_owned(),
             length,
-            content: Box::new(Exactly::new(path, length, content)),
+            content: match treeinfo::checksum(treeinfo, path) {
+                None => Box::new(content),
+                Some(checksum) => {
+                    let name = format!("{path} in {}", self.name);
+                    Box::new(Verified::new(name, length, checksum, content))
+                }
+            },
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! The format is an ini file; its sections are those of `productmd` and of the older `lorax`.
 
+use super::checksum::Checksum;
 use super::known::Pair;
 use super::{Arch, is_inside};
 
@@ -35,6 +36,11 @@ fn pair(text: &str, section: &str) -> Option<Pair> {
     let initrd = value(text, section, "initrd")?;
     // A path that leads out of the tree is no path of the tree.
     (is_inside(kernel) && is_inside(initrd)).then(|| Pair::new(kernel, initrd))
+}
+
+/// The checksum that the file has for a path of the tree.
+pub(super) fn checksum(text: &str, path: &str) -> Option<Checksum> {
+    Checksum::parse(value(text, "checksums", path)?)
 }
 
 /// The value of a key in a section.

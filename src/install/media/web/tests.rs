@@ -182,6 +182,78 @@ fn treeinfo_is_read_under_either_name() {
 }
 
 #[test]
+fn kernel_and_initrd_are_those_that_the_treeinfo_speaks_of() {
+    use sha2::{Digest, Sha256, Sha512};
+    let sum = |path: &str| crate::hash::hex(&Sha256::digest(path));
+    let [kernel, initrd] = ANACONDA.map(sum);
+    let long = crate::hash::hex(&Sha512::digest(ANACONDA[0]));
+    let both = |kernel: &str, initrd: &str| {
+        format!("{} = {kernel}\n{}: {initrd}\n", ANACONDA[0], ANACONDA[1])
+    };
+    let wrong = "0".repeat(64);
+    for (checksums, damaged) in [
+        (
+            both(&format!("sha256:{kernel}"), &format!("sha256:{initrd}")),
+            None,
+        ),
+        (
+            both(&format!("SHA256: {}", kernel.to_uppercase()), "md5:00"),
+            None,
+        ),
+        (both(&format!("sha512:{long}"), "sha1:00"), None),
+        (
+            both(&format!("sha256:{wrong}"), &format!("sha256:{initrd}")),
+            Some(0),
+        ),
+        (
+            both(&format!("sha256:{kernel}"), &format!("sha256:{wrong}")),
+            Some(1),
+        ),
+        (both(&format!("sha512:{kernel}"), ""), Some(0)),
+        (both("sha256:", ""), Some(0)),
+        (format!("{} = sha256:{wrong}\n", "images/boot.iso"), None),
+        (String::new(), None),
+    ] {
+        // Whether `.treeinfo` names the pair, or only its checksums.
+        for pair in [
+            "",
+            "[images-x86_64]\nkernel = images/pxeboot/vmlinuz\ninitrd = images/pxeboot/initrd.img\n",
+        ] {
+            let info = format!("[checksums]\n{checksums}\n[general]\narch = x86_64\n{pair}");
+            let server = Server::new(move |_, path| {
+                let path = path.strip_prefix("/tree/").unwrap_or_default();
+                Some(match path {
+                    ".treeinfo" => Answer::ok(&info),
+                    _ if ANACONDA.contains(&path) => Answer::ok(path),
+                    _ => Answer::status("404 Not Found"),
+                })
+            });
+            let files = server.files("fedora42").unwrap();
+            for (index, mut file) in [files.kernel, files.initrd].into_iter().enumerate() {
+                // No more is read than there is.
+                let mut bytes = vec![0; usize::try_from(file.length).unwrap()];
+                let read = file.content.read_exact(&mut bytes);
+                match damaged == Some(index) {
+                    false => assert_eq!(
+                        (read.unwrap(), bytes.as_slice()),
+                        ((), ANACONDA[index].as_bytes())
+                    ),
+                    true => {
+                        let error = read.unwrap_err().to_string();
+                        let says = format!(
+                            "{} in {} is another file than its .treeinfo says",
+                            ANACONDA[index],
+                            server.url()
+                        );
+                        assert!(error.starts_with(&says), "{error}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_mirrors_root_is_enough_for_debian() {
     const NET: [&str; 2] = [
         "dists/trixie/main/installer-amd64/current/images/netboot/debian-installer/amd64/linux",
