@@ -39,7 +39,7 @@ impl Builder<'_> {
         let mut disks = context.disks.clone();
         if let Some(cd) = self.cd(install) {
             disks.push(DiskContext {
-                dev: free(&disks, "sd"),
+                dev: device_name::free("sd", |name| disks.iter().any(|disk| disk.dev == name)),
                 ..cd
             });
         }
@@ -51,7 +51,7 @@ impl Builder<'_> {
             disks.push(DiskContext {
                 device: DiskDevice::Disk,
                 path: Some(path(StagePart::Seed)),
-                dev: free(&disks, "vd"),
+                dev: device_name::last("vd", disks.iter().map(|disk| disk.dev.as_str())),
                 bus: "virtio".to_owned(),
                 ..drive("install-seed")
             });
@@ -234,9 +234,4 @@ fn drive(key: &'static str) -> DiskContext {
         readonly: true,
         shareable: false,
     }
-}
-
-/// A device name that no disk has.
-fn free(disks: &[DiskContext], prefix: &str) -> String {
-    device_name::free(prefix, |name| disks.iter().any(|disk| disk.dev == name))
 }

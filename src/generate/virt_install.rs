@@ -10,6 +10,7 @@ use super::vmbuild::LocalPath;
 use crate::address::Name;
 use crate::desired::{Detail, Resource};
 use crate::install::media::{Arch, SeenAs, usual_places};
+use crate::lab::device_name;
 use crate::lab::model::install::{Install, Location};
 use crate::lab::model::{
     Disk, DiskDevice, DiskSource, Guest, Interface, InterfaceSource, Lab, Link, Serial,
@@ -214,10 +215,16 @@ fn seed<'a>(guest: &Guest, resource: &'a Resource) -> Option<SeedVolume<'a>> {
     let stage = &install.stage;
     let name = StagePart::Seed.volume(&guest.name);
     let volume = format!("{}/{name}", install.pool);
+    let dev = device_name::last("vd", guest.disks.iter().map(|disk| disk.dev.as_str()));
     Some(SeedVolume {
         pool: &install.pool,
         size: stage.seed.as_ref()?.len(),
-        option: joined(&[("vol", &volume), ("bus", "virtio"), ("readonly", "on")]),
+        option: joined(&[
+            ("vol", &volume),
+            ("bus", "virtio"),
+            ("target.dev", &dev),
+            ("readonly", "on"),
+        ]),
         name,
     })
 }

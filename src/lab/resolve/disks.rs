@@ -410,16 +410,3 @@ pub(crate) fn not_shared(place: Option<Span>) -> Diagnostic {
         .at(place)
         .hint("write `format: raw`: QEMU shares no other")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::letters;
-
-    #[test]
-    fn devices_are_lettered_as_linux_does() {
-        assert_eq!(letters(0), "a");
-        assert_eq!(letters(25), "z");
-        assert_eq!(letters(26), "aa");
-        assert_eq!(letters(26 * 27), "aaa");
-    }
-}

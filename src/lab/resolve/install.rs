@@ -318,7 +318,7 @@ impl Resolver<'_> {
                 volume: seed.volume.clone(),
                 address: Address::volume(&named.key.value, &Name::new(SEED).ok()?),
             },
-            dev: device_name::free("vd", |name| disks.iter().any(|disk| disk.dev == name)),
+            dev: device_name::last("vd", disks.iter().map(|disk| disk.dev.as_str())),
             dev_is_given: false,
             bus: "virtio".to_owned(),
             cache: None,

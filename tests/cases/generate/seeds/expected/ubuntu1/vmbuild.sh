@@ -113,8 +113,8 @@ else
             disks+=(--disk "$4")
         fi
     }
-    disk disks ubuntu1.root.qcow2 'vol=disks/ubuntu1.root.qcow2,bus=virtio,target.dev=vda' 'pool=disks,size=20,format=qcow2,bus=virtio,target.dev=vda'
-    disk disks ubuntu1.install.seed 'vol=disks/ubuntu1.install.seed,bus=virtio,readonly=on'
+    disk disks ubuntu1.root.qcow2 'vol=disks/ubuntu1.root.qcow2,bus=virtio,target.dev=vdb' 'pool=disks,size=20,format=qcow2,bus=virtio,target.dev=vdb'
+    disk disks ubuntu1.install.seed 'vol=disks/ubuntu1.install.seed,bus=virtio,target.dev=vdc,readonly=on'
     [[ ${disks[*]-} ]] || disks=(--disk none)
     location=/srv/isos/ubuntu.iso
     [[ -e $location ]] || fail "there is no $location to install from"
