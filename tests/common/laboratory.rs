@@ -77,7 +77,8 @@ impl Laboratory {
         let complain = |problems| render(problems, &sources, Color::Never);
         let mut lab = lab.unwrap_or_else(|| panic!("{}", complain(&diagnostics)));
         miniascape::lab::digest::fill(&mut lab, &Digests::new());
-        let templates = Arc::new(Templates::new(Vec::new()));
+        let beside = Confined::to(path.parent());
+        let templates = Arc::new(Templates::new(Vec::new()).confined(beside));
         let make = |scope: &Scope| {
             let observed = self.fake.observe(scope).unwrap();
             let sources = Arc::new(Sources {
