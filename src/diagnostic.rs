@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexSet;
+
 /// Names a file of a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(usize);
@@ -32,19 +34,58 @@ pub struct SourceFile {
 /// The texts that a definition was read from.
 #[derive(Debug, Clone, Default)]
 pub struct SourceMap {
-    files: Vec<SourceFile>,
+    files: Vec<(SourceFile, Index)>,
+}
+
+/// What finds lines and columns without going over the whole text.
+#[derive(Debug, Clone)]
+struct Index {
+    /// Where each line begins.
+    lines: Vec<usize>,
+    /// How many characters begin before each [`STRIDE`] bytes.
+    characters: Vec<usize>,
+}
+
+const STRIDE: usize = 1024;
+
+impl Index {
+    fn of(text: &str) -> Self {
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        let counts = text.as_bytes().chunks(STRIDE).scan(0, |before, chunk| {
+            let count = *before;
+            *before += begun(chunk);
+            Some(count)
+        });
+        Self {
+            lines: std::iter::once(0).chain(ends).collect(),
+            characters: counts.collect(),
+        }
+    }
+
+    /// How many characters begin before a byte.
+    fn characters(&self, text: &str, at: usize) -> usize {
+        let stride = (at / STRIDE).min(self.characters.len().saturating_sub(1));
+        let before = self.characters.get(stride).copied().unwrap_or(0);
+        before + begun(&text.as_bytes()[stride * STRIDE..at])
+    }
+}
+
+/// How many characters begin in a piece of UTF-8.
+fn begun(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 impl SourceMap {
     /// Adds a text and gives its name.
     pub fn add(&mut self, file: SourceFile) -> FileId {
-        self.files.push(file);
+        let index = Index::of(&file.text);
+        self.files.push((file, index));
         FileId(self.files.len() - 1)
     }
 
     /// The file of that name.
     pub fn file(&self, id: FileId) -> &SourceFile {
-        &self.files[id.0]
+        &self.files[id.0].0
     }
 
     /// The path of the file that a place is in.
@@ -54,22 +95,35 @@ impl SourceMap {
 
     /// The line and column of a place's beginning, both from 1; columns count characters.
     pub fn position(&self, span: Span) -> (usize, usize) {
-        let text = &self.file(span.file).text;
-        let mut start = span.start.min(text.len());
-        while !text.is_char_boundary(start) {
+        let (file, index) = &self.files[span.file.0];
+        let mut start = span.start.min(file.text.len());
+        while !file.text.is_char_boundary(start) {
             start -= 1;
         }
-        let before = &text[..start];
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+        let line = index.lines.partition_point(|begin| *begin <= start);
+        let characters = |at| index.characters(&file.text, at);
         (
-            before.matches('\n').count() + 1,
-            before[line_start..].chars().count() + 1,
+            line,
+            characters(start) - characters(index.lines[line - 1]) + 1,
         )
+    }
+
+    /// Where the line with that number begins and ends, without its line break.
+    pub fn line(&self, file: FileId, line: usize) -> (usize, usize) {
+        let (file, index) = &self.files[file.0];
+        let begin = index.lines.get(line - 1).copied();
+        let begin = begin.unwrap_or(file.text.len());
+        let end = index
+            .lines
+            .get(line)
+            .map_or(file.text.len(), |next| next - 1);
+        let line = file.text[begin..end].trim_end_matches('\r');
+        (begin, begin + line.len())
     }
 }
 
 /// How bad a problem is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Nothing can be planned.
     Error,
@@ -78,7 +132,7 @@ pub enum Severity {
 }
 
 /// One problem: what is wrong, where, and how to mend it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
@@ -154,15 +208,13 @@ impl Diagnostic {
 /// The problems found so far.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
-    all: Vec<Diagnostic>,
+    all: IndexSet<Diagnostic>,
 }
 
 impl Diagnostics {
     /// Adds one; one that was said already is not said twice.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.all.contains(&diagnostic) {
-            self.all.push(diagnostic);
-        }
+        self.all.insert(diagnostic);
     }
 
     /// Adds those of another stage.
@@ -190,12 +242,17 @@ impl Diagnostics {
     }
 }
 
+/// How many candidates are looked at, so that thousands of names that are not there do not take for ever among thousands.
+const LOOKED_AT: usize = 1000;
+
 /// A hint that names the candidate which is spelled most like `written`, or lists them all where none is near.
 pub fn did_you_mean<'a>(
     written: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
-    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let mut candidates = candidates.into_iter();
+    let some: Vec<&str> = candidates.by_ref().take(LOOKED_AT).collect();
+    let (candidates, more) = (some, candidates.next().is_some());
     // A swap or slip of one letter is near even in short words, which the other measure does not see.
     let slip =
         |candidate: &str| candidate.len() > 2 && strsim::osa_distance(written, candidate) <= 1;
@@ -207,6 +264,7 @@ pub fn did_you_mean<'a>(
     match near {
         Some((_, name)) => Some(format!("did you mean `{name}`?")),
         None if candidates.is_empty() => None,
+        None if more => Some(format!("there is {}, and others", List(&candidates[..1]))),
         None => Some(format!("there is {}", List(&candidates))),
     }
 }

@@ -8,14 +8,33 @@ use crate::address::{Address, Kind, Name};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moves {
     steps: BTreeMap<Address, Address>,
+    /// The other way round.
+    origins: BTreeMap<Address, Vec<Address>>,
+    /// Where each step ends; `None` where it goes round in a circle.
+    ends: BTreeMap<Address, Option<Address>>,
 }
 
 impl FromIterator<(Address, Address)> for Moves {
     /// From pairs of the address before and after; of several with one before, the last counts.
     fn from_iter<T: IntoIterator<Item = (Address, Address)>>(pairs: T) -> Self {
-        Self {
-            steps: pairs.into_iter().collect(),
+        let steps: BTreeMap<Address, Address> = pairs.into_iter().collect();
+        let mut origins: BTreeMap<Address, Vec<Address>> = BTreeMap::new();
+        for (from, to) in &steps {
+            origins.entry(to.clone()).or_default().push(from.clone());
         }
+        let mut moves = Self {
+            steps,
+            origins,
+            ends: BTreeMap::new(),
+        };
+        let all: Vec<Address> = moves.steps.keys().cloned().collect();
+        for from in all {
+            let (path, end) = moves.follow(&from);
+            let steps = path.into_iter().filter(|at| moves.steps.contains_key(at));
+            let ends: Vec<_> = steps.map(|at| (at, end.clone())).collect();
+            moves.ends.extend(ends);
+        }
+        moves
     }
 }
 
@@ -27,21 +46,30 @@ impl Moves {
 
     /// The addresses at which moves that are written end; those that a guest takes along are not among them.
     pub fn ends(&self) -> impl Iterator<Item = Address> {
-        self.steps.keys().filter_map(|from| self.target(from))
+        self.ends.values().flatten().cloned()
     }
 
     /// The address that what was at this one has in the end; `None` where it stays, or goes round in a circle.
     pub fn target(&self, from: &Address) -> Option<Address> {
-        let mut seen = BTreeSet::from([from.clone()]);
-        let mut now = self.next(from)?;
+        self.next(from)?;
+        self.follow(from).1
+    }
+
+    /// The way from an address to where it ends, as far as no end is known, and that end; none where it is a circle.
+    fn follow(&self, from: &Address) -> (BTreeSet<Address>, Option<Address>) {
+        let mut path = BTreeSet::new();
+        let mut now = from.clone();
         loop {
-            if !seen.insert(now.clone()) {
-                return None;
+            if let Some(end) = self.ends.get(&now) {
+                return (path, end.clone());
             }
-            match self.next(&now) {
-                Some(next) => now = next,
-                None => return Some(now),
+            let Some(next) = self.next(&now) else {
+                return (path, Some(now));
+            };
+            if !path.insert(now) {
+                return (path, None);
             }
+            now = next;
         }
     }
 
@@ -52,19 +80,15 @@ impl Moves {
 
     /// All addresses that a resource may have had before it came to this one, the nearest first.
     pub fn sources(&self, to: &Address) -> Vec<Address> {
-        let mut found: Vec<Address> = Vec::new();
-        let mut at = 0;
-        let mut open = vec![to.clone()];
-        while let Some(address) = open.get(at).cloned() {
-            at += 1;
-            for before in self.before(&address) {
-                if before != *to && !found.contains(&before) {
-                    found.push(before.clone());
-                    open.push(before);
-                }
-            }
+        if self.next(to).is_some() {
+            return Vec::new();
         }
-        found.retain(|from| self.target(from).as_ref() == Some(to));
+        let mut found = self.before(to);
+        let mut at = 0;
+        while let Some(address) = found.get(at).cloned() {
+            at += 1;
+            found.extend(self.before(&address));
+        }
         found
     }
 
@@ -77,18 +101,17 @@ impl Moves {
         Some(Address::volume(&guest.own_name()?, &disk))
     }
 
+    /// The addresses whose next one this is.
     fn before(&self, address: &Address) -> Vec<Address> {
+        let origins = |of: &Address| self.origins.get(of).into_iter().flatten();
         let owner = address.disk();
-        self.steps
-            .iter()
-            .filter_map(|(from, to)| match &owner {
-                _ if to == address => Some(from.clone()),
-                Some((guest, disk)) if to.kind == Kind::Guest && to.name == guest.as_str() => {
-                    Some(Address::volume(&from.own_name()?, disk))
-                }
-                Some(_) | None => None,
-            })
-            .collect()
+        let of_guest = owner.iter().flat_map(|(guest, disk)| {
+            let guests = origins(&Address::guest(guest));
+            guests.filter_map(|from| Some(Address::volume(&from.own_name()?, disk)))
+        });
+        // A volume with a move of its own does not go with its guest.
+        let of_guest = of_guest.filter(|from| !self.steps.contains_key(from));
+        origins(address).cloned().chain(of_guest).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use super::units::{self, UnitError};
-use super::yaml::{Key, Node, Style, Value};
+use super::yaml::{Entries, Key, Node, Style, Value};
 use crate::address::Name;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, did_you_mean};
 
@@ -285,7 +285,7 @@ impl<'a> Decoder<'a> {
                     }
                 }
                 let there = entries.iter().filter(|(_, value)| !value.is_null());
-                there.map(|(key, value)| (key, value)).collect()
+                there.collect()
             }
             Value::Scalar(..) | Value::Sequence(_) => {
                 let hint = format!(
@@ -313,7 +313,7 @@ impl<'a> Decoder<'a> {
 /// The settings of a map, taken one by one; what is left in the end is unknown.
 #[derive(Debug)]
 pub struct Fields<'n> {
-    entries: &'n [(Key, Node)],
+    entries: &'n Entries,
     known: Vec<&'static str>,
 }
 
@@ -321,11 +321,7 @@ impl<'n> Fields<'n> {
     /// The value of a key; `None` where it is not given or null.
     pub fn take(&mut self, key: &'static str) -> Option<&'n Node> {
         self.known.push(key);
-        self.entries
-            .iter()
-            .find(|(k, _)| k.text == key)
-            .map(|(_, value)| value)
-            .filter(|value| !value.is_null())
+        self.entries.get(key).filter(|value| !value.is_null())
     }
 
     /// The keys that are given, in the order written.

@@ -2,8 +2,11 @@
 //!
 //! Aliases are expanded and `<<` is merged here; what is left is scalars, sequences and mappings.
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{Hash, Hasher};
 
+use indexmap::IndexMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, FileId, Span};
@@ -31,7 +34,7 @@ pub enum Value {
     /// A list.
     Sequence(Vec<Node>),
     /// Keys and values in the order written; no key comes twice.
-    Mapping(Vec<(Key, Node)>),
+    Mapping(Entries),
 }
 
 /// How a scalar was written.
@@ -45,13 +48,36 @@ pub enum Style {
     Block,
 }
 
-/// A key of a mapping and its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The entries of a mapping.
+pub type Entries = IndexMap<Key, Node>;
+
+/// A key of a mapping and its place, which makes no other key of it.
+#[derive(Debug, Clone)]
 pub struct Key {
     /// The key.
     pub text: String,
     /// Where it stands.
     pub span: Span,
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.text
+    }
 }
 
 impl Node {
@@ -80,7 +106,7 @@ impl Node {
     /// The value of a key, if this is a mapping that has it.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {
-            Value::Mapping(entries) => entries.iter().find(|(k, _)| k.text == key).map(|(_, v)| v),
+            Value::Mapping(entries) => entries.get(key),
             Value::Scalar(..) | Value::Sequence(_) => None,
         }
     }
@@ -91,9 +117,11 @@ impl Node {
         match (&mut self.value, later.value) {
             (Value::Mapping(base), Value::Mapping(over)) => {
                 for (key, value) in over {
-                    match base.iter_mut().find(|(k, _)| k.text == key.text) {
-                        Some((_, old)) => old.overlay(value),
-                        None => base.push((key, value)),
+                    match base.get_mut(key.text.as_str()) {
+                        Some(old) => old.overlay(value),
+                        None => {
+                            base.insert(key, value);
+                        }
                     }
                 }
             }
@@ -137,7 +165,7 @@ struct Open {
 enum Items {
     Sequence(Vec<Node>),
     Mapping {
-        entries: Vec<(Key, Node)>,
+        entries: Entries,
         key: Option<Key>,
         merges: Vec<(usize, Node)>,
     },
@@ -223,7 +251,7 @@ impl Builder<'_> {
                 Event::MappingStart(anchor, tag) => {
                     self.check_tag(tag.as_deref(), self.span(start, end));
                     let items = Items::Mapping {
-                        entries: Vec::new(),
+                        entries: Entries::new(),
                         key: None,
                         merges: Vec::new(),
                     };
@@ -235,7 +263,7 @@ impl Builder<'_> {
         let end = self.span(0, 0);
         let root = self.root.filter(|node| !node.is_null());
         Ok(Some(root.unwrap_or(Node {
-            value: Value::Mapping(Vec::new()),
+            value: Value::Mapping(Entries::new()),
             span: end,
         })))
     }
@@ -301,7 +329,7 @@ impl Builder<'_> {
                 // Its key was reported.
                 Some(written) if written.text.is_empty() => {}
                 Some(written) if written.text == "<<" => merges.push((entries.len(), node)),
-                Some(written) => match entries.iter().find(|(k, _)| k.text == written.text) {
+                Some(written) => match entries.get_key_value(written.text.as_str()) {
                     Some((first, _)) => self.problems.push(
                         Diagnostic::error(format!("`{}` is given twice", written.text))
                             .at(written.span)
@@ -314,7 +342,7 @@ impl Builder<'_> {
                         if node.span.start == node.span.end {
                             node.span = written.span;
                         }
-                        entries.push((written, node));
+                        entries.insert(written, node);
                     }
                 },
             },
@@ -322,12 +350,12 @@ impl Builder<'_> {
     }
 
     /// Fills in what `<<` brings, at its place: the mapping's own keys win, then the earlier source.
-    fn merge(&mut self, own: Vec<(Key, Node)>, merges: Vec<(usize, Node)>) -> Vec<(Key, Node)> {
+    fn merge(&mut self, own: Entries, merges: Vec<(usize, Node)>) -> Entries {
         if merges.is_empty() {
             return own;
         }
-        let names: Vec<String> = own.iter().map(|(key, _)| key.text.clone()).collect();
-        let mut entries: Vec<(Key, Node)> = Vec::new();
+        let names: HashSet<Key> = own.keys().cloned().collect();
+        let mut entries = Entries::new();
         let mut own = own.into_iter();
         let mut taken = 0;
         for (at, source) in merges {
@@ -348,10 +376,8 @@ impl Builder<'_> {
                     continue;
                 };
                 for (key, value) in merged {
-                    let there = names.contains(&key.text)
-                        || entries.iter().any(|(k, _)| k.text == key.text);
-                    if !there {
-                        entries.push((key, value));
+                    if !names.contains(&key) {
+                        entries.entry(key).or_insert(value);
                     }
                 }
             }
@@ -455,6 +481,6 @@ fn depth(node: &Node) -> usize {
     match &node.value {
         Value::Scalar(..) => 0,
         Value::Sequence(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Mapping(entries) => 1 + entries.iter().map(|(_, v)| depth(v)).max().unwrap_or(0),
+        Value::Mapping(entries) => 1 + entries.values().map(depth).max().unwrap_or(0),
     }
 }

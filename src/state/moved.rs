@@ -1,6 +1,6 @@
 //! What a lab owns, under the addresses that it has now.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Entry, State};
 use crate::address::{Address, Kind};
@@ -52,12 +52,11 @@ impl State {
             }
         }
         self.resources.extend(moved);
+        let moves: BTreeMap<&Address, &Address> =
+            moves.iter().map(|(from, to)| (from, to)).collect();
         for entry in self.resources.values_mut() {
-            for (from, to) in moves {
-                if entry.depends_on.remove(from) {
-                    entry.depends_on.insert(to.clone());
-                }
-            }
+            let now = |address: &Address| moves.get(address).map_or(address, |to| *to).clone();
+            entry.depends_on = entry.depends_on.iter().map(now).collect();
         }
     }
 }

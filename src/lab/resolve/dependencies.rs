@@ -54,12 +54,14 @@ fn cycle<'a>(
         return None;
     }
     let mut path: Vec<(&'a Name, usize)> = vec![(start, 0)];
+    let mut on_path = BTreeMap::from([(start, 0)]);
     let mut found = None;
     while let Some((guest, next)) = path.last_mut() {
         let guest = *guest;
         let targets = edges.get(guest).copied().unwrap_or_default();
         let Some(target) = targets.get(*next) else {
             done.insert(guest);
+            on_path.remove(guest);
             path.pop();
             continue;
         };
@@ -68,10 +70,13 @@ fn cycle<'a>(
             continue;
         };
         let target_name: &'a Name = target_name;
-        if let Some(at) = path.iter().position(|(name, _)| *name == target_name) {
-            let names = path[at..].iter().map(|(name, _)| *name).collect();
-            found.get_or_insert((names, target.span));
+        if let Some(at) = on_path.get(target_name) {
+            found.get_or_insert_with(|| {
+                let names = path[*at..].iter().map(|(name, _)| *name).collect();
+                (names, target.span)
+            });
         } else if !done.contains(target_name) {
+            on_path.insert(target_name, path.len());
             path.push((target_name, 0));
         }
     }

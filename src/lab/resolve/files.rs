@@ -1,6 +1,6 @@
 //! Files that are put into guests, and templates that `generate` renders beside them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::words::{is_login_name, shown};
 use super::{Resolver, is_absolute};
@@ -120,6 +120,7 @@ impl Resolver<'_> {
     /// Resolves the templates that `generate` renders for a guest.
     pub(super) fn templates(&mut self, specs: &[Named<TemplateSpec>]) -> Vec<GuestTemplate> {
         let mut templates: Vec<GuestTemplate> = Vec::new();
+        let mut written = BTreeSet::new();
         for named in specs {
             let (Some(src), Some(dst)) = (&named.spec.src, &named.spec.dst) else {
                 if !named.flawed {
@@ -150,7 +151,7 @@ impl Resolver<'_> {
                     .hint("write a relative path without `..`"),
                 );
             }
-            if templates.iter().any(|other| other.dst == dst.value) {
+            if !written.insert(dst.value.clone()) {
                 self.report(
                     Diagnostic::error(format!("two templates are written to `{}`", dst.value))
                         .at(dst.span)

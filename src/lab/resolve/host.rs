@@ -157,14 +157,8 @@ impl Resolver<'_> {
                         .at(span)
                         .hint("write a directory of its own, such as `/srv/content/NAME`"),
                 );
-            }
-            let within = |outer: &str, inner: &str| {
-                inner == outer || inner.starts_with(&format!("{outer}/"))
-            };
-            let other = mounts
-                .iter()
-                .find(|(other, _)| within(other, &mount) || within(&mount, other));
-            if let Some((other, first)) = other {
+            } else if let Some((other, first)) = around(&mounts, &mount).or(below(&mounts, &mount))
+            {
                 let problem = Diagnostic::error(format!(
                     "two ISO images cannot be mounted at {other} and {mount}"
                 ))
@@ -237,14 +231,19 @@ impl Resolver<'_> {
             self.check_domain(name, "a host name");
         }
         let mut paths = BTreeMap::new();
+        let isos = host
+            .isos
+            .iter()
+            .map(|iso| (iso.key.value.as_str(), iso.key.span));
+        let isos: BTreeMap<&str, Span> = isos.collect();
         for (key, path) in &spec.paths {
-            if let Some(iso) = host.isos.iter().find(|iso| iso.key.value == key.value) {
+            if let Some(iso) = isos.get(key.value.as_str()) {
                 let problem = Diagnostic::error(format!(
                     "the web server would have two directories at `/{}/`",
                     key.value
                 ))
                 .at(key.span)
-                .related(Some(iso.key.span), "the ISO image")
+                .related(Some(*iso), "the ISO image")
                 .hint("rename one of them");
                 self.problems.push(problem);
             }
@@ -274,6 +273,8 @@ impl Resolver<'_> {
     }
 
     fn nfs(&mut self, specs: &[(Spanned<String>, ExportSpec)]) -> Nfs {
+        let isos = self.lab.host.isos.values();
+        let mounts: BTreeMap<String, ()> = isos.map(|iso| (iso.mount.clone(), ())).collect();
         let mut exports: BTreeMap<String, (Span, Export)> = BTreeMap::new();
         for (written, spec) in specs {
             let path = self.host_path(written);
@@ -293,7 +294,7 @@ impl Resolver<'_> {
             }
             let common = match &spec.options {
                 Some(options) => self.export_options(options),
-                None => self.default_export_options(&path),
+                None => default_export_options(&path, &mounts),
             };
             let mut clients = Vec::new();
             for (client, options) in &spec.clients {
@@ -316,16 +317,6 @@ impl Resolver<'_> {
         Nfs {
             exports: exports.collect(),
         }
-    }
-
-    /// What an export has if nobody says: read-only, with what is mounted below it if that is the lab's.
-    fn default_export_options(&self, path: &str) -> Vec<String> {
-        let below = format!("{}/", path.trim_end_matches('/'));
-        let mut isos = self.lab.host.isos.values();
-        let crossmnt = isos.any(|iso| iso.mount.starts_with(&below));
-        let mut options = vec!["ro".to_owned(), "no_subtree_check".to_owned()];
-        options.extend(crossmnt.then(|| "crossmnt".to_owned()));
-        options
     }
 
     fn export_options(&mut self, options: &[Spanned<String>]) -> Vec<String> {
@@ -384,6 +375,27 @@ fn mount_unit(path: &str) -> String {
 }
 
 /// Whether two sockets of one server cannot be there at once.
+/// The first of these paths that the path is, or is below.
+fn around<'m, T>(paths: &'m BTreeMap<String, T>, path: &str) -> Option<(&'m String, &'m T)> {
+    let ends = path.match_indices('/').map(|(at, _)| at);
+    let mut outer = ends.chain([path.len()]).map(|end| &path[..end]);
+    outer.find_map(|outer| paths.get_key_value(outer))
+}
+
+/// The first of these paths that is below the path.
+fn below<'m, T>(paths: &'m BTreeMap<String, T>, path: &str) -> Option<(&'m String, &'m T)> {
+    let start = format!("{}/", path.trim_end_matches('/'));
+    let mut behind = paths.range(start.clone()..);
+    behind.next().filter(|(inner, _)| inner.starts_with(&start))
+}
+
+/// What an export has if nobody says: read-only, with what is mounted below it if that is the lab's.
+fn default_export_options(path: &str, mounts: &BTreeMap<String, ()>) -> Vec<String> {
+    let mut options = vec!["ro".to_owned(), "no_subtree_check".to_owned()];
+    options.extend(below(mounts, path).map(|_| "crossmnt".to_owned()));
+    options
+}
+
 fn overlap(a: Listen, b: Listen) -> bool {
     let everywhere_and_v4 = |a: Listen, b: Listen| {
         a.address.is_none() && b.address.is_none_or(|address| address.is_ipv4())

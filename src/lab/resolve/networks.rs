@@ -340,20 +340,19 @@ impl Resolver<'_> {
     }
 
     fn check_overlaps(&mut self, specs: &[Named<NetworkSpec>]) {
-        let all: Vec<(&Named<NetworkSpec>, &Spanned<IpNet>)> = specs
-            .iter()
-            .flat_map(|named| {
-                named
-                    .spec
-                    .addresses
-                    .iter()
-                    .map(move |address| (named, address))
-            })
-            .collect();
-        for (i, (named, address)) in all.iter().enumerate() {
-            let overlapping = all[..i].iter().find(|(_, other)| {
-                address.value.contains(&other.value.trunc())
-                    || other.value.contains(&address.value.trunc())
+        let all = specs.iter().flat_map(|named| {
+            let addresses = named.spec.addresses.iter();
+            addresses.map(move |address| (named, address))
+        });
+        // By what the order of subnets says: one is within another, beside it, or around it.
+        let mut seen: BTreeMap<IpNet, (&Named<NetworkSpec>, &Spanned<IpNet>)> = BTreeMap::new();
+        for (named, address) in all {
+            let net = address.value.trunc();
+            let around = (0..=net.prefix_len())
+                .filter_map(|length| seen.get(&IpNet::new(net.addr(), length).ok()?.trunc()));
+            let within = seen.range(net..).map(|(_, first)| first);
+            let overlapping = around.chain(within.take(1)).find(|(_, other)| {
+                net.contains(&other.value.trunc()) || other.value.contains(&net)
             });
             if let Some((other, theirs)) = overlapping {
                 let problem = Diagnostic::error(format!(
@@ -368,6 +367,7 @@ impl Resolver<'_> {
                 .hint("give one of them another subnet");
                 self.problems.push(problem);
             }
+            seen.entry(net).or_insert((named, address));
         }
     }
 }

@@ -108,8 +108,13 @@ impl Resolver<'_> {
 
     /// What is wanted there and not there cannot be had.
     fn check_both(&mut self, yes: &[Spanned<String>], no: &[Spanned<String>], what: &str) {
+        let yes: BTreeMap<&str, &Spanned<String>> = yes
+            .iter()
+            .rev()
+            .map(|item| (item.value.as_str(), item))
+            .collect();
         for item in no {
-            if let Some(other) = yes.iter().find(|other| other.value == item.value) {
+            if let Some(other) = yes.get(item.value.as_str()) {
                 self.report(
                     Diagnostic::error(format!("`{}` is both {what}", item.value))
                         .at(item.span)

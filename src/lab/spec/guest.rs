@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Span, did_you_mean};
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::load;
 use crate::lab::model::{DiskDevice, DomainType, Firmware, Link, OnChange, Serial, VolumeFormat};
-use crate::lab::yaml::{Key, Node, Value};
+use crate::lab::yaml::{Entries, Key, Node, Value};
 
 /// A guest as written.
 #[derive(Debug, Clone, Default)]
@@ -216,7 +216,7 @@ pub fn guests(
         let groups = own.get("group").filter(|node| !node.is_null());
         let groups = groups.map(|node| d.one_or_list(node, Decoder::name));
         let mut merged = Node {
-            value: Value::Mapping(Vec::new()),
+            value: Value::Mapping(Entries::new()),
             span: own.span,
         };
         if let Some(common) = common.filter(|node| is_map(node)) {
@@ -249,7 +249,7 @@ const OWN_KEYS: [&str; 4] = ["name", "group", "hostname", "fqdn"];
 fn shared(node: &Node) -> Node {
     let mut node = node.clone();
     if let Value::Mapping(entries) = &mut node.value {
-        entries.retain(|(key, _)| !OWN_KEYS.contains(&key.text.as_str()));
+        entries.retain(|key, _| !OWN_KEYS.contains(&key.text.as_str()));
     }
     node
 }
@@ -360,7 +360,7 @@ fn refuse_own_keys(
     };
     for own in OWN_KEYS {
         fields.take(own);
-        if let Some((Key { span, .. }, _)) = entries.iter().find(|(key, _)| key.text == own) {
+        if let Some((Key { span, .. }, _)) = entries.get_key_value(own) {
             d.report(
                 Diagnostic::error(format!("`{own}` is a guest's own and cannot be shared"))
                     .at(*span)

@@ -118,12 +118,11 @@ impl Resolver<'_> {
                 self.problems.push(problem);
             }
         }
-        let mut used: BTreeSet<u16> = numbers.into_keys().collect();
+        let used: BTreeSet<u16> = numbers.into_keys().collect();
         let mut luns = Vec::new();
+        let mut free = (0..=u16::MAX).filter(|number| !used.contains(number));
         for named in specs {
-            let number = value(&named.spec.lun)
-                .or_else(|| (0..=u16::MAX).find(|number| !used.contains(number)));
-            used.extend(number);
+            let number = value(&named.spec.lun).or_else(|| free.next());
             if let (Some(number), Some(path)) = (number, &named.spec.path) {
                 luns.push(self.lun(named, path, number, taken));
             }
