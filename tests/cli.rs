@@ -270,6 +270,9 @@ fn a_template_error_names_file_line_and_way_out() {
         ("vars.yaml", "size: 2GiB\n"),
         ("list.yaml", "- 1\n"),
         ("broken.yaml", "[1\n"),
+        ("tag.yaml", "size: {a: [!mine 1]}\n"),
+        ("nan.yaml", "size: [.nan]\n"),
+        ("text.yaml", "size: !!str 2GiB\n"),
     ]);
     lab.run(&["validate"]).fails(&[
         "lab.yaml.j2:3:3",
@@ -280,7 +283,11 @@ fn a_template_error_names_file_line_and_way_out() {
     lab.run(&["validate", "--var", "sise=1GiB"])
         .fails(&["lab.yaml.j2:3:3", "did you mean `sise`?"]);
 
-    for arguments in [["--var", "size=2GiB"], ["--var-file", "vars.yaml"]] {
+    for arguments in [
+        ["--var", "size=2GiB"],
+        ["--var-file", "vars.yaml"],
+        ["--var-file", "text.yaml"],
+    ] {
         let run = lab.test(&[&["plan"], &arguments[..]].concat()).exits(0);
         assert!(run.out.contains("1 vcpu, 2 GiB"), "{run:#?}");
     }
@@ -292,6 +299,8 @@ fn a_template_error_names_file_line_and_way_out() {
         ("gone.yaml", "cannot read variables from gone.yaml"),
         ("list.yaml", "it is not a map"),
         ("broken.yaml", "at line 2 column 1"),
+        ("tag.yaml", "the tag `!mine` means nothing here"),
+        ("nan.yaml", "`.nan` is not a number to reckon with"),
     ];
     for (file, text) in cases {
         lab.run(&["validate", "--var-file", file]).fails(&[text]);

@@ -324,10 +324,31 @@ pub fn read_var_file(
     if value.is_null() {
         return Ok(serde_json::Map::new());
     }
+    if let Some((why, hint)) = unusable(&value) {
+        return Err(fail(why).hint(hint));
+    }
     match serde_json::to_value(&value) {
         Ok(serde_json::Value::Object(vars)) => Ok(vars),
         Ok(_) => Err(fail("it is not a map".into()).hint("write `NAME: VALUE` on each line")),
         Err(error) => Err(fail(error.to_string()).hint("use texts as keys")),
+    }
+}
+
+/// What in a value is no variable, and how to mend it: a tag, or a number that is none.
+fn unusable(value: &serde_yaml::Value) -> Option<(String, &'static str)> {
+    use serde_yaml::Value;
+    match value {
+        Value::Tagged(tagged) => Some((
+            format!("the tag `{}` means nothing here", tagged.tag),
+            "remove it; only `!!str` is known",
+        )),
+        Value::Number(number) if !number.as_f64().is_none_or(f64::is_finite) => Some((
+            format!("`{number}` is not a number to reckon with"),
+            "write it in quotes, where it is a text",
+        )),
+        Value::Sequence(items) => items.iter().find_map(unusable),
+        Value::Mapping(entries) => entries.values().find_map(unusable),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }
 

@@ -245,11 +245,11 @@ impl Builder<'_> {
                     self.place(node);
                 }
                 Event::SequenceStart(anchor, tag) => {
-                    self.check_tag(tag.as_deref(), self.span(start, end));
+                    self.check_tag_of(tag.as_deref(), self.span(start, end), "a list");
                     self.begin(anchor, start, Items::Sequence(Vec::new()))?;
                 }
                 Event::MappingStart(anchor, tag) => {
-                    self.check_tag(tag.as_deref(), self.span(start, end));
+                    self.check_tag_of(tag.as_deref(), self.span(start, end), "a map");
                     let items = Items::Mapping {
                         entries: Entries::new(),
                         key: None,
@@ -400,8 +400,13 @@ impl Builder<'_> {
     fn check_tag(&mut self, tag: Option<&Tag>, span: Span) -> Tagged {
         match tag {
             None => Tagged::AsWritten,
-            Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Tagged::Text,
+            Some(tag) if format!("{}{}", tag.handle, tag.suffix) == STR => Tagged::Text,
             Some(tag) => {
+                let handle = match tag.handle.as_str() {
+                    CORE => "!!",
+                    handle => handle,
+                };
+                let tag = format!("{handle}{}", tag.suffix);
                 self.problems.push(
                     Diagnostic::error(format!("the tag `{tag}` means nothing here"))
                         .at(span)
@@ -409,6 +414,20 @@ impl Builder<'_> {
                 );
                 Tagged::AsWritten
             }
+        }
+    }
+
+    /// The same for a list or a map, which no tag can be for.
+    fn check_tag_of(&mut self, tag: Option<&Tag>, span: Span, what: &str) {
+        match self.check_tag(tag, span) {
+            Tagged::Text => self.problems.push(
+                Diagnostic::error(format!(
+                    "`!!str` makes a text of a value, and this is {what}"
+                ))
+                .at(span)
+                .hint("remove it"),
+            ),
+            Tagged::AsWritten => {}
         }
     }
 
@@ -471,6 +490,11 @@ impl Builder<'_> {
         }
     }
 }
+
+/// What core tags begin with.
+const CORE: &str = "tag:yaml.org,2002:";
+/// The tag that makes a text of what looks like something else.
+const STR: &str = "tag:yaml.org,2002:str";
 
 enum Tagged {
     AsWritten,
