@@ -86,7 +86,7 @@ fn nothing_from_elsewhere_is_a_command_to_the_terminal() {
     assert!(plan.contains("\\u{9b}1m\\u{202e}"), "{plan}");
     let directory = format!("evil{raw}");
     let bad = format!("bad{raw}.j2");
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 18] = [
         &["plan", "--diff"],
         &["plan", "--json"],
         &["plan", "--target", "guest.gone"],
@@ -102,6 +102,9 @@ fn nothing_from_elsewhere_is_a_command_to_the_terminal() {
         &["validate", "--var-file", &raw],
         &["generate", "--diff"],
         &["render", &bad],
+        &["plan", "--target", &raw],
+        &["plan", "--var", &raw],
+        &[&raw],
     ];
     for arguments in commands {
         for color in ["never", "always"] {

@@ -16,6 +16,7 @@ mod status;
 mod validate;
 mod waiting;
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -24,6 +25,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::secret::Secrets;
 use crate::view::Color;
+use crate::view::plain::plain;
 
 /// Keeps a virtualization lab as text: networks, storage pools, images and guests in YAML, made real on libvirt
 #[derive(Debug, Parser)]
@@ -212,7 +214,7 @@ pub fn main() -> i32 {
             } else {
                 Exit::Success
             };
-            return match output::printed(error.print().and_then(|()| std::io::stdout().flush())) {
+            return match output::printed(print(&error)) {
                 Err(failure) if exit == Exit::Success => {
                     failure.print(Color::Never);
                     Exit::Failure.code()
@@ -258,6 +260,15 @@ fn color(when: When) -> Color {
         }
     };
     if wanted { Color::Always } else { Color::Never }
+}
+
+/// Prints help, or what is wrong with the arguments. Those are repeated in it, and may be what someone else gave.
+fn print(error: &clap::Error) -> std::io::Result<()> {
+    let text = error.render().to_string();
+    match plain(&text) {
+        Cow::Owned(text) if error.use_stderr() => write!(std::io::stderr(), "{text}"),
+        Cow::Owned(_) | Cow::Borrowed(_) => error.print().and_then(|()| std::io::stdout().flush()),
+    }
 }
 
 /// Whether the terminal takes no commands.

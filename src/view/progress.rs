@@ -244,6 +244,12 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_elsewhere_is_shown_as_it_may_be() {
+        let said = "two\nlines \u{1b}[2J password=x";
+        assert_eq!(shown(said), "two\\nlines \\u{1b}[2J password=(hidden)");
+    }
+
+    #[test]
     fn without_a_terminal_nothing_is_drawn() {
         for kind in [Kind::Lines, Kind::Silent] {
             assert!(Progress::new(kind, 3).bars.is_hidden(), "{kind:?}");

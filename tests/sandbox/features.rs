@@ -1,9 +1,10 @@
 //! Everything a definition can say, kept by a real libvirt: applied, taken away again, put back.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use crate::lab::{Lab, inventory};
+use crate::lab::{Lab, inventory, virsh};
 
 /// Networks and a pool with nothing special, and the guests with little.
 const PLAIN: &str = "
@@ -199,4 +200,51 @@ fn a_template_that_changes_is_seen_after_everything_was() {
         lab.apply(&[]);
     }
     lab.destroy();
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_password_is_told_nowhere_and_its_change_is_a_change() {
+    let before = inventory();
+    let with = |passwd: &str| {
+        format!(
+            "lab: passwd\nguests:\n  one:\n    running: false\n    memory: 16MiB\n    \
+             xml: <domain><devices><graphics type='vnc' port='-1' passwd='{passwd}'/></devices></domain>\n"
+        )
+    };
+    let quiet = |lab: &Lab, arguments: &[&str]| {
+        let output = lab.run(arguments);
+        let told = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        let told = told.concat();
+        assert!(!told.contains("S3CRET"), "{arguments:?}: {told}");
+        told
+    };
+    let lab = Lab::new(&with("S3CRET1"));
+    quiet(&lab, &["plan", "--diff"]);
+    quiet(&lab, &["apply", "-y", "--diff"]);
+    lab.is_settled();
+    lab.define(&with("S3CRET2"));
+    for arguments in [&["plan"][..], &["plan", "--diff"], &["plan", "--json"]] {
+        let told = quiet(&lab, arguments);
+        assert!(told.contains("(hidden), changed"), "{told}");
+    }
+    let shown = lab.ok(&["plan", "--show-secrets", "--diff"]);
+    for part in ["S3CRET1 -> S3CRET2", "passwd='S3CRET1'", "passwd='S3CRET2'"] {
+        assert!(shown.contains(part), "no {part} in {shown}");
+    }
+    quiet(&lab, &["apply", "-y", "--json"]);
+    lab.is_settled();
+    // What others made of it is as little told.
+    let xml = virsh(&["dumpxml", "--security-info", "--inactive", "one"]);
+    let file = lab.path().join("other.xml");
+    fs::write(&file, xml.replace("S3CRET2", "S3CRET3")).unwrap();
+    virsh(&["define", file.to_str().unwrap()]);
+    for arguments in [&["--refresh-only"][..], &["--refresh-only", "--json"], &[]] {
+        let told = quiet(&lab, &[&["plan"], arguments].concat());
+        assert!(told.contains("(hidden), changed"), "{told}");
+    }
+    let state = fs::metadata(lab.path().join("state/passwd.toml")).unwrap();
+    assert_eq!(state.permissions().mode() & 0o777, 0o600);
+    lab.destroy();
+    assert_eq!(inventory(), before);
 }
