@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub use build::{Site, Sources, build, build_unseen};
 pub use kept::kept;
 
-use crate::address::{Address, Name};
+use crate::address::{Address, Kind, Name};
 use crate::diagnostic::Span;
 use crate::header::Header;
 use crate::lab::model::{Disk, DiskSource, DomainType, InterfaceSource, Lab, Lifecycle, OnChange};
@@ -205,8 +205,27 @@ pub fn scope(lab: Option<&Lab>, state: &State) -> Scope {
         volumes,
         formats,
         interfaces,
+        directories: directories(lab, state),
         ..Scope::default()
     }
+}
+
+/// The directories of the lab's pools, by name in libvirt; of one that was applied, the one where its volumes are.
+fn directories(lab: Option<&Lab>, state: &State) -> BTreeMap<String, String> {
+    let pools = lab.iter().flat_map(|lab| lab.pools.values());
+    let defined = pools
+        .filter(|pool| !pool.external && pool.kind == "dir")
+        .filter_map(|pool| Some((pool.name.clone(), pool.path.clone()?)));
+    let entries = state.resources.iter();
+    let applied = entries
+        .filter(|(address, _)| address.kind == Kind::Pool)
+        .filter_map(|(_, entry)| {
+            let xml = Element::parse(entry.applied.as_ref()?).ok()?;
+            let path = xml.text_at("target/path").map(str::to_owned);
+            let path = path.filter(|_| xml.attribute("type") == Some("dir"));
+            Some((entry.name.clone(), path?))
+        });
+    defined.chain(applied).collect()
 }
 
 /// What guests have that the lab does not make.

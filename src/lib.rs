@@ -29,6 +29,7 @@ pub mod install;
 pub mod lab;
 pub mod libvirt;
 pub mod moves;
+pub mod place;
 pub mod plan;
 pub mod secret;
 pub mod settings;

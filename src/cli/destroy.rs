@@ -90,7 +90,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         Err(exit) => return Ok(exit),
     };
     let kept = kept(&plan);
-    if plan.is_empty() {
+    if plan.is_empty() && !plan.problems.has_errors() {
         result(&format!(
             "Nothing to do: lab {lab} has nothing here{kept}.\n"
         ))?;

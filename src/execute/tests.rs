@@ -60,6 +60,7 @@ fn entry(name: &str) -> Entry {
         content: None,
         prevent_destroy: false,
         made_directory: false,
+        place: None,
         shutdown_timeout: None,
         depends_on: BTreeSet::new(),
         applied: Some(format!("<{name}/>").into()),

@@ -379,6 +379,8 @@ impl Model {
             pools: each(&self.pools, pool),
             volumes: volumes.collect(),
             formats: self.formats(scope),
+            directories: self.places(scope),
+            files: self.files_beside(scope),
             guests: each(&self.guests, guest),
             host_interfaces: (self.host_interfaces.clone().into_iter())
                 .filter(|(name, _)| scope.interfaces.contains(name))

@@ -25,7 +25,7 @@ mod upload;
 
 pub use bridge::left_on_host;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::step::Step;
 use observed::Observed;
@@ -78,6 +78,8 @@ impl Monitor for Unwatched {
 pub struct Scope {
     /// Volumes to read, as pool and volume name in libvirt; in pools that are not there or not active they are absent.
     pub volumes: BTreeSet<(String, String)>,
+    /// Where the directories of pools are that the lab has or had, by the pool's name in libvirt.
+    pub directories: BTreeMap<String, String>,
     /// What guests have that was made by others, and whose format is to be found out.
     pub formats: BTreeSet<DiskFile>,
     /// Interfaces of the host of which it is asked whether they are there.

@@ -1,6 +1,7 @@
 //! Reading what a hypervisor holds. The cost is round trips: one list for each kind, then one XML for each object.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::sync::{Mutex, MutexGuard};
 
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use super::observed::{
 use super::raw::{self, Held};
 use super::{DiskFile, Others, Scope};
 use crate::header::{Format, Header};
+use crate::place::Place;
 use crate::stamp::{FileId, Stamp};
 use crate::state::seen::Seen;
 use crate::xml::document::Document;
@@ -90,9 +92,25 @@ impl Connection {
         scope: &Scope,
         seen: &Seen,
     ) -> Result<Observed, Trouble> {
-        let volumes = self.volumes(scope, facts.local, seen)?;
+        // The test driver's files are nowhere.
+        let local = facts.local && !facts.driver.eq_ignore_ascii_case("test");
+        let paths = match local {
+            true => paths(scope, &pools),
+            false => BTreeMap::new(),
+        };
+        let places = paths.iter();
+        let directories: BTreeMap<String, Place> = places
+            .filter_map(|(name, path)| Some((name.clone(), Place::of(path)?)))
+            .collect();
+        let files = |(pool, name): &&(String, String)| {
+            !pools.get(pool).is_some_and(|pool| pool.active)
+                && paths.get(pool).is_some_and(|path| is_file(path, name))
+        };
+        let volumes = self.volumes(scope, local, (&paths, &directories), seen)?;
         Ok(Observed {
-            formats: self.formats(scope, facts.local, &volumes)?,
+            formats: self.formats(scope, local, &volumes)?,
+            files: scope.volumes.iter().filter(files).cloned().collect(),
+            directories,
             volumes,
             host_interfaces: self.host_interfaces(&scope.interfaces, &facts),
             facts,
@@ -234,10 +252,14 @@ impl Connection {
     /// Lists each pool in scope once, and reads only the volumes in scope: half of all reading time is volumes' XML. Where the
     /// others count, too, all of all pools. Where a volume's file is on this machine and still is as it was when its XML was
     /// read last, that is its XML.
+    ///
+    /// libvirt lists what was there when it looked last. It is made to look again where that is seen to be wrong, and where
+    /// nobody can see; but not into a directory that is away, as it would stop the pool.
     fn volumes(
         &self,
         scope: &Scope,
         local: bool,
+        (paths, directories): (&BTreeMap<String, String>, &BTreeMap<String, Place>),
         seen: &Seen,
     ) -> Result<BTreeMap<(String, String), ObservedVolume>, Trouble> {
         let pools: BTreeSet<&str> = scope
@@ -263,15 +285,37 @@ impl Connection {
             if !is_asked_for && !all {
                 continue;
             }
-            if is_asked_for && all {
-                // Refused while it makes a volume: then the list has to do.
-                let _ = pool.refresh(0);
+            if directories
+                .get(&pool_name)
+                .is_some_and(|place| !place.there)
+            {
+                continue;
             }
-            let volumes = match pool.list_all_volumes(0) {
-                Ok(volumes) => Held::all(volumes),
-                Err(error) if is_gone(&error) => continue,
-                Err(error) => return Err(error.into()),
+            let list = || match pool.list_all_volumes(0) {
+                Ok(volumes) => Ok(Held::all(volumes)),
+                Err(error) if is_gone(&error) => Ok(Vec::new()),
+                Err(error) => Err(error),
             };
+            let is_stale = |volumes: &[Held<StorageVol>]| {
+                let path = paths.get(&pool_name)?;
+                let listed: Result<BTreeSet<String>, Error> =
+                    volumes.iter().map(|volume| volume.name()).collect();
+                let listed = listed.ok()?;
+                let mut asked_for = scope.volumes.iter().filter(|(pool, _)| *pool == pool_name);
+                Some(asked_for.any(|(_, name)| listed.contains(name) != is_file(path, name)))
+            };
+            // A refresh is refused while the pool makes a volume: then the list has to do.
+            let mut volumes = match is_asked_for && (all || !local) {
+                true => {
+                    let _ = pool.refresh(0);
+                    list()?
+                }
+                false => list()?,
+            };
+            if local && is_asked_for && is_stale(&volumes) == Some(true) {
+                let _ = pool.refresh(0);
+                volumes = list()?;
+            }
             for volume in volumes {
                 let key = (pool_name.clone(), volume.name()?);
                 if all || scope.volumes.contains(&key) {
@@ -372,6 +416,29 @@ impl Connection {
             said(domain, power, autostart, !transient)
         })
     }
+}
+
+/// The directories of pools in scope: as libvirt has them, else as the lab has or had them.
+fn paths(scope: &Scope, pools: &BTreeMap<String, ObservedPool>) -> BTreeMap<String, String> {
+    let mut paths = scope.directories.clone();
+    let asked_for = scope.volumes.iter().map(|(pool, _)| pool);
+    for name in asked_for.chain(scope.directories.keys()) {
+        let Some(pool) = pools.get(name) else {
+            continue;
+        };
+        let xml = pool.xml.tree();
+        match (xml.attribute("type"), xml.text_at("target/path")) {
+            (Some("dir"), Some(path)) => paths.insert(name.clone(), path.to_owned()),
+            (_, _) => paths.remove(name),
+        };
+    }
+    paths
+}
+
+/// Whether a volume's file is there, as far as may be looked.
+fn is_file(directory: &str, name: &str) -> bool {
+    let path = format!("{}/{name}", directory.trim_end_matches('/'));
+    !std::fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 fn format_of(volume: &Element) -> Option<Format> {

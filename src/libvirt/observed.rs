@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::DiskFile;
 use crate::header::Format;
 use crate::lab::model::DomainType;
+use crate::place::Place;
 use crate::stamp::{FileId, Stamp};
 use crate::xml::document::Document;
 use crate::xml::schema;
@@ -23,6 +24,10 @@ pub struct Observed {
     pub pools: BTreeMap<String, ObservedPool>,
     /// The volumes that were asked for and are there, by pool and name.
     pub volumes: BTreeMap<(String, String), ObservedVolume>,
+    /// Where the directories of pools are, as far as that can be looked at from here.
+    pub directories: BTreeMap<String, Place>,
+    /// Volumes that were asked for and are not to be had of libvirt, since their pool is not active, but whose files are there.
+    pub files: BTreeSet<(String, String)>,
     /// The formats that were asked for: `None` where nobody could tell. What was not looked at is not in here.
     pub formats: BTreeMap<DiskFile, Option<Format>>,
     /// Every guest.

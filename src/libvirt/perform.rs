@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 use virt::domain::Domain;
-use virt::error::Error;
+use virt::error::{Error, ErrorNumber};
 use virt::network::Network;
 use virt::storage_pool::StoragePool;
 use virt::storage_vol::StorageVol;
@@ -313,14 +313,25 @@ impl Connection {
         }
     }
 
+    /// Makes a volume. libvirt may still list one whose file is gone: then it has to look again.
     pub(super) fn create_volume(&self, pool: &Named, xml: &str) -> Result<(), Trouble> {
-        let pool = self.pool(pool)?;
-        validated(
-            Kind::Volume,
-            sys::VIR_STORAGE_VOL_CREATE_VALIDATE,
-            |flags| StorageVol::create_xml(&pool, xml, flags).map(|volume| drop(Held::new(volume))),
-        )
-        .map_err(Trouble::from)
+        let there = self.pool(pool)?;
+        let create = || {
+            validated(
+                Kind::Volume,
+                sys::VIR_STORAGE_VOL_CREATE_VALIDATE,
+                |flags| {
+                    StorageVol::create_xml(&there, xml, flags).map(|volume| drop(Held::new(volume)))
+                },
+            )
+        };
+        match create() {
+            Err(error) if error.code().is(ErrorNumber::StorageVolExist) => {
+                self.refresh(pool)?;
+                Ok(create()?)
+            }
+            result => Ok(result?),
+        }
     }
 
     fn grow_volume(

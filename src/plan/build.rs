@@ -476,6 +476,7 @@ impl<'a> Planner<'a> {
             prevent_destroy: resource.lifecycle.prevent_destroy,
             content: storage::content(&resource.detail),
             made_directory: old.is_some_and(|old| old.made_directory && same_path(old, xml)),
+            place: storage::sight::place(self, resource),
             shutdown_timeout,
             depends_on: resource.depends_on.clone(),
             applied: Some(xml.to_string().into()),
@@ -513,7 +514,7 @@ impl<'a> Planner<'a> {
         let recorded = recorded.iter();
         let left = recorded.filter(|(address, _)| !self.changes.contains_key(address));
         orphans.extend(left.map(|(address, entry)| (address.clone(), entry.clone())));
-        let out_of_reach: BTreeSet<Address> = orphans
+        let mut out_of_reach: BTreeSet<Address> = orphans
             .iter()
             .filter(|(_, entry)| self.is_in_another_pool(entry))
             .map(|(address, _)| address.clone())
@@ -522,6 +523,11 @@ impl<'a> Planner<'a> {
             let problem = storage::elsewhere(address, &orphans[address], Severity::Warning);
             self.problems.push(problem);
         }
+        let others = orphans
+            .iter()
+            .filter(|(address, _)| !out_of_reach.contains(*address))
+            .collect();
+        out_of_reach.extend(storage::sight::out_of_sight(self, others, reason));
         let kept = kept(&orphans, &out_of_reach);
         for (address, entry) in orphans {
             let change = if kept.contains(&address) {

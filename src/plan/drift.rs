@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::Planner;
 use super::storage::made::{Sizes, merge_lasting};
+use super::storage::sight::{self, Sight};
 use super::{AttributeChange, Disruption, Options, guest, label, storage, unplugged};
 use crate::address::{Address, Kind, Name};
 use crate::libvirt::observed::{Observed, Power};
@@ -162,10 +163,9 @@ fn volume(planner: &Planner<'_>, entry: &Entry) -> Seen {
         let sizes = storage::sizes(planner, &key.0);
         return Seen::There(changed(entry, &live.xml.tree(), sizes));
     }
-    let pool = planner.observed.pools.get(&key.0);
-    match pool.is_some_and(|pool| !pool.active) {
-        true => Seen::Hidden,
-        false => Seen::Absent,
+    match sight::of(planner, &key.0, &key.1) {
+        Sight::Hidden | Sight::OtherPlace => Seen::Hidden,
+        Sight::Gone | Sight::NoDirectory => Seen::Absent,
     }
 }
 

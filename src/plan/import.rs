@@ -119,6 +119,7 @@ fn adopt(desired: &Desired, resource: &Resource, found: Found<'_>) -> Result<Ent
         prevent_destroy: resource.lifecycle.prevent_destroy,
         content: None,
         made_directory: false,
+        place: None,
         shutdown_timeout,
         depends_on: resource.depends_on.clone(),
         applied: None,

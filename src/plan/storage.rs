@@ -1,6 +1,7 @@
 //! What happens to a pool, an image or a volume.
 
 pub(super) mod made;
+pub(super) mod sight;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub(super) fn pool(
     uuid: Uuid,
     autostart: bool,
 ) -> Change {
+    sight::check(planner, resource);
     let pools = &planner.observed.pools;
     match planner.find(resource, uuid, pools) {
         Found::Foreign => Change::unchanged(resource.address.clone(), None),
@@ -139,11 +141,22 @@ fn update_pool(
         });
         attributes = label::attributes(&merged.differences, pool_class);
     }
-    if stops || !live.active {
+    let is_empty = live.active && !stops && lacks_directory(planner, &resource.name);
+    if is_empty {
+        steps.push(Step::StopPool { name: name.clone() });
+    }
+    if stops || is_empty || !live.active {
         steps.push(Step::StartPool { name: name.clone() });
     }
     if !live.active {
         attributes.push(switched("active", true));
+    }
+    if is_empty {
+        attributes.push(AttributeChange {
+            before: Some("gone".to_owned()),
+            after: Some("made anew".to_owned()),
+            ..switched("directory", true)
+        });
     }
     if live.autostart != autostart {
         attributes.push(switched("autostart", autostart));
@@ -174,6 +187,12 @@ fn update_pool(
         change.steps = steps;
     }
     change
+}
+
+/// Whether a pool has no directory any more, of which libvirt may know nothing yet.
+fn lacks_directory(planner: &Planner<'_>, pool: &str) -> bool {
+    let place = planner.observed.directories.get(pool);
+    place.is_some_and(|place| !place.there)
 }
 
 fn pool_class(difference: &Difference) -> Disruption {
@@ -569,7 +588,7 @@ fn move_volume(
 fn out_of_reach(planner: &mut Planner<'_>, resource: &Resource, pool: &str) -> Option<Entry> {
     let entry = planner.entry(&resource.address)?;
     if !planner.is_in_another_pool(entry) {
-        return hidden(planner, resource, pool);
+        return sight::hidden(planner, resource, pool);
     }
     // Of a pool of the lab's own that is told already.
     if planner.recorded_pool(pool).is_none() {
@@ -577,14 +596,6 @@ fn out_of_reach(planner: &mut Planner<'_>, resource: &Resource, pool: &str) -> O
         planner.problems.push(problem.at(resource.span));
     }
     Some(entry.clone())
-}
-
-/// A volume's entry where its pool is not active: what is in it cannot be seen, and is taken to be as recorded. Once the
-/// pool is started, the next look tells.
-fn hidden(planner: &Planner<'_>, resource: &Resource, pool: &str) -> Option<Entry> {
-    let entry = planner.entry(&resource.address)?;
-    let seen = is_active(planner, pool) || entry.status != Status::Applied;
-    (!seen).then(|| entry.clone())
 }
 
 fn is_active(planner: &Planner<'_>, pool: &str) -> bool {
@@ -616,13 +627,12 @@ pub(super) fn delete_volume(planner: &Planner<'_>, address: &Address, entry: &En
     };
     if planner.observed.pools.contains_key(&pool) && !is_active(planner, &pool) {
         // It cannot be looked at, so what it was made as tells what is lost.
-        let made = last_trees(Some(entry)).pop();
         return Change {
             action: Action::Delete,
             data_loss: match address.kind {
                 Kind::Image => None,
                 Kind::Network | Kind::Pool | Kind::Volume | Kind::Guest => {
-                    Some(made.as_ref().map_or(0, capacity))
+                    Some(sight::made_with(entry))
                 }
             },
             steps: vec![

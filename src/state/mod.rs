@@ -80,6 +80,9 @@ pub struct Entry {
     /// We made the pool's directory.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub made_directory: bool,
+    /// Where a pool's directory was: `ext4 /dev/sdb1 on /srv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// Seconds a guest's shutdown may take, for when its definition is gone.
     pub shutdown_timeout: Option<u64>,
     /// What it needs, so that deletion knows the order when the definition is gone.
@@ -140,6 +143,7 @@ impl Entry {
             prevent_destroy: false,
             content: None,
             made_directory: false,
+            place: None,
             shutdown_timeout: None,
             depends_on: BTreeSet::new(),
             applied: None,

@@ -34,6 +34,7 @@ fn entry(name: &str, status: Status) -> Entry {
         content: None,
         prevent_destroy: false,
         made_directory: false,
+        place: None,
         shutdown_timeout: Some(60),
         depends_on: BTreeSet::from([at("network.front")]),
         applied: (status == Status::Applied)

@@ -96,6 +96,7 @@ fn entry() -> BoxedStrategy<Entry> {
                 status,
                 keep,
                 prevent_destroy,
+                place: content.clone(),
                 content,
                 made_directory,
                 shutdown_timeout,

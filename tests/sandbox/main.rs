@@ -7,6 +7,7 @@
 mod guests;
 mod lab;
 
+mod away;
 mod crash;
 mod daemon;
 mod data;

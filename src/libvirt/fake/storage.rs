@@ -1,10 +1,11 @@
 //! What the fake does with pools and volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Model, Refusal, define, fill, get, get_mut, refuse};
 use crate::header::Format;
 use crate::libvirt::{DiskFile, ErrorKind, Monitor, Outcome, Scope};
+use crate::place::Place;
 use crate::plan::step::{Content, Named};
 use crate::xml::tree::Element;
 
@@ -79,6 +80,40 @@ impl Model {
                 })
             })
             .collect()
+    }
+
+    /// The path of a pool, also of one that is not active or not there.
+    fn directory(&self, scope: &Scope, pool: &str) -> Option<String> {
+        let path = match self.pools.get(pool) {
+            Some(pool) => pool.xml.text_at("target/path").map(str::to_owned),
+            None => scope.directories.get(pool).cloned(),
+        };
+        Some(path?.trim_end_matches('/').to_owned())
+    }
+
+    /// Where the directories of pools are. There is one file system.
+    pub(super) fn places(&self, scope: &Scope) -> BTreeMap<String, Place> {
+        let place = |pool: &String| {
+            let path = self.directory(scope, pool)?;
+            let place = Place {
+                there: self.directories.contains(&path),
+                mount: "/".to_owned(),
+                file_system: "fake".to_owned(),
+            };
+            Some((pool.clone(), place))
+        };
+        scope.directories.keys().filter_map(place).collect()
+    }
+
+    /// The files of volumes whose pool is not active.
+    pub(super) fn files_beside(&self, scope: &Scope) -> BTreeSet<(String, String)> {
+        let is_beside = |(pool, name): &&(String, String)| {
+            let path = self.directory(scope, pool);
+            let path = path.map(|path| format!("{path}/{name}"));
+            self.volume_path(pool, name).is_err()
+                && path.is_some_and(|path| self.files.contains_key(&path))
+        };
+        scope.volumes.iter().filter(is_beside).cloned().collect()
     }
 
     /// The formats that are asked for.
