@@ -349,6 +349,7 @@ images: {base: {pool: built, source: base.img}}
         .find(|line| line.starts_with("content = "))
         .unwrap();
     std::fs::write(&state, text.replace(content, "content = \"size:1048576\"")).unwrap();
+    lab.ok(&["state", "check", "--accept"]);
     lab.apply(&[]);
     assert_eq!(std::fs::read_to_string(&state).unwrap(), text);
     fill(3);
@@ -361,7 +362,9 @@ images: {base: {pool: built, source: base.img}}
     let seen = std::fs::read_to_string(lab.path().join("state/.built.seen")).unwrap();
     let digest = miniascape::hash::sha256(&vec![3; 1 << 20]);
     assert!(seen.contains(&digest), "{seen}");
-    let lie = seen.replace(&digest, &"0".repeat(64));
+    // It begins with a checksum of the rest.
+    let lie = seen[64..].replace(&digest, &"0".repeat(64));
+    let lie = miniascape::hash::sha256(lie.as_bytes()) + &lie;
     std::fs::write(lab.path().join("state/.built.seen"), lie).unwrap();
     let plan = lab.ok(&["plan"]);
     assert!(plan.contains("-> sha256:000"), "{plan}");
