@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -97,6 +97,40 @@ impl Header {
             },
         }
     }
+}
+
+/// The path of what a file is an overlay of, as its header has it; `None` where it is none, or cannot be read.
+/// <https://www.qemu.org/docs/master/interop/qcow2.html>
+pub fn base(path: &Path) -> Option<String> {
+    const LONGEST: u64 = 1023;
+    if !Header::read(path).ok()?.backed {
+        return None;
+    }
+    let mut file = File::open(path).ok()?;
+    let mut head = [0; 20];
+    file.read_exact(&mut head).ok()?;
+    let offset = u64::from_be_bytes(head[8..16].try_into().ok()?);
+    let length = u32::from_be_bytes(head[16..20].try_into().ok()?);
+    file.seek(SeekFrom::Start(offset)).ok()?;
+    let mut name = String::new();
+    file.take(u64::from(length).min(LONGEST))
+        .read_to_string(&mut name)
+        .ok()?;
+    let named = match name.strip_prefix("json:") {
+        Some(json) => file_named(&serde_json::from_str(json).ok()?)?,
+        None => name.strip_prefix("file:").unwrap_or(&name).to_owned(),
+    };
+    // A relative path begins where the overlay is.
+    Some(path.parent()?.join(named).to_string_lossy().into_owned())
+}
+
+/// The file in a block device's description as JSON.
+fn file_named(device: &serde_json::Value) -> Option<String> {
+    let names = ["filename", "file.filename", "file.file.filename"];
+    let found = names.iter().find_map(|name| device.get(name)?.as_str());
+    found
+        .map(str::to_owned)
+        .or_else(|| file_named(device.get("file")?))
 }
 
 impl Format {

@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
+use super::files::Files;
 use super::observed::{
     Facts, Observed, ObservedGuest, ObservedNetwork, ObservedPool, ObservedVolume, Power,
 };
@@ -373,7 +374,7 @@ impl Model {
             };
             Some(((pool.clone(), name.clone()), volume))
         });
-        Observed {
+        let mut observed = Observed {
             facts,
             networks: each(&self.networks, network),
             pools: each(&self.pools, pool),
@@ -386,7 +387,13 @@ impl Model {
                 .filter(|(name, _)| scope.interfaces.contains(name))
                 .collect(),
             loose_taps: self.loose_taps.clone(),
-        }
+            paths: Files::default(),
+        };
+        observed.paths = match scope.others {
+            Others::Read => Files::of(&observed, false),
+            Others::Unread => Files::default(),
+        };
+        observed
     }
 
     /// Refuses what has the name of what is meant, or what is meant under another name.

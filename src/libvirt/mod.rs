@@ -9,6 +9,7 @@ mod bridge;
 pub mod connection;
 mod error;
 pub mod fake;
+pub mod files;
 mod guest;
 mod host;
 mod hotplug;

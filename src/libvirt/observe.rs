@@ -13,6 +13,7 @@ use virt::sys;
 
 use super::connection::{Connection, if_there, is_daemon_here};
 use super::error::{Trouble, is_missing, is_unsupported};
+use super::files::Files;
 use super::host;
 use super::observed::{
     Facts, Observed, ObservedGuest, ObservedNetwork, ObservedPool, ObservedVolume, Power,
@@ -66,6 +67,10 @@ impl Connection {
     pub(super) fn read_all(&self, scope: &Scope, seen: &Seen) -> Result<Observed, Trouble> {
         let mut observed = self.look_at_volumes(self.ground()?, scope, seen)?;
         self.look_at_rest(&mut observed, self.ask()?, seen)?;
+        match scope.others {
+            Others::Read => observed.paths = Files::of(&observed, observed.facts.local),
+            Others::Unread => {}
+        }
         Ok(observed)
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::DiskFile;
+use super::files::Files;
 use crate::header::Format;
 use crate::lab::model::DomainType;
 use crate::place::Place;
@@ -32,6 +33,8 @@ pub struct Observed {
     pub formats: BTreeMap<DiskFile, Option<Format>>,
     /// Every guest.
     pub guests: BTreeMap<String, ObservedGuest>,
+    /// Which files guests and volumes name, where all was read ([`Others::Read`](super::Others::Read)).
+    pub paths: Files,
     /// Of the interfaces in scope, whether the host has them; those are left out of which it cannot be known.
     pub host_interfaces: BTreeMap<String, bool>,
     /// The taps on this machine, by which NICs of guests are plugged in, that hang on no bridge. None are known of a libvirt that is

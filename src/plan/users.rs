@@ -10,6 +10,7 @@ use super::step::{Named, Step};
 use super::{Action, Change, PowerChange, guest};
 use crate::address::Kind;
 use crate::diagnostic::Diagnostic;
+use crate::libvirt::files::{File, named_in};
 use crate::libvirt::observed::{Observed, ObservedPool};
 use crate::xml::document::Document;
 use crate::xml::tree::Element;
@@ -19,6 +20,7 @@ pub(super) fn check(planner: &mut Planner<'_>) {
     let guests = LazyCell::new(|| guests_after(planner));
     let overlays = LazyCell::new(|| overlays(planner.observed));
     let gone: BTreeSet<(&str, &str)> = planner.changes.values().flat_map(volumes_of).collect();
+    let uses = LazyCell::new(|| Uses::of(&guests, planner.observed, &gone));
     let changes = planner.changes.values();
     let deferring: BTreeSet<String> = changes
         .filter(|change| change.address.kind == Kind::Guest && guest::defers(change))
@@ -30,7 +32,9 @@ pub(super) fn check(planner: &mut Planner<'_>) {
             Kind::Network if change.action == Action::Delete => network_users(change, &guests),
             Kind::Pool if change.action == Action::Delete => pool_users(change, &guests),
             Kind::Image | Kind::Volume => volumes_of(change)
-                .flat_map(|volume| volume_users(planner, change, volume, &guests, &overlays, &gone))
+                .flat_map(|volume| {
+                    volume_users(planner, change, volume, (&guests, &uses), &overlays, &gone)
+                })
                 .collect(),
             Kind::Network | Kind::Pool | Kind::Guest => continue,
         };
@@ -142,25 +146,74 @@ fn guests_after(planner: &Planner<'_>) -> Vec<Definition> {
     definitions
 }
 
-/// A volume that is based on another one.
-struct BasedOn<'a> {
-    /// Its pool and name.
-    volume: (&'a str, &'a str),
-    /// The path of what it is based on.
-    base: String,
+/// Which guests use a volume: by its file, however they spell its path or what of theirs is an overlay of it; or by pool and name.
+#[derive(Default)]
+struct Uses {
+    files: BTreeMap<File, BTreeSet<usize>>,
+    names: BTreeMap<(String, String), BTreeSet<usize>>,
 }
 
-fn overlays(observed: &Observed) -> Vec<BasedOn<'_>> {
-    let volumes = observed.volumes.iter();
-    volumes
-        .filter_map(|((pool, name), volume)| {
-            let xml = volume.xml.tree();
-            Some(BasedOn {
-                volume: (pool, name),
-                base: xml.text_at("backingStore/path")?.to_owned(),
+impl Uses {
+    fn of(guests: &[Definition], observed: &Observed, gone: &BTreeSet<(&str, &str)>) -> Self {
+        let paths = &observed.paths;
+        let going: BTreeSet<File> = gone
+            .iter()
+            .filter_map(|(pool, name)| {
+                observed
+                    .volumes
+                    .get(&((*pool).to_owned(), (*name).to_owned()))
             })
-        })
-        .collect()
+            .map(|volume| paths.file(&volume.path))
+            .collect();
+        let mut uses = Self::default();
+        for (at, guest) in guests.iter().enumerate() {
+            for path in named_in(&guest.xml) {
+                for path in std::iter::once(path).chain(paths.bases(path)) {
+                    let file = paths.file(path);
+                    // What an overlay needs that goes itself is no longer needed by way of it.
+                    let ends = going.contains(&file);
+                    uses.files.entry(file).or_default().insert(at);
+                    if ends {
+                        break;
+                    }
+                }
+            }
+            let devices = guest.xml.child("devices").into_iter();
+            let sources = devices
+                .flat_map(|devices| devices.children_named("disk"))
+                .filter_map(|disk| disk.child("source"));
+            for source in sources {
+                if let (Some(pool), Some(volume)) =
+                    (source.attribute("pool"), source.attribute("volume"))
+                {
+                    let name = (pool.to_owned(), volume.to_owned());
+                    uses.names.entry(name).or_default().insert(at);
+                }
+            }
+        }
+        uses
+    }
+
+    /// The guests by their place in the list that this was made of.
+    fn users(&self, file: Option<&File>, name: &(String, String)) -> impl Iterator<Item = usize> {
+        let by_file = file.and_then(|file| self.files.get(file));
+        let by_name = self.names.get(name);
+        by_file.into_iter().chain(by_name).flatten().copied()
+    }
+}
+
+/// The volumes, by pool and name, that are overlays of each file.
+type Overlays<'a> = BTreeMap<File, BTreeSet<(&'a str, &'a str)>>;
+
+fn overlays(observed: &Observed) -> Overlays<'_> {
+    let mut overlays = Overlays::new();
+    for ((pool, name), volume) in &observed.volumes {
+        for base in observed.paths.bases(&volume.path) {
+            let over = overlays.entry(observed.paths.file(base)).or_default();
+            over.insert((pool, name));
+        }
+    }
+    overlays
 }
 
 /// Whether a guest that runs goes on with all that it has.
@@ -211,8 +264,8 @@ fn volume_users(
     planner: &Planner<'_>,
     change: &Change,
     (pool, name): (&str, &str),
-    guests: &[Definition],
-    overlays: &[BasedOn<'_>],
+    (guests, uses): (&[Definition], &Uses),
+    overlays: &Overlays<'_>,
     gone: &BTreeSet<(&str, &str)>,
 ) -> BTreeSet<String> {
     let key = (pool.to_owned(), name.to_owned());
@@ -226,30 +279,21 @@ fn volume_users(
         }
     };
     let path = path.as_deref().filter(|path| !path.is_empty());
-    // A disk, what a disk is based on or copied to, a kernel, firmware: whatever is there by its path is in use.
-    let is_used = |element: &Element| {
-        let by_path = path.is_some_and(|path| {
-            element.text == path || element.attributes.iter().any(|(_, value)| value == path)
-        });
-        by_path || names_volume(element, pool, name)
-    };
+    let file = path.map(|path| planner.observed.paths.file(path));
     let is_stopped = matches!(change.action, Action::Replace | Action::Update)
         && change.address.kind == Kind::Volume;
-    let mut users = users_of(guests, |guest| {
-        let parts = ["os", "devices"].into_iter();
-        !(is_stopped && guest.is_ours)
-            && parts
-                .filter_map(|part| guest.xml.child(part))
-                .any(|part| any(part, &is_used))
-    });
-    let overlays = overlays.iter().filter(|overlay| {
-        let (pool, name) = overlay.volume;
-        !gone.contains(&(pool, name)) && Some(overlay.base.as_str()) == path
-    });
-    users.extend(overlays.map(|overlay| {
-        let (pool, name) = overlay.volume;
-        format!("volume {pool}/{name}")
-    }));
+    let mut users: BTreeSet<String> = uses
+        .users(file.as_ref(), &key)
+        .map(|at| &guests[at])
+        .filter(|guest| !(is_stopped && guest.is_ours))
+        .map(|guest| format!("guest {}", guest.guest))
+        .collect();
+    let overlays = file
+        .and_then(|file| overlays.get(&file))
+        .into_iter()
+        .flatten();
+    let overlays = overlays.filter(|overlay| !gone.contains(overlay));
+    users.extend(overlays.map(|(pool, name)| format!("volume {pool}/{name}")));
     users
 }
 
@@ -268,7 +312,7 @@ pub(super) fn running_disk(
         let by_name = disk
             .child("source")
             .is_some_and(|s| names_volume(s, pool, name));
-        by_name || checks::source_of(disk) == Some(path)
+        by_name || checks::source_of(disk).is_some_and(|other| observed.paths.is_same(other, path))
     };
     observed.guests.iter().find_map(|(guest, seen)| {
         let xml = seen.live_xml.as_ref()?.tree();
