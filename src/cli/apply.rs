@@ -112,14 +112,18 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let done = run::summary(&plan);
     let touched = plan.touched();
     drop(plan);
-    let (observed, desired) = session.look_after(&mut live, (observed, desired), &touched)?;
+    let looked_at = session.look_after(&mut live, (observed, desired), &touched)?;
     // What was asked for once is done: now all has to be as defined.
     let checked = Options {
         replace: BTreeSet::new(),
         pending: PendingRestarts::Wait,
         ..options
     };
-    let again = session.plan(&desired, &observed, &live.state, &checked)?;
+    let Planned {
+        observed,
+        desired,
+        plan: again,
+    } = session.plan_closely(&mut live, looked_at, &checked)?;
     if !again.is_empty() {
         say("error: all steps were done, and this still differs:\n");
         show(view::plan::text(&again, &view).trim_end());

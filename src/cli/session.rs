@@ -172,7 +172,7 @@ impl Session {
     }
 
     /// Plans from what was looked at. The plan's problems are not checked yet.
-    pub fn plan(
+    fn plan(
         &self,
         desired: &Desired,
         observed: &Observed,
@@ -259,16 +259,26 @@ impl Session {
         Ok((observed, desired))
     }
 
-    /// Looks at the hypervisor and plans. A plan that deletes a volume is made again after a second look that takes in all
-    /// volumes there: one that is not the lab's may be based on it.
+    /// Looks at the hypervisor and plans.
     pub fn look_and_plan(
         &self,
         live: &mut Live,
         options: &plan::Options,
     ) -> Result<Planned, Failure> {
         let (observed, desired) = self.look(live)?;
+        self.plan_closely(live, (observed, desired), options)
+    }
+
+    /// Plans from what was looked at. A plan that deletes a volume, or gives a disk another, is made again after a second look that
+    /// takes in all volumes there.
+    pub fn plan_closely(
+        &self,
+        live: &mut Live,
+        (observed, desired): (Observed, Desired),
+        options: &plan::Options,
+    ) -> Result<Planned, Failure> {
         let plan = self.plan(&desired, &observed, &live.state, options)?;
-        if !plan.deletes_volumes() {
+        if !plan.touches_volumes() {
             return Ok(Planned {
                 observed,
                 desired,

@@ -1,10 +1,12 @@
 //! Makes a plan: one change for each resource of the lab and for each that the lab owns without defining it.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use uuid::Uuid;
 
+use super::overlay::Overlays;
 use super::step::Named;
 use super::{
     Action, Change, Plan, Reason, author, bridges, checks, guest, lost, moved, network, order,
@@ -112,6 +114,8 @@ pub(super) struct Planner<'a> {
     options: &'a Options,
     /// What is made anew in any case.
     replace: BTreeSet<Address>,
+    /// What is over volumes; looked for where one is to go or to change.
+    overlays: OnceCell<Overlays>,
     pub changes: BTreeMap<Address, Change>,
     pub problems: Diagnostics,
 }
@@ -172,6 +176,7 @@ impl<'a> Planner<'a> {
             lab,
             options,
             replace: BTreeSet::new(),
+            overlays: OnceCell::new(),
             observed,
             state,
             changes: BTreeMap::new(),
@@ -199,6 +204,20 @@ impl<'a> Planner<'a> {
     /// Whether a resource is to be made anew in any case.
     pub fn replaces(&self, address: &Address) -> bool {
         self.replace.contains(address)
+    }
+
+    /// The overlays that guests have over a file, the uppermost first.
+    pub fn overlays_over(&self, path: &str) -> Vec<&str> {
+        let guests = || {
+            self.state
+                .resources
+                .values()
+                .filter_map(|entry| entry.uuid)
+                .collect()
+        };
+        let overlays = || Overlays::of(self.observed, &guests());
+        let overlays = self.overlays.get_or_init(overlays);
+        overlays.over(&self.observed.paths, path)
     }
 
     /// What becomes of guests that do not run with their definition yet.

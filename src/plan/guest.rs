@@ -20,7 +20,7 @@ use super::network::{renamed, switched, with_uuid};
 use super::step::{Named, Step};
 use super::{
     Action, AttributeChange, Change, Disruption, PowerChange, Reason, install, label, moved,
-    unplugged,
+    overlay, unplugged,
 };
 use crate::address::Address;
 use crate::desired::{Chosen, Detail, Installation, Resource};
@@ -205,7 +205,8 @@ pub(super) fn update(
     let entry = planner.entry(&resource.address);
     let mut last = last_trees(entry);
     let adopted = live.uuid != wish.uuid;
-    let wanted = wanted(&resource.xml.tree(), &wish.chosen, live, adopted);
+    let mut wanted = wanted(&resource.xml.tree(), &wish.chosen, live, adopted);
+    let kept = overlay::keep(planner, &resource.address, &mut wanted, live);
     last.extend(outdated_choices(&last, &live.xml.tree(), &wanted));
     let mut merged = merge(&last, &live.xml.tree(), &wanted);
     let unfinished = entry.is_some_and(|entry| entry.status != Status::Applied);
@@ -248,7 +249,8 @@ pub(super) fn update(
     // entry is unfinished, and the next plan looks at what the guest runs with.
     if merged.is_change() {
         if (goes_down || !active) && wanted::has_ports(&live.xml.tree()) {
-            let all = wanted::with_all_ports(&resource.xml.tree(), &wish.chosen, live, adopted);
+            let mut all = wanted::with_all_ports(&resource.xml.tree(), &wish.chosen, live, adopted);
+            overlay::keep(planner, &resource.address, &mut all, live);
             merged.target = merge(&last, &live.xml.tree(), &all).target;
         }
         steps.push(Step::DefineGuest {
@@ -275,7 +277,10 @@ pub(super) fn update(
         steps.push(Step::StartGuest { name: name() });
     }
     let record = planner.applied(resource, Some(live.uuid), &wanted);
-    let mut change = Change::unchanged(resource.address.clone(), Some(record));
+    let mut change = Change {
+        notes: kept,
+        ..Change::unchanged(resource.address.clone(), Some(record))
+    };
     if !goes_down {
         change.pending = pending;
         let told = |late: &AttributeChange| attributes.iter().any(|a| a.name == late.name);

@@ -13,6 +13,7 @@ mod lost;
 mod moved;
 mod network;
 mod order;
+mod overlay;
 mod secrets;
 mod seen;
 pub mod step;
@@ -29,7 +30,7 @@ pub use seen::seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::address::{Address, Name};
+use crate::address::{Address, Kind, Name};
 use crate::diagnostic::Diagnostics;
 use crate::state::Entry;
 use crate::xml::document::Document;
@@ -231,11 +232,18 @@ impl Plan {
         self.changes.values().all(|change| !change.is_shown())
     }
 
-    /// Whether a volume is deleted. Whoever plans that has to have seen all volumes of the hypervisor, since any may be based
-    /// on it ([`Others::Read`](crate::libvirt::Others::Read)).
-    pub fn deletes_volumes(&self) -> bool {
-        let mut changes = self.changes.values();
-        changes.any(|change| users::volumes_of(change).next().is_some())
+    /// Whether a volume is changed or deleted, or a disk gets another file. Whoever plans that has to have seen all volumes of the hypervisor:
+    /// any may be based on it, and what the disk has now may be an overlay of it ([`Others::Read`](crate::libvirt::Others::Read)).
+    pub fn touches_volumes(&self) -> bool {
+        let moves_disk = |attribute: &AttributeChange| {
+            attribute.name.starts_with("disks.") && attribute.before.is_some()
+        };
+        self.changes.values().any(|change| {
+            let is_volume = change.address.kind == Kind::Volume && change.action != Action::Create;
+            is_volume && !change.steps.is_empty()
+                || users::volumes_of(change).next().is_some()
+                || change.attributes.iter().any(moves_disk)
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use super::label;
 use super::network::{renamed, switched, with_uuid};
 use super::step::{Content, Named, SeenFile, Step};
 use super::{Action, AttributeChange, Change, Disruption, Reason};
-use super::{table, users};
+use super::{overlay, table, users};
 use crate::address::{Address, Kind};
 use crate::desired::{Detail, Resource};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -429,6 +429,18 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
             ..Change::unchanged(resource.address.clone(), None)
         };
     }
+    let overlays = planner.overlays_over(&live.path).join(", ");
+    if !overlays.is_empty() && !asked_for {
+        planner.problems.push(
+            Diagnostic::error(format!(
+                "{} cannot change: a guest's disk is an overlay of it, {overlays}",
+                resource.address
+            ))
+            .at(resource.span)
+            .hint("what was written since is in the overlay: merge it into the volume first, with `virsh blockcommit` or `virsh snapshot-delete`; or give both up with `--replace`"),
+        );
+        return Change::unchanged(resource.address.clone(), entry.cloned());
+    }
     let (before, after) = (capacity(&live.xml.tree()), capacity(&resource.xml.tree()));
     let class = |difference: &Difference| volume_class(difference, before, after);
     let told = merged.differences.iter();
@@ -474,14 +486,13 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     change.attributes = label::attributes(&merged.differences, |_| Disruption::Recreate);
     change.attributes.extend(pending);
     change.after_xml = Some(resource.xml.clone());
-    change.steps = vec![
-        Step::DeleteVolume {
-            pool: planner.pool(pool),
-            name: resource.name.clone(),
-            seen: Some(seen(live)),
-        },
-        create,
-    ];
+    (change.steps, change.notes) = overlay::removal(planner, &live.path);
+    change.steps.push(Step::DeleteVolume {
+        pool: planner.pool(pool),
+        name: resource.name.clone(),
+        seen: Some(seen(live)),
+    });
+    change.steps.push(create);
     change
 }
 
@@ -652,12 +663,21 @@ pub(super) fn delete_volume(planner: &Planner<'_>, address: &Address, entry: &En
         Kind::Image => None,
         Kind::Network | Kind::Pool | Kind::Volume | Kind::Guest => Some(capacity(&live.xml.tree())),
     };
+    // Over images are the lab's own volumes, which go by themselves.
+    let (mut steps, notes) = match address.kind {
+        Kind::Image => (Vec::new(), Vec::new()),
+        Kind::Network | Kind::Pool | Kind::Volume | Kind::Guest => {
+            overlay::removal(planner, &live.path)
+        }
+    };
+    steps.push(delete(Some(seen(live))));
     Change {
         action: Action::Delete,
         summary: volume_summary(&live.xml.tree(), None),
+        notes,
         data_loss: lost,
         before_xml: Some(live.xml.clone()),
-        steps: vec![delete(Some(seen(live)))],
+        steps,
         ..Change::unchanged(address.clone(), None)
     }
 }

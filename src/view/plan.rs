@@ -90,7 +90,27 @@ fn pending(plan: &Plan, color: Color) -> String {
     let restart = "Pending restart, which `miniascape apply --restart-pending` makes:";
     let off = "Pending, and written by the first apply that finds the guest off:";
     let anew = "Pending until it is made anew, without its data, by `miniascape apply --replace`:";
-    waiting(restart, &guests, color) + &waiting(off, &seeds, color) + &waiting(anew, &made, color)
+    waiting(restart, &guests, color)
+        + &waiting(off, &seeds, color)
+        + &waiting(anew, &made, color)
+        + &remarked(plan, color)
+}
+
+/// What is said of resources for which there is nothing to do.
+fn remarked(plan: &Plan, color: Color) -> String {
+    let quiet = plan.changes.values().filter(|change| !change.is_shown());
+    let mut quiet = quiet.filter(|change| !change.notes.is_empty()).peekable();
+    let mut out = match quiet.peek() {
+        Some(_) => String::from("\nKept as it is:\n"),
+        None => String::new(),
+    };
+    for change in quiet {
+        let _ = writeln!(out, "{:HEAD_INDENT$}{}", "", change.address);
+        for note in &change.notes {
+            write_note(&mut out, note, color);
+        }
+    }
+    out
 }
 
 fn waiting(heading: &str, changes: &[&Change], color: Color) -> String {

@@ -96,7 +96,7 @@ impl Laboratory {
         };
         let scope = desired::scope(Some(&lab), state);
         let mut plan = make(&scope);
-        if plan.deletes_volumes() {
+        if plan.touches_volumes() {
             plan = make(&wide(scope));
         }
         (plan, sources)

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::lab::{Lab, virsh};
+use crate::lab::{Lab, inventory, virsh, virsh_xml};
 
 /// The content of a file on a seed.
 fn on_seed(lab: &Lab, file: &str) -> String {
@@ -137,4 +137,116 @@ guests:
     lab.define(definition);
     lab.apply(&[]);
     lab.destroy();
+}
+
+const SNAPSHOT: &str = "lab: snap
+pools: {snap: {path: @DIR@/pool}}
+guests:
+  one: {memory: 64MiB, shutdown_timeout: 1s, disks: {root: {pool: snap, size: 8MiB}}}
+";
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn overlays_that_others_put_over_a_disk_stay_and_go_with_it() {
+    let before = inventory();
+    let lab = Lab::new(SNAPSHOT);
+    lab.apply(&[]);
+    let disk = || virsh(&["domblklist", "one", "--inactive"]);
+    virsh(&["snapshot-create-as", "one", "first", "--disk-only"]);
+    let id = virsh(&["domid", "one"]);
+    let plan = lab.ok(&["plan", "--detailed-exitcode"]);
+    assert!(plan.contains("disks.root stays on its overlay"), "{plan}");
+    assert!(!plan.contains("Pending"), "{plan}");
+    lab.apply(&[]);
+    assert_eq!(virsh(&["domid", "one"]), id);
+
+    // A change of something else keeps it, running and off; and so does one of the volume, which is refused.
+    lab.define(&SNAPSHOT.replace("64MiB", "96MiB"));
+    lab.apply(&[]);
+    assert!(disk().contains("one.root.first"), "{}", disk());
+    virsh(&["destroy", "one"]);
+    lab.define(&SNAPSHOT.replace("memory: 64MiB", "memory: 80MiB, running: false"));
+    let plan = lab.ok(&["plan"]);
+    assert!(plan.contains("memory") && !plan.contains("path"), "{plan}");
+    lab.apply(&[]);
+    assert!(disk().contains("one.root.first"), "{}", disk());
+    lab.define(SNAPSHOT);
+    lab.apply(&[]);
+    virsh(&["snapshot-create-as", "one", "second", "--disk-only"]);
+    lab.is_settled();
+    lab.define(&SNAPSHOT.replace("8MiB", "16MiB"));
+    let refused = lab.fails(&["apply", "-y"]);
+    assert!(
+        refused.contains("is an overlay of it") && refused.contains("blockcommit"),
+        "{refused}"
+    );
+
+    // Made anew as was asked for, they go; and with what goes.
+    lab.define(SNAPSHOT);
+    let overlay = |name: &str| lab.path().join(format!("pool/one.root.{name}")).exists();
+    assert!(overlay("first") && overlay("second"));
+    lab.apply(&["--replace", "guest.one", "--allow-data-loss", "guest.one"]);
+    assert!(!overlay("first") && !overlay("second") && disk().contains("one.root.qcow2"));
+    virsh(&["snapshot-create-as", "one", "third", "--disk-only"]);
+    let destroyed = lab.ok(&["destroy", "-y"]);
+    assert!(
+        destroyed.contains("one.root.third goes, too"),
+        "{destroyed}"
+    );
+    assert_eq!(inventory(), before);
+    assert!(!lab.path().join("pool").exists());
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn who_uses_a_volume_is_found_however_it_is_spelt() {
+    let lab = Lab::new(
+        "lab: spelt
+pools: {spelt: {path: @DIR@/link/pool}}
+guests: {one: {running: false, memory: 64MiB, disks: {root: {pool: spelt, size: 8MiB}}}}
+",
+    );
+    let at = |path: &str| lab.path().join(path).display().to_string();
+    std::fs::create_dir(at("real")).unwrap();
+    std::os::unix::fs::symlink(at("real"), at("link")).unwrap();
+    lab.apply(&[]);
+    let volume = at("real/pool/one.root.qcow2");
+    let create = |over: &str, base: &str| {
+        let made = Command::new("qemu-img")
+            .args([
+                "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, over,
+            ])
+            .status();
+        assert!(made.unwrap().success());
+    };
+    // Outside of every pool, and relative.
+    create(&at("over.qcow2"), "real/pool/../pool/one.root.qcow2");
+    create(&at("more.qcow2"), &at("over.qcow2"));
+    let disk = |path: &str| {
+        format!(
+            "<devices><disk type='file'><driver name='qemu' type='qcow2'/><source file='{path}'/><target dev='vda'/></disk></devices>"
+        )
+    };
+    let stranger = |os: &str, devices: &str| {
+        format!(
+            "<domain type='qemu'><name>stranger</name><memory>65536</memory><os><type>hvm</type>{os}</os>{devices}</domain>"
+        )
+    };
+    let users = [
+        stranger("", &disk(&volume)),
+        stranger("", &disk(&at("more.qcow2"))),
+        stranger(
+            &format!("<kernel>{}</kernel>", at("real/./pool/one.root.qcow2")),
+            "",
+        ),
+    ];
+    for user in users {
+        virsh_xml("define", &user);
+        let refused = lab.fails(&["destroy", "-y"]);
+        assert!(refused.contains("guest stranger uses it"), "{refused}");
+        assert!(std::path::Path::new(&volume).exists());
+        virsh(&["undefine", "stranger"]);
+    }
+    lab.destroy();
+    assert!(!std::path::Path::new(&volume).exists());
 }

@@ -82,6 +82,8 @@ pub(super) fn is_filled_in(difference: &Difference, definition: &Element) -> boo
     match device {
         // libvirt adds ports to a definition as its devices need them; a running guest has those that it was started with.
         "controller" => is("type", "pci"),
+        // The chain that a disk has is written down where somebody made an overlay.
+        "disk" if within.starts_with("backingStore") || within.starts_with("mirror") => true,
         // An empty drive has no format.
         "disk" if within == "driver@type" => is("device", "cdrom") || is("device", "floppy"),
         "graphics" => is("autoport", "yes") && matches!(within, "port" | "tlsPort" | "websocket"),

@@ -1,0 +1,179 @@
+//! Overlays that others put over the disks of guests: external snapshots, as backup tools make them. What the guest wrote since is
+//! in the overlay, so a disk over our volume is our disk: every change keeps it, and it goes where the volume goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::build::Planner;
+use super::checks::source_of;
+use super::step::{SeenFile, Step};
+use crate::address::Address;
+use crate::libvirt::files::{File, Files};
+use crate::libvirt::observed::{Observed, ObservedGuest};
+use crate::xml::merge::like;
+use crate::xml::tree::Element;
+
+const DEVICES: &str = "domain/devices";
+
+/// Leaves those disks of a wanted definition as they are that have an overlay of what is wanted, and says which these are. Where the
+/// volume is made anew, its overlays go.
+pub(super) fn keep(
+    planner: &Planner<'_>,
+    guest: &Address,
+    wanted: &mut Element,
+    live: &ObservedGuest,
+) -> Vec<String> {
+    let paths = &planner.observed.paths;
+    let (defined, running) = (
+        live.xml.tree(),
+        live.live_xml.as_ref().map(|xml| xml.tree()),
+    );
+    let devices = |xml: &Element| {
+        xml.child("devices")
+            .map_or(&[][..], |devices| &devices.children)
+            .to_vec()
+    };
+    let (defined, running) = (
+        devices(&defined),
+        running.map_or_else(Vec::new, |xml| devices(&xml)),
+    );
+    let mut kept = Vec::new();
+    let disks = wanted
+        .child_mut("devices")
+        .into_iter()
+        .flat_map(|devices| &mut devices.children);
+    for disk in disks.filter(|device| device.name == "disk") {
+        let Some(there) = like(DEVICES, disk, &defined) else {
+            continue;
+        };
+        let (Some(base), Some(top)) = (source_of(disk), source_of(there)) else {
+            continue;
+        };
+        let runs = like(DEVICES, disk, &running).filter(|runs| source_of(runs) == Some(top));
+        let key = key(disk).unwrap_or_default();
+        let volume = format!("volume.{}.{key}", guest.name).parse();
+        if volume.is_ok_and(|volume| planner.replaces(&volume)) {
+            continue;
+        }
+        let told = [Some(there), runs].into_iter().flatten().flat_map(backing);
+        let is_over = |file: &str| paths.is_same(file, base);
+        if paths.is_same(top, base) || !told.chain(paths.bases(top)).any(is_over) {
+            continue;
+        }
+        kept.push(format!("disks.{key} stays on its overlay {top}"));
+        if let Some(kind) = there.attribute("type") {
+            disk.set_attribute("type", kind);
+        }
+        if let (Some(format), Some(driver)) = (
+            there.attribute_at("driver", "type"),
+            disk.child_mut("driver"),
+        ) {
+            driver.set_attribute("type", format);
+        }
+        for part in ["source", "backingStore"] {
+            let at = disk.children.iter().position(|child| child.name == part);
+            disk.children.retain(|child| child.name != part);
+            if let Some(child) = there.child(part) {
+                let at = at.unwrap_or(disk.children.len()).min(disk.children.len());
+                disk.children.insert(at, child.clone());
+            }
+        }
+    }
+    kept
+}
+
+/// A disk's name in the definition.
+fn key(disk: &Element) -> Option<String> {
+    let alias = disk.attribute_at("alias", "name")?;
+    alias.strip_prefix("ua-").map(str::to_owned)
+}
+
+/// What libvirt says that a disk is an overlay of, from top to bottom.
+fn backing(disk: &Element) -> impl Iterator<Item = &str> {
+    let stores = std::iter::successors(disk.child("backingStore"), |store| {
+        store.child("backingStore")
+    });
+    stores.filter_map(source_of)
+}
+
+/// The overlays over each file that guests of the lab have as a disk, the uppermost first. Those of others are users of it.
+#[derive(Debug, Default)]
+pub(super) struct Overlays(BTreeMap<File, BTreeSet<Vec<String>>>);
+
+impl Overlays {
+    /// Looks for them in the guests with these UUIDs.
+    pub fn of(observed: &Observed, ours: &BTreeSet<Uuid>) -> Self {
+        let mut found = Self::default();
+        let guests = observed.guests.values();
+        for guest in guests.filter(|guest| ours.contains(&guest.uuid)) {
+            for xml in std::iter::once(&guest.xml).chain(&guest.live_xml) {
+                let xml = xml.tree();
+                let devices = xml.child("devices").into_iter();
+                for disk in devices.flat_map(|devices| devices.children_named("disk")) {
+                    found.add(disk, &observed.paths);
+                }
+            }
+        }
+        found
+    }
+
+    fn add(&mut self, disk: &Element, paths: &Files) {
+        let Some(top) = source_of(disk) else { return };
+        let told: Vec<&str> = backing(disk).collect();
+        let chain: Vec<&str> = match told.is_empty() {
+            true => paths.bases(top).collect(),
+            false => told,
+        };
+        let mut above = vec![top.to_owned()];
+        for base in chain {
+            let over = self.0.entry(paths.file(base)).or_default();
+            over.insert(above.clone());
+            above.push(base.to_owned());
+        }
+    }
+
+    /// The overlays over a file.
+    pub fn over(&self, paths: &Files, path: &str) -> Vec<&str> {
+        let mut all = Vec::new();
+        for overlay in self
+            .0
+            .get(&paths.file(path))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if !all.contains(&overlay.as_str()) {
+                all.push(overlay);
+            }
+        }
+        all
+    }
+}
+
+/// The steps that delete the overlays over a volume that goes, and what is said of them.
+pub(super) fn removal(planner: &Planner<'_>, path: &str) -> (Vec<Step>, Vec<String>) {
+    let paths = &planner.observed.paths;
+    let (mut steps, mut notes) = (Vec::new(), Vec::new());
+    for overlay in planner.overlays_over(path) {
+        let mut volumes = planner.observed.volumes.iter();
+        let Some(((pool, name), volume)) =
+            volumes.find(|(_, volume)| paths.is_same(&volume.path, overlay))
+        else {
+            notes.push(format!(
+                "its overlay {overlay} stays, since it is in no pool"
+            ));
+            continue;
+        };
+        notes.push(format!("its overlay {overlay} goes, too"));
+        steps.push(Step::DeleteVolume {
+            pool: planner.pool(pool),
+            name: name.clone(),
+            seen: Some(SeenFile {
+                path: volume.path.clone(),
+                id: volume.id,
+            }),
+        });
+    }
+    (steps, notes)
+}
