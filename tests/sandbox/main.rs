@@ -6,6 +6,8 @@
 
 mod guests;
 mod lab;
+#[path = "../common/terminal.rs"]
+mod terminal;
 
 mod away;
 mod crash;

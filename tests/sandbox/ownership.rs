@@ -1,6 +1,11 @@
 //! Whose an object is: foreign ones are refused, adopted or left alone; ours are put right when others change them.
 
+use std::process::Command;
+
+use rustix::process::Signal;
+
 use crate::lab::{Lab, domain, inventory, run_in, success, virsh, virsh_xml};
+use crate::terminal::Terminal;
 
 const FOREIGN: &str = "<network><name>front</name><forward mode='nat'/><bridge name='virbr9'/>
     <ip address='192.168.157.1' netmask='255.255.255.0'>
@@ -195,4 +200,101 @@ guests:
     );
     lab.destroy();
     assert!(!inventory().contains_key("guest old"));
+}
+
+const SHOP: &str = "lab: shop
+networks: {front: {mode: isolated, address: 192.168.167.1/24}}
+pools: {shop: {path: @DIR@/pool}}
+guests:
+  one: {running: false, memory: 64MiB, disks: {root: {pool: shop, size: 8MiB}}, interfaces: {eth0: {network: front}}}
+";
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn what_came_while_the_question_stood_open_stays() {
+    let lab = Lab::new(SHOP);
+    lab.apply(&[]);
+    let begin = |command: &str| {
+        let mut asked = Command::new(env!("CARGO_BIN_EXE_miniascape"));
+        let mut terminal = Terminal::start(asked.arg(command).current_dir(lab.path()));
+        terminal.until("[y/N] ");
+        terminal
+    };
+    let left = begin("destroy");
+    left.signal(Signal::TERM);
+    assert_eq!(left.ends().0, Some(130));
+    let ask = |command: &str, between: &dyn Fn()| {
+        let mut terminal = begin(command);
+        between();
+        terminal.says("y\n");
+        terminal.ends()
+    };
+    let replaced = || {
+        virsh(&["net-destroy", "front"]);
+        virsh(&["net-undefine", "front"]);
+        virsh_xml("net-define", "<network><name>front</name></network>");
+    };
+    let (code, told) = ask("destroy", &replaced);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("does not hold any more"), "{told}");
+    assert!(virsh(&["net-info", "front"]).contains("front"));
+    assert!(
+        virsh(&["dominfo", "one"]).contains("one"),
+        "nothing was done"
+    );
+    virsh(&["net-undefine", "front"]);
+    lab.apply(&[]);
+
+    // What changes and is nothing to the plan does not disturb it.
+    let (code, told) = ask("destroy", &|| {
+        virsh_xml("net-define", "<network><name>other</name></network>")
+    });
+    assert_eq!(code, Some(0), "{told}");
+    virsh(&["net-undefine", "other"]);
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_pool_that_only_has_the_name_is_not_the_labs_inside() {
+    let lab = Lab::new(SHOP);
+    lab.apply(&[]);
+    virsh(&["pool-destroy", "shop"]);
+    virsh(&["pool-undefine", "shop"]);
+    let foreign = lab.path().join("foreign");
+    std::fs::create_dir(&foreign).unwrap();
+    let precious = foreign.join("one.root.qcow2");
+    std::fs::write(&precious, "precious").unwrap();
+    let target = foreign.display().to_string();
+    virsh(&["pool-define-as", "shop", "dir", "--target", &target]);
+    virsh(&["pool-start", "shop"]);
+    lab.fails(&["apply", "-y"]);
+    let output = lab.run(&["destroy", "-y"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("volume.one.root"), "{told}");
+    assert_eq!(std::fs::read(&precious).unwrap(), b"precious");
+
+    // Once the lab's own is back, all of it goes.
+    virsh(&["pool-destroy", "shop"]);
+    virsh(&["pool-undefine", "shop"]);
+    lab.apply(&[]);
+    lab.destroy();
+    assert!(!lab.path().join("pool").exists());
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_lab_of_the_same_name_elsewhere_is_left_alone() {
+    let lab = Lab::new(SHOP);
+    lab.apply(&[]);
+    let second = Lab::new("lab: shop\nguests: {other: {running: false, memory: 64MiB}}\n");
+    let applied = inventory();
+    second.apply(&[]);
+    second.destroy();
+    assert_eq!(inventory(), applied);
+    second.define("lab: shop\nguests: {one: {running: false, memory: 96MiB}}\n");
+    let refused = second.fails(&["apply", "-y"]);
+    assert!(refused.contains("--take-over"), "{refused}");
+    assert_eq!(inventory(), applied);
+    lab.is_settled();
+    lab.destroy();
 }
