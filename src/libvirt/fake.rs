@@ -22,7 +22,7 @@ use super::observed::{
 use super::{ErrorKind, Hypervisor, HypervisorError, Monitor, Others, Outcome, Scope};
 use crate::address::Kind;
 use crate::lab::model::DomainType;
-use crate::plan::step::{Named, Step};
+use crate::plan::step::{Content, Named, Step};
 use crate::xml::tree::Element;
 
 /// The host that every fake pretends to be.
@@ -470,6 +470,10 @@ impl Model {
             Step::CreateVolume { pool, xml } => {
                 self.create_volume(&pool.name, &xml.tree()).map(done)
             }
+            Step::CheckContent { content, .. } => match content {
+                Content::File { path, .. } if !path.is_file() => refuse("it is not there"),
+                Content::File { .. } | Content::Bytes(_) => Ok(Outcome::default()),
+            },
             Step::UploadVolume {
                 pool,
                 name,

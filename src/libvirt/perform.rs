@@ -81,6 +81,12 @@ impl Connection {
             },
             Step::AutostartPool { name, on } => Ok(done(self.pool(name)?.set_autostart(*on)?)),
             Step::CreateVolume { pool, xml } => self.create_volume(pool, &xml.text()).map(done),
+            Step::CheckContent {
+                pool,
+                content,
+                size,
+                frees,
+            } => self.check_content(pool, content, *size, *frees).map(done),
             Step::UploadVolume {
                 pool,
                 name,

@@ -55,6 +55,35 @@ impl Connection {
         }
     }
 
+    /// Makes sure that a volume can be filled once what is in its place is gone.
+    pub(super) fn check_content(
+        &self,
+        pool: &Named,
+        content: &Content,
+        size: u64,
+        frees: u64,
+    ) -> Result<(), Trouble> {
+        if let Content::File { path, .. } = content {
+            let told = path.display().to_string();
+            let length = File::open(path).and_then(|file| Ok(file.metadata()?.len()));
+            let length = length.map_err(|error| unreadable(&told, &error))?;
+            if length != size {
+                return Err(Trouble::ours(format!(
+                    "{told} changed since it was planned with"
+                )));
+            }
+        }
+        let room = self.pool(pool)?.info()?.available.saturating_add(frees);
+        match room >= size {
+            true => Ok(()),
+            false => Err(Trouble::ours(format!(
+                "it takes {}, and pool {pool} has room for {}",
+                crate::size::size(size),
+                crate::size::size(room)
+            ))),
+        }
+    }
+
     /// Fills a volume with so many bytes, of what is told as `source`. Whatever fails, the volume is deleted: half an image
     /// must never be taken for a whole one.
     pub(super) fn fill(

@@ -150,6 +150,17 @@ pub enum Step {
         /// The whole definition.
         xml: Document,
     },
+    /// Makes sure that what a volume is to be filled with is there and has room, before what it replaces goes.
+    CheckContent {
+        /// The volume's pool.
+        pool: Named,
+        /// What it is to be filled with.
+        content: Content,
+        /// What that takes, in bytes.
+        size: u64,
+        /// What goes before, in bytes.
+        frees: u64,
+    },
     /// Fills a volume that was just made, by stream; on failure the volume is deleted again.
     UploadVolume {
         /// Its pool.
@@ -474,6 +485,7 @@ impl Step {
             | Step::UndefinePool { name }
             | Step::AutostartPool { name, .. } => vec![(Kind::Pool, name)],
             Step::CreateVolume { pool, .. }
+            | Step::CheckContent { pool, .. }
             | Step::UploadVolume { pool, .. }
             | Step::DeleteVolume { pool, .. }
             | Step::StageInstall { pool, .. } => vec![(Kind::Pool, pool)],
@@ -531,6 +543,14 @@ impl Step {
             Step::AutostartPool { name, on } => autostart("pool", name, *on),
             Step::CreateVolume { pool, xml } => {
                 format!("create volume {} in pool {pool}", name_of(xml))
+            }
+            Step::CheckContent { pool, content, .. } => {
+                let what = match content {
+                    Content::File { path, .. } => path.file_name().unwrap_or(path.as_os_str()),
+                    Content::Bytes(_) => "the seed".as_ref(),
+                };
+                let what = what.display();
+                format!("look for {what}, and room for it in pool {pool}")
             }
             Step::UploadVolume { pool, name, .. } => {
                 format!("upload volume {name} into pool {pool}")

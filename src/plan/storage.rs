@@ -328,7 +328,15 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     match is_seed && capacity(&live.xml.tree()) == *size {
         // Written over, so that a run that ends in between leaves its guest all of its disks.
         true => drop(steps.remove(0)),
-        false => steps.insert(0, delete),
+        false => {
+            let check = Step::CheckContent {
+                pool: planner.pool(pool),
+                content: content.clone(),
+                size: *size,
+                frees: allocation(&live.xml.tree()),
+            };
+            steps.splice(0..0, [check, delete]);
+        }
     }
     if (changed || asked_for) && resource.lifecycle.prevent_destroy {
         planner.protected(&resource.address, "replaced", resource.span);
@@ -714,6 +722,14 @@ fn seen(volume: &ObservedVolume) -> SeenFile {
 /// The capacity in bytes of a volume that is there.
 pub(super) fn size_of(volume: &ObservedVolume) -> u64 {
     capacity(&volume.xml.tree())
+}
+
+/// How much a volume takes of its pool, in bytes.
+fn allocation(xml: &Element) -> u64 {
+    schema::canonical(xml)
+        .text_at("allocation")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
 }
 
 /// A volume's capacity in bytes.
