@@ -6,8 +6,9 @@
 
 use miniascape::libvirt::connection::Connection;
 use miniascape::libvirt::observed::Power;
-use miniascape::libvirt::{Hypervisor, Outcome, Scope, Unwatched};
-use miniascape::plan::step::{Content, Named, Step};
+use miniascape::libvirt::{ErrorKind, Hypervisor, Outcome, Scope, Unwatched};
+use miniascape::plan::step::{Content, Named, SeenFile, Step};
+use miniascape::stamp::FileId;
 use miniascape::xml::tree::Element;
 use uuid::Uuid;
 
@@ -227,4 +228,134 @@ fn an_image_is_uploaded_whole_or_not_at_all() {
     }
     assert!(!target.exists());
     done(&connection, Step::UndefinePool { name: pool() });
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn what_has_the_name_and_is_something_else_is_left_alone() {
+    let connection = Connection::open(None).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().display();
+    let pool = format!(
+        "<pool type='dir'><name>p</name><uuid>{UUID}</uuid><target><path>{target}</path></target></pool>"
+    );
+    let guest = format!(
+        "<domain type='qemu'><name>g</name><uuid>{UUID}</uuid><memory unit='MiB'>64</memory><os><type>hvm</type></os></domain>"
+    );
+    let network = format!("<network><name>n</name><uuid>{UUID}</uuid></network>");
+    done(
+        &connection,
+        Step::DefineNetwork {
+            xml: xml(&network).into(),
+        },
+    );
+    done(
+        &connection,
+        Step::DefinePool {
+            xml: xml(&pool).into(),
+        },
+    );
+    done(
+        &connection,
+        Step::DefineGuest {
+            xml: xml(&guest).into(),
+        },
+    );
+    done(
+        &connection,
+        Step::StartPool {
+            name: Named::new("p", UUID),
+        },
+    );
+
+    let other = |name: &str| Named::new(name, Uuid::from_u128(7));
+    let volume = |pool: Named, seen| Step::DeleteVolume {
+        pool,
+        name: "v".into(),
+        seen,
+    };
+    let refused = |step: Step| {
+        let error = connection.perform(&step, &Unwatched).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Exists, "{step}: {error}");
+        error.message
+    };
+    let strangers = [
+        Step::StopNetwork { name: other("n") },
+        Step::UndefineNetwork { name: other("n") },
+        Step::StopPool { name: other("p") },
+        Step::UndefinePool { name: other("p") },
+        Step::DeletePoolDirectory { name: other("p") },
+        volume(other("p"), None),
+        Step::ShutdownGuest {
+            name: other("g"),
+            timeout: 0,
+        },
+        Step::StartGuest { name: other("g") },
+        Step::UndefineGuest { name: other("g") },
+        Step::AutostartGuest {
+            name: other("g"),
+            on: true,
+        },
+    ];
+    for step in strangers {
+        let told = refused(step);
+        assert!(told.contains(&UUID.to_string()), "{told}");
+    }
+
+    // What was meant has another name now.
+    let rename = std::process::Command::new("virsh")
+        .args(["-q", "domrename", "g", "h"])
+        .status();
+    assert!(rename.unwrap().success());
+    let told = refused(Step::UndefineGuest {
+        name: Named::new("g", UUID),
+    });
+    assert!(told.contains("is called h now"), "{told}");
+
+    // Another file has a volume's place.
+    let create = || {
+        let text = "<volume><name>v</name><capacity>1048576</capacity><target/></volume>";
+        Step::CreateVolume {
+            pool: Named::new("p", UUID),
+            xml: xml(text).into(),
+        }
+    };
+    done(&connection, create());
+    let path = directory.path().join("v");
+    let seen = SeenFile {
+        path: path.display().to_string(),
+        id: FileId::of(&path),
+    };
+    std::fs::rename(&path, directory.path().join("away")).unwrap();
+    std::fs::write(&path, "precious").unwrap();
+    refused(volume(Named::new("p", UUID), Some(seen.clone())));
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    std::fs::rename(directory.path().join("away"), &path).unwrap();
+    done(&connection, volume(Named::new("p", UUID), Some(seen)));
+    assert!(!path.exists());
+
+    done(
+        &connection,
+        Step::UndefineGuest {
+            name: Named::new("h", UUID),
+        },
+    );
+    done(
+        &connection,
+        Step::StopPool {
+            name: Named::new("p", UUID),
+        },
+    );
+    done(
+        &connection,
+        Step::UndefinePool {
+            name: Named::new("p", UUID),
+        },
+    );
+    done(
+        &connection,
+        Step::UndefineNetwork {
+            name: Named::new("n", UUID),
+        },
+    );
 }
