@@ -492,6 +492,10 @@ impl Model {
                 .grow_volume(&pool.name, name, *capacity, guest.as_ref())
                 .map(done),
             Step::DeleteVolume { pool, name, .. } => self.delete_volume(&pool.name, name).map(done),
+            Step::DeleteFile { seen } => {
+                self.files.remove(&seen.path);
+                Ok(Outcome::default())
+            }
             Step::DefineGuest { xml } => self.define_guest(&xml.tree()).map(done),
             Step::RenameGuest { from, to } => self.rename_guest(&from.name, to).map(done),
             Step::StartGuest { name } => self.start_guest(&name.name).map(done),

@@ -74,6 +74,11 @@ impl Files {
         }
     }
 
+    /// Which file a path leads to on this machine.
+    pub fn id(&self, path: &str) -> Option<FileId> {
+        self.ids.get(path).copied()
+    }
+
     /// Whether two paths lead to one file.
     pub fn is_same(&self, one: &str, other: &str) -> bool {
         one == other || self.file(one) == self.file(other)

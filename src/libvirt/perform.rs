@@ -110,6 +110,7 @@ impl Connection {
             Step::DeleteVolume { pool, name, seen } => {
                 self.delete_volume(pool, name, seen.as_ref()).map(done)
             }
+            Step::DeleteFile { seen } => delete_file(seen).map(done),
             Step::DefineGuest { xml } => self.define_guest(&xml.text()).map(done),
             Step::RenameGuest { from, to } => self.rename_guest(from, to).map(done),
             Step::StartGuest { name } => self.start_guest(name).map(done),
@@ -478,11 +479,26 @@ macro_rules! known {
 
 known! { Domain, Network, StoragePool }
 
+/// Deletes a file of this machine's.
+fn delete_file(seen: &SeenFile) -> Result<(), Trouble> {
+    let path = &seen.path;
+    if FileId::of(path).is_none() {
+        return Ok(());
+    }
+    is_the_file(path, seen)?;
+    std::fs::remove_file(path).map_err(|error| Trouble::ours(error.to_string()))
+}
+
 /// Refuses a volume whose file is another than was seen.
 fn is_as_seen(volume: &StorageVol, seen: Option<&SeenFile>) -> Result<(), Trouble> {
-    let Some(seen) = seen else { return Ok(()) };
-    let path = volume.path()?;
-    let is_same = seen.id.is_none_or(|id| FileId::of(&path) == Some(id));
+    match seen {
+        Some(seen) => is_the_file(&volume.path()?, seen),
+        None => Ok(()),
+    }
+}
+
+fn is_the_file(path: &str, seen: &SeenFile) -> Result<(), Trouble> {
+    let is_same = seen.id.is_none_or(|id| FileId::of(path) == Some(id));
     match path == seen.path && is_same {
         true => Ok(()),
         false => Err(Trouble::Ours {

@@ -157,23 +157,31 @@ pub(super) fn removal(planner: &Planner<'_>, path: &str) -> (Vec<Step>, Vec<Stri
     let (mut steps, mut notes) = (Vec::new(), Vec::new());
     for overlay in planner.overlays_over(path) {
         let mut volumes = planner.observed.volumes.iter();
-        let Some(((pool, name), volume)) =
-            volumes.find(|(_, volume)| paths.is_same(&volume.path, overlay))
-        else {
-            notes.push(format!(
-                "its overlay {overlay} stays, since it is in no pool"
-            ));
-            continue;
+        let volume = volumes.find(|(_, volume)| paths.is_same(&volume.path, overlay));
+        let step = match (volume, paths.id(overlay)) {
+            (Some(((pool, name), volume)), _) => Step::DeleteVolume {
+                pool: planner.pool(pool),
+                name: name.clone(),
+                seen: Some(SeenFile {
+                    path: volume.path.clone(),
+                    id: volume.id,
+                }),
+            },
+            (None, Some(id)) => Step::DeleteFile {
+                seen: SeenFile {
+                    path: overlay.to_owned(),
+                    id: Some(id),
+                },
+            },
+            (None, None) => {
+                notes.push(format!(
+                    "its overlay {overlay} stays, since it is in no pool"
+                ));
+                continue;
+            }
         };
         notes.push(format!("its overlay {overlay} goes, too"));
-        steps.push(Step::DeleteVolume {
-            pool: planner.pool(pool),
-            name: name.clone(),
-            seen: Some(SeenFile {
-                path: volume.path.clone(),
-                id: volume.id,
-            }),
-        });
+        steps.push(step);
     }
     (steps, notes)
 }

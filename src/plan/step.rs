@@ -194,6 +194,11 @@ pub enum Step {
         /// What was seen of it: another file in its place is left alone. `None` where it is made before.
         seen: Option<SeenFile>,
     },
+    /// Deletes a file on this machine that is in no pool; one that is gone is fine.
+    DeleteFile {
+        /// Which: another in its place is left alone.
+        seen: SeenFile,
+    },
     /// Defines a guest or changes its inactive definition.
     DefineGuest {
         /// The whole definition.
@@ -506,7 +511,8 @@ impl Step {
             | Step::SetMetadata { guest: name, .. }
             | Step::AutostartGuest { name, .. } => vec![(Kind::Guest, name)],
             // A NIC goes back to where its guest has it, whatever that is.
-            Step::PlugIn { .. }
+            Step::DeleteFile { .. }
+            | Step::PlugIn { .. }
             | Step::DefineNetwork { .. }
             | Step::DefinePool { .. }
             | Step::DefineGuest { .. }
@@ -557,6 +563,7 @@ impl Step {
             }
             Step::GrowVolume { name, .. } => format!("grow volume {name}"),
             Step::DeleteVolume { pool, name, .. } => format!("delete volume {name} of pool {pool}"),
+            Step::DeleteFile { seen } => format!("delete {}", seen.path),
             Step::DefineGuest { xml } => format!("define guest {}", name_of(xml)),
             Step::RenameGuest { from, to } => format!("rename guest {from} to {to}"),
             Step::StartGuest { name } => format!("start guest {name}"),
