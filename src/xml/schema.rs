@@ -272,6 +272,10 @@ const OWNED: &[&str] = &[
     "network/dns/host/hostname",
     "network/dns/txt",
     "network/dns/srv",
+    "network/dns/forwarder",
+    "network/route",
+    "network/portgroup",
+    "network/dnsmasq:options",
 ];
 
 /// What tells the elements at a path apart.
