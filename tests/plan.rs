@@ -86,6 +86,13 @@ fn prepare(case: &Path) -> Laboratory {
     if case.join("lost").exists() {
         laboratory.store = Store::in_memory(&laboratory.store.state().lab).0;
     }
+    let named = |file: &str| fs::read_to_string(case.join(file)).unwrap_or_default();
+    for guest in named("saved").lines() {
+        laboratory.fake.save(guest);
+    }
+    for guest in named("snapshots").lines() {
+        laboratory.fake.take_snapshot(guest);
+    }
     for (file, text) in files(&case.join("drift")) {
         if let Some(guest) = file
             .strip_prefix("guest.")

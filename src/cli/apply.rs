@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     /// Refuse a plan that is felt more than this
     #[arg(long, value_name = "CLASS")]
     max_disruption: Option<MaxDisruption>,
-    /// Let this volume, or all disks of this guest, lose their data: an address, or a pattern such as volume.*.cache; may be repeated
+    /// Let this volume lose its data, or this guest that of all its disks and its saved memory: an address, or a pattern such as volume.*.cache; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = consent)]
     allow_data_loss: Vec<Glob>,
 }
@@ -230,14 +230,22 @@ fn refuse_data_loss(plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
         .iter()
         .map(|name| format!("--allow-data-loss {name}"))
         .collect();
+    let is_memory = |address: &Address| address.kind == Kind::Guest && !is_replaced(address);
+    let (memory, data) = (named.iter().any(is_memory), !named.iter().all(is_memory));
+    let ways_out = [
+        (data, "; to keep a volume, give its disk `keep: true`"),
+        (memory, "; to keep a guest's saved memory, start it first"),
+    ];
+    let ways_out = ways_out.iter().filter(|(counts, _)| *counts);
     Err(Failure::new(
         format!(
             "data would be lost, and nothing was changed: {}",
             names.join(", ")
         ),
         format!(
-            "if that is right, add {}; to keep a volume, give its disk `keep: true`",
-            flags.join(" ")
+            "if that is right, add {}{}",
+            flags.join(" "),
+            ways_out.map(|(_, way)| *way).collect::<String>()
         ),
     ))
 }

@@ -5,7 +5,7 @@ use super::session::Session;
 use super::{Common, Exit};
 use crate::address::Address;
 use crate::desired::{Detail, Resource};
-use crate::libvirt::observed::{Observed, Power};
+use crate::libvirt::observed::{Observed, ObservedGuest, Power};
 use crate::plan;
 use crate::state::store::Access;
 use crate::view::Color;
@@ -76,7 +76,7 @@ fn row(resource: &Resource, observed: &Observed) -> Row {
                 true => summary.clone(),
                 false => format!("{summary}; pending restart: {}", pending.join(", ")),
             };
-            (guest.map(|guest| power(guest.power)), detail)
+            (guest.map(power), detail)
         }
     };
     Row {
@@ -91,8 +91,9 @@ fn active(on: bool) -> &'static str {
     if on { "active" } else { "inactive" }
 }
 
-fn power(power: Power) -> &'static str {
-    match power {
+fn power(guest: &ObservedGuest) -> &'static str {
+    match guest.power {
+        Power::Off if guest.saved => "saved",
         Power::Running => "running",
         Power::Paused => "paused",
         Power::Off => "off",

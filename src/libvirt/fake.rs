@@ -69,6 +69,9 @@ struct Object {
     autostart: bool,
     /// Whether it outlives a stop.
     persistent: bool,
+    /// What a guest ran with whose memory is on disk.
+    saved: Option<Element>,
+    snapshots: bool,
 }
 
 /// Why a step is refused: the kind, and what libvirt would say.
@@ -167,6 +170,20 @@ impl Fake {
         }
     }
 
+    /// Saves a guest behind the tool's back, as `virsh managedsave` does; one that is off is left alone.
+    pub fn save(&self, guest: &str) {
+        if let Some(guest) = self.model().guests.get_mut(guest) {
+            guest.saved = guest.live.take();
+        }
+    }
+
+    /// Takes a snapshot of a guest behind the tool's back.
+    pub fn take_snapshot(&self, guest: &str) {
+        if let Some(guest) = self.model().guests.get_mut(guest) {
+            guest.snapshots = true;
+        }
+    }
+
     /// Removes an object behind the tool's back, running or not. A volume's name is `POOL/VOLUME`.
     pub fn remove(&self, kind: Kind, name: &str) {
         let mut model = self.model();
@@ -192,6 +209,8 @@ impl Fake {
             xml,
             autostart: false,
             persistent: true,
+            saved: None,
+            snapshots: false,
         };
         match kind {
             Kind::Network => {
@@ -264,6 +283,9 @@ impl Fake {
                 let _ = writeln!(out, "{kind} {name}: {activity}{autostart}\n{}", object.xml);
                 if let Some(live) = &object.live {
                     let _ = writeln!(out, "live:\n{live}");
+                }
+                if let Some(saved) = &object.saved {
+                    let _ = writeln!(out, "saved:\n{saved}");
                 }
             }
         }
@@ -355,6 +377,8 @@ impl Model {
             },
             autostart: object.autostart,
             persistent: object.persistent,
+            saved: object.saved.is_some(),
+            snapshots: object.snapshots,
             install: self.install_phase(object),
             xml: object.xml.clone().into(),
             live_xml: object.live.clone().map(Into::into),
@@ -498,6 +522,7 @@ impl Model {
             }
             Step::DefineGuest { xml } => self.define_guest(&xml.tree()).map(done),
             Step::RenameGuest { from, to } => self.rename_guest(&from.name, to).map(done),
+            Step::DiscardSave { name } => self.discard_save(&name.name).map(done),
             Step::StartGuest { name } => self.start_guest(&name.name).map(done),
             Step::ShutdownGuest { name, .. } => {
                 stop(&mut self.guests, &name.name);
@@ -619,6 +644,8 @@ fn define(
                 live: None,
                 autostart: false,
                 persistent: true,
+                saved: None,
+                snapshots: false,
             };
             objects.insert(name, object);
         }

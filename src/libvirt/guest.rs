@@ -48,6 +48,14 @@ impl Connection {
         })
     }
 
+    pub(super) fn discard_save(&self, name: &Named) -> Result<(), Trouble> {
+        let guest = self.guest(name)?;
+        if guest.has_managed_save(0)? {
+            guest.managed_save_remove(0)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn start_guest(&self, name: &Named) -> Result<(), Trouble> {
         let guest = self.guest(name)?;
         let started = match power_of(&guest)? {

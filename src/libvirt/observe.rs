@@ -58,8 +58,16 @@ struct SaidGuest {
     power: Power,
     autostart: bool,
     persistent: bool,
+    saved: bool,
+    snapshots: bool,
     xml: String,
     live_xml: Option<String>,
+}
+
+/// What libvirt keeps beside the definitions of which guests.
+struct Kept {
+    saved: BTreeSet<Uuid>,
+    snapshots: BTreeSet<Uuid>,
 }
 
 impl Connection {
@@ -155,6 +163,8 @@ impl Connection {
                 power: guest.power,
                 autostart: guest.autostart,
                 persistent: guest.persistent,
+                saved: guest.saved,
+                snapshots: guest.snapshots,
                 install,
                 xml,
                 live_xml: guest.live_xml.map(read).transpose()?,
@@ -178,9 +188,10 @@ impl Connection {
         seen: &Seen,
     ) -> Result<(), Trouble> {
         let names: Vec<&String> = guests.iter().collect();
+        let kept = self.kept()?;
         let said = Said {
             networks: self.networks()?,
-            guests: read_each(names, |name| self.guest_called(name))?
+            guests: read_each(names, |name| self.guest_called(name, &kept))?
                 .into_iter()
                 .flatten()
                 .collect(),
@@ -192,13 +203,33 @@ impl Connection {
         Ok(())
     }
 
-    fn guest_called(&self, name: &str) -> Result<Option<SaidGuest>, Trouble> {
+    fn guest_called(&self, name: &str, kept: &Kept) -> Result<Option<SaidGuest>, Trouble> {
         let Some(domain) = if_there(self.connect.lookup_domain_by_name(name))? else {
             return Ok(None);
         };
         let power = power_of(&domain)?;
         let (autostart, persistent) = (domain.autostart()?, domain.is_persistent()?);
-        said(domain, power, autostart, persistent).map(Some)
+        said(domain, power, (autostart, persistent), kept).map(Some)
+    }
+
+    /// The UUIDs of guests that a list has.
+    fn uuids(&self, flags: u32) -> Result<BTreeSet<Uuid>, Error> {
+        let list = Held::all(self.connect.list_all_domains(flags)?);
+        list.iter().map(|domain| domain.uuid()).collect()
+    }
+
+    fn kept(&self) -> Result<Kept, Error> {
+        let mut snapshots = self.uuids(sys::VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT)?;
+        match self.uuids(sys::VIR_CONNECT_LIST_DOMAINS_HAS_CHECKPOINT) {
+            Ok(mut checkpoints) => snapshots.append(&mut checkpoints),
+            // It is older than checkpoints.
+            Err(error) if is_unsupported(&error) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Kept {
+            saved: self.uuids(sys::VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)?,
+            snapshots,
+        })
     }
 
     fn networks(&self) -> Result<Vec<SaidNetwork>, Trouble> {
@@ -397,13 +428,10 @@ impl Connection {
 
     /// What libvirt says of every guest.
     fn guests(&self) -> Result<Vec<SaidGuest>, Trouble> {
-        let uuids = |flags| -> Result<BTreeSet<Uuid>, Error> {
-            let list = Held::all(self.connect.list_all_domains(flags)?);
-            list.iter().map(|domain| domain.uuid()).collect()
-        };
-        let autostart = uuids(sys::VIR_CONNECT_LIST_DOMAINS_AUTOSTART)?;
+        let autostart = self.uuids(sys::VIR_CONNECT_LIST_DOMAINS_AUTOSTART)?;
         // Of the two, the short list.
-        let transient = uuids(sys::VIR_CONNECT_LIST_DOMAINS_TRANSIENT)?;
+        let transient = self.uuids(sys::VIR_CONNECT_LIST_DOMAINS_TRANSIENT)?;
+        let kept = self.kept()?;
         let states = match raw::all_states(&self.connect) {
             Ok(states) => states,
             // The test driver has no statistics: each guest is asked below.
@@ -418,7 +446,7 @@ impl Connection {
                 None => power_of(&domain)?,
             };
             let (autostart, transient) = (autostart.contains(&uuid), transient.contains(&uuid));
-            said(domain, power, autostart, !transient)
+            said(domain, power, (autostart, !transient), &kept)
         })
     }
 }
@@ -455,18 +483,21 @@ fn format_of(volume: &Element) -> Option<Format> {
 fn said(
     domain: Held<Domain>,
     power: Power,
-    autostart: bool,
-    persistent: bool,
+    (autostart, persistent): (bool, bool),
+    kept: &Kept,
 ) -> Result<SaidGuest, Trouble> {
+    let uuid = domain.uuid()?;
     let live_xml = match power.is_active() {
         true => Some(domain.xml_desc(sys::VIR_DOMAIN_XML_SECURE)?),
         false => None,
     };
     Ok(SaidGuest {
-        uuid: domain.uuid()?,
+        uuid,
         power,
         autostart,
         persistent,
+        saved: power == Power::Off && kept.saved.contains(&uuid),
+        snapshots: kept.snapshots.contains(&uuid),
         xml: domain.xml_desc(sys::VIR_DOMAIN_XML_INACTIVE | sys::VIR_DOMAIN_XML_SECURE)?,
         live_xml,
         domain,

@@ -123,6 +123,11 @@ pub struct ObservedGuest {
     pub autostart: bool,
     /// Whether it outlives a stop.
     pub persistent: bool,
+    /// Whether it is off and its memory is on disk (`virsh managedsave`): its next start goes on from there, with the definition
+    /// that it was saved with.
+    pub saved: bool,
+    /// Whether it has snapshots or checkpoints.
+    pub snapshots: bool,
     /// How far its install is; `None` where none is under way.
     pub install: Option<InstallPhase>,
     /// Its inactive definition, passwords included.

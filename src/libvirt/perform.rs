@@ -113,6 +113,7 @@ impl Connection {
             Step::DeleteFile { seen } => delete_file(seen).map(done),
             Step::DefineGuest { xml } => self.define_guest(&xml.text()).map(done),
             Step::RenameGuest { from, to } => self.rename_guest(from, to).map(done),
+            Step::DiscardSave { name } => self.discard_save(name).map(done),
             Step::StartGuest { name } => self.start_guest(name).map(done),
             Step::ShutdownGuest { name, timeout } => {
                 self.shutdown_guest(name, Duration::from_secs(*timeout), monitor)

@@ -10,7 +10,7 @@ use super::overlay::Overlays;
 use super::step::Named;
 use super::{
     Action, Change, Plan, Reason, author, bridges, checks, guest, lost, moved, network, order,
-    seen, storage, transient, users,
+    saved, seen, storage, transient, users,
 };
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
@@ -612,6 +612,7 @@ impl<'a> Planner<'a> {
         options: &Options,
     ) -> Plan {
         users::check(&mut self);
+        saved::discard(&mut self, desired);
         let does_nothing = |change: &Change| {
             !change.is_shown() && change.steps.is_empty() && change.quiesce.is_empty()
         };

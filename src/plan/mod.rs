@@ -14,6 +14,7 @@ mod moved;
 mod network;
 mod order;
 mod overlay;
+mod saved;
 mod secrets;
 mod seen;
 pub mod step;

@@ -37,6 +37,37 @@ pub(super) fn rename(
         let entry = planner.entry(&resource.address).cloned();
         return Change::unchanged(resource.address.clone(), entry);
     }
+    let held = [
+        (
+            live.saved,
+            "its memory is saved",
+            format!(
+                "start it, so that it goes on from where it was saved; or give that up: `virsh managedsave-remove {old}`"
+            ),
+        ),
+        (
+            live.snapshots,
+            "it has snapshots or checkpoints",
+            format!(
+                "see `virsh snapshot-list {old}` and `virsh checkpoint-list {old}`, and delete them there; or keep the name `{old}`"
+            ),
+        ),
+    ];
+    let held: Vec<_> = held.into_iter().filter(|(holds, ..)| *holds).collect();
+    if !held.is_empty() {
+        for (_, why, hint) in held {
+            planner.problems.push(
+                Diagnostic::error(format!(
+                    "{} is called `{old}`, and libvirt cannot rename it: {why}",
+                    resource.address
+                ))
+                .at(resource.span)
+                .hint(hint),
+            );
+        }
+        let entry = planner.entry(&resource.address).cloned();
+        return Change::unchanged(resource.address.clone(), entry);
+    }
     // Planned as for one that is off already and has its new name: what could be changed while it runs need not be.
     let after = ObservedGuest {
         power: Power::Off,
@@ -44,6 +75,8 @@ pub(super) fn rename(
         uuid: live.uuid,
         autostart: live.autostart,
         persistent: live.persistent,
+        saved: live.saved,
+        snapshots: live.snapshots,
         install: live.install,
         xml: named(&live.xml.tree(), &resource.name).into(),
     };

@@ -148,13 +148,21 @@ fn quiesce_guests(
         let entry = planner.entry(&resource.address);
         let name = entry.map_or(&resource.name, |entry| &entry.name);
         let live = planner.observed.guests.get(name);
-        let Some(live) = live.filter(|live| live.power.is_active()) else {
+        let Some(live) = live.filter(|live| live.power.is_active() || live.saved) else {
             continue;
         };
         let name = Named::new(name, live.uuid);
         let Some(change) = planner.changes.get_mut(&resource.address) else {
             continue;
         };
+        if live.saved {
+            let discards = |step: &Step| matches!(step, Step::DiscardSave { .. });
+            // One that goes on from where it was saved knows its seed.
+            if !change.quiesce.iter().chain(&change.steps).any(discards) {
+                hold_back(planner, depends.intersection(&seeds));
+            }
+            continue;
+        }
         let shuts_down = |step: &Step| matches!(step, Step::ShutdownGuest { .. });
         let stays = match change.action {
             Action::None | Action::Update => true,
@@ -167,12 +175,17 @@ fn quiesce_guests(
             guest::quiesce(change, &name, shutdown_timeout);
             grow_offline(planner, &name);
         } else if !goes_down {
-            for seed in depends.intersection(&seeds) {
-                let entry = planner.entry(seed);
-                if let Some(change) = planner.changes.get_mut(seed) {
-                    storage::hold_back(change, entry);
-                }
-            }
+            hold_back(planner, depends.intersection(&seeds));
+        }
+    }
+}
+
+/// Leaves seeds as they are for now.
+fn hold_back<'a>(planner: &mut Planner<'_>, seeds: impl Iterator<Item = &'a Address>) {
+    for seed in seeds {
+        let entry = planner.entry(seed);
+        if let Some(change) = planner.changes.get_mut(seed) {
+            storage::hold_back(change, entry);
         }
     }
 }

@@ -76,6 +76,9 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
                 power,
                 autostart: starts,
                 persistent,
+                saved,
+                // They only keep it from another name, and what has another name is looked at.
+                snapshots: _,
                 install: None,
                 xml,
                 live_xml,
@@ -95,7 +98,14 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
                 on_change,
                 chosen,
             );
-            let live = (has, power, starts, persistent, both(xml, live_xml.as_ref()));
+            let live = (
+                has,
+                power,
+                starts,
+                persistent,
+                saved,
+                both(xml, live_xml.as_ref()),
+            );
             Some(print(&(ours, wish, live)))
         }
         // There are few of these, and more is looked at than they themselves.

@@ -211,6 +211,11 @@ pub enum Step {
         /// The name that it is to have.
         to: String,
     },
+    /// Removes the memory of a guest that was saved, so that its next start boots it; one that is not saved is fine.
+    DiscardSave {
+        /// Which.
+        name: Named,
+    },
     /// Starts a guest; one that runs is fine, one that is paused goes on.
     StartGuest {
         /// Which.
@@ -500,6 +505,7 @@ impl Step {
             }
             Step::AwaitInstall { name, pool, .. } => vec![(Kind::Guest, name), (Kind::Pool, pool)],
             Step::RenameGuest { from: name, .. }
+            | Step::DiscardSave { name }
             | Step::StartGuest { name }
             | Step::ShutdownGuest { name, .. }
             | Step::UndefineGuest { name }
@@ -566,6 +572,7 @@ impl Step {
             Step::DeleteFile { seen } => format!("delete {}", seen.path),
             Step::DefineGuest { xml } => format!("define guest {}", name_of(xml)),
             Step::RenameGuest { from, to } => format!("rename guest {from} to {to}"),
+            Step::DiscardSave { name } => format!("discard the saved memory of guest {name}"),
             Step::StartGuest { name } => format!("start guest {name}"),
             Step::ShutdownGuest { name, .. } => format!("shut down guest {name}"),
             Step::StageInstall { stage, .. } => {

@@ -102,3 +102,60 @@ fn killed_in_the_middle_the_next_apply_finishes() {
         assert_eq!(inventory(), before, "killed after {milliseconds} ms");
     }
 }
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn what_was_saved_goes_on_unless_its_loss_is_allowed() {
+    let before = inventory();
+    let lab = Lab::new(ONE);
+    lab.apply(&[]);
+    answers("192.168.159.11");
+    let how = || virsh(&["domstate", "one", "--reason"]).trim().to_owned();
+
+    virsh(&["managedsave", "one"]);
+    let status = lab.ok(&["status"]);
+    let row = status.lines().find(|line| line.starts_with("guest.one"));
+    assert!(row.unwrap().contains("saved"), "{status}");
+    let plan = lab.ok(&["plan"]);
+    assert!(plan.contains("goes on from its saved state"), "{plan}");
+    lab.apply(&[]);
+    assert_eq!(how(), "running (restored)");
+    answers("192.168.159.11");
+
+    let changed = ONE.replace("memory: 128MiB", "memory: 160MiB");
+    virsh(&["managedsave", "one"]);
+    lab.define(&changed);
+    let plan = lab.ok(&["plan"]);
+    assert!(plan.contains("saved memory       discarded"), "{plan}");
+    let refused = lab.fails(&["apply", "-y"]);
+    assert!(
+        refused.contains("--allow-data-loss guest.one; to keep a guest's saved memory, start it"),
+        "{refused}"
+    );
+    assert_eq!(how(), "shut off (saved)");
+    lab.apply(&["--allow-data-loss", "guest.one"]);
+    assert_eq!(how(), "running (booted)");
+
+    // One that has gone on has nothing to lose.
+    virsh(&["managedsave", "one"]);
+    virsh(&["start", "one"]);
+    lab.define(ONE);
+    assert!(!lab.ok(&["plan"]).contains("saved memory"));
+
+    let renamed =
+        changed.replace("  one:\n", "  two:\n") + "moved: [{from: guest.one, to: guest.two}]\n";
+    lab.define(&renamed);
+    virsh(&["snapshot-create-as", "one", "first"]);
+    virsh(&["managedsave", "one"]);
+    let refused = lab.fails(&["plan"]);
+    assert!(refused.contains("its memory is saved"), "{refused}");
+    assert!(refused.contains("it has snapshots"), "{refused}");
+    virsh(&["managedsave-remove", "one"]);
+    virsh(&["snapshot-delete", "one", "first"]);
+    lab.apply(&[]);
+    assert_eq!(virsh(&["domstate", "two"]).trim(), "running");
+
+    virsh(&["managedsave", "two"]);
+    lab.destroy();
+    assert_eq!(inventory(), before);
+}

@@ -13,8 +13,15 @@ impl Model {
     }
 
     pub(super) fn rename_guest(&mut self, from: &str, to: &str) -> Result<(), Refusal> {
-        if get(&self.guests, "guest", from)?.live.is_some() {
+        let object = get(&self.guests, "guest", from)?;
+        if object.live.is_some() {
             return refuse("cannot rename active domain");
+        }
+        if object.saved.is_some() {
+            return refuse("domain with a managed saved state can't be renamed");
+        }
+        if object.snapshots {
+            return refuse("cannot rename domain with snapshots");
         }
         if self.guests.contains_key(to) {
             let text = format!("domain with name '{to}' already exists");
@@ -27,6 +34,11 @@ impl Model {
         Ok(())
     }
 
+    pub(super) fn discard_save(&mut self, name: &str) -> Result<(), Refusal> {
+        get_mut(&mut self.guests, "guest", name)?.saved = None;
+        Ok(())
+    }
+
     pub(super) fn start_guest(&mut self, name: &str) -> Result<(), Refusal> {
         let object = get(&self.guests, "guest", name)?;
         if object.live.is_some() {
@@ -34,7 +46,8 @@ impl Model {
         }
         self.can_start(&object.xml)?;
         let object = get_mut(&mut self.guests, "guest", name)?;
-        object.live = Some(fill::running(&object.xml));
+        let saved = object.saved.take();
+        object.live = Some(saved.unwrap_or_else(|| fill::running(&object.xml)));
         let uuid = object.uuid;
         self.installed.remove(&uuid);
         Ok(())
