@@ -11,9 +11,10 @@ use super::{Common, Exit};
 use crate::address::Name;
 use crate::desired;
 use crate::diagnostic::SourceMap;
-use crate::libvirt::Others;
 use crate::libvirt::observed::Observed;
+use crate::libvirt::{Others, Scope};
 use crate::plan::{self, Plan};
+use crate::state::State;
 use crate::state::seen::Seen;
 use crate::state::store::Access;
 use crate::view::plan::Diff;
@@ -57,10 +58,14 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let mut live = connect(common, &settings, &lab, Access::Write)?;
     let options = arguments.targets.options(&live.store);
     check_known(live.state.resources.keys(), &options.targets, "destroy")?;
-    let mut scope = desired::scope(None, &live.state);
-    if !scope.volumes.is_empty() {
-        scope.others = Others::Read;
-    }
+    let scope = |state: &State| {
+        let scope = desired::scope(None, state);
+        let others = match scope.volumes.is_empty() {
+            true => Others::Unread,
+            false => Others::Read,
+        };
+        Scope { others, ..scope }
+    };
     let view = view::plan::Options {
         color,
         diff: Diff::Hidden,
@@ -80,7 +85,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         }
     };
     let look = || {
-        let observed = observe(&live, &scope)?;
+        let (observed, _) = observe(&mut live, scope)?;
         let plan = plan::destroy(&lab, &observed, &live.state, &options);
         Ok(Found { observed, plan })
     };
@@ -100,7 +105,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let parallel = arguments.parallel.or(settings.parallel);
     // Before anything goes: if this run dies, the last of those that follow has nothing to do.
     live.remember(Seen::default());
-    let (live, ended) = run::run(
+    let (mut live, ended) = run::run(
         common,
         live,
         &observed.facts,
@@ -111,7 +116,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     if ended.exit != Exit::Success {
         return Ok(ended.exit);
     }
-    let observed = observe(&live, &desired::scope(None, &live.state))?;
+    let (observed, _) = observe(&mut live, |state| desired::scope(None, state))?;
     let again = plan::destroy(&lab, &observed, &live.state, &options);
     if !again.is_empty() {
         say("error: all steps were done, and this is still there:\n");

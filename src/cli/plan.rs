@@ -79,7 +79,7 @@ pub(super) fn diff(wanted: bool) -> Diff {
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
     let (session, mut live) = Session::open_live(common, Access::Read, color)?;
     if arguments.refresh_only {
-        return refresh(common, arguments, &live, color);
+        return refresh(common, arguments, &mut live, color);
     }
     let options = arguments.targets.options(&live.store);
     let plan = session.look_and_plan(&mut live, &options)?.plan;
@@ -110,13 +110,15 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
 fn refresh(
     common: &Common,
     arguments: &Arguments,
-    live: &Live,
+    live: &mut Live,
     color: Color,
 ) -> Result<Exit, Failure> {
     let targets = arguments.targets.options(&live.store).targets;
     check_known(live.state.resources.keys(), &targets, "aim at")?;
-    let observed = observe(live, &desired::scope(None, &live.state))?;
-    let mut drift = drift(&observed, &live.state, &targets);
+    let (observed, left_alone) = observe(live, |state| desired::scope(None, state))?;
+    // What a run does meanwhile is no change of others.
+    let state = left_alone.as_ref().unwrap_or(&live.state);
+    let mut drift = drift(&observed, state, &targets);
     match common.secrets() {
         Secrets::Hidden => drift.hide_secrets(),
         Secrets::Shown => {}

@@ -25,7 +25,7 @@ use crate::plan::{self, Plan};
 use crate::secret::Secrets;
 use crate::settings::Settings;
 use crate::state::seen::Seen;
-use crate::state::store::{Access, Store};
+use crate::state::store::{Access, Holder, Store};
 use crate::state::{HypervisorId, State};
 use crate::template::Templates;
 use crate::view::Color;
@@ -39,6 +39,8 @@ const SYSTEM_TEMPLATES: [&str; 2] = [
     "/etc/miniascape/templates",
     "/usr/share/miniascape/templates",
 ];
+/// How often a lab is looked at, at most, until its state is the same after a look as before.
+const LOOKS: usize = 4;
 /// Where the state of such a lab is kept.
 const SYSTEM_STATE: &str = "/var/lib/miniascape";
 
@@ -87,9 +89,65 @@ pub struct Live {
     pub state: State,
     /// What the images are made of now.
     digests: Digests,
+    /// It was said that somebody else changes the lab.
+    said_so: bool,
 }
 
 impl Live {
+    /// Looks until what was seen and the state belong together. Where a run of somebody else's goes on, what was known before the
+    /// look or is known after it is the lab's; then what that run left alone meanwhile is given, too.
+    fn look_together<T>(
+        &mut self,
+        scope: impl Fn(&State) -> Scope,
+        mut look: impl FnMut(&mut Self, &Scope) -> Result<T, Failure>,
+    ) -> Result<(T, Option<State>), Failure> {
+        let mut left = LOOKS;
+        loop {
+            let within = scope(&self.state);
+            let seen = look(self, &within)?;
+            left -= 1;
+            let Some(now) = self.store.reread()? else {
+                return Ok((seen, None));
+            };
+            let runner = self.store.runner();
+            let left_alone = now.left_alone_since(&self.state);
+            if now.owns_as(&self.state) {
+                let runner = runner.filter(Holder::is_here);
+                return Ok(match runner {
+                    Some(_) => {
+                        self.say_who_runs(runner.as_ref());
+                        (seen, Some(left_alone))
+                    }
+                    None => (seen, None),
+                });
+            }
+            let goes_on = runner.is_some() || left == 0;
+            let now = match goes_on {
+                true => now.with_earlier(&self.state),
+                false => now,
+            };
+            let before = std::mem::replace(&mut self.state, now);
+            // Volumes of a pool that was not seen as it is would look lost, and a network's bridge like somebody else's.
+            let is_enough = self.state.same_grounds(&before) && scope(&self.state) == within;
+            if left == 0 || (goes_on && is_enough) {
+                self.say_who_runs(runner.as_ref());
+                return Ok((seen, Some(left_alone)));
+            }
+        }
+    }
+
+    /// Says, once, that the lab is being changed.
+    fn say_who_runs(&mut self, runner: Option<&Holder>) {
+        if std::mem::replace(&mut self.said_so, true) {
+            return;
+        }
+        let who = runner.map(|runner| format!(" ({runner})"));
+        say(&format!(
+            "note: another miniascape{} is changing this lab; what follows is how far it is",
+            who.unwrap_or_default()
+        ));
+    }
+
     /// Keeps what was seen when there was nothing to do, so that the next look is a short one.
     pub fn remember(&mut self, seen: Seen) {
         let seen = Seen {
@@ -117,11 +175,15 @@ impl Session {
         let settings = settings(common)?;
         let uri = uri(common, &settings);
         let whom = Whom::new(common, uri.as_deref());
+        let states = state_directory(common, &settings);
+        let touched = Store::last_touched(&states);
         let ahead = Ahead::begin(uri, patience(common, &settings));
         let mut session = Self::read(common, settings, color)?;
         let waiting = whom.wait();
         let (connection, look) = ahead.connection()?;
         drop(waiting);
+        // What was seen before a run ended would not go with the state after it.
+        let look = Store::is_at_rest(&states, &session.lab.name, touched).then_some(look);
         let mut live = open_state(
             common,
             &session.settings,
@@ -129,7 +191,7 @@ impl Session {
             access,
             connection,
         )?;
-        live.look = Some(look);
+        live.look = look;
         let lab = Arc::make_mut(&mut session.lab);
         let (digests, problems) = digest::fill(lab, &live.state.seen.digests);
         session.check(&problems)?;
@@ -192,12 +254,27 @@ impl Session {
 
     /// Looks at the hypervisor, and puts the lab through its templates meanwhile.
     pub fn look(&self, live: &mut Live) -> Result<(Observed, Desired), Failure> {
-        let scope = desired::scope(Some(&self.lab), &live.state);
+        let scope = |state: &State| desired::scope(Some(&self.lab), state);
+        let ((observed, desired, problems), left_alone) =
+            live.look_together(scope, |live, scope| self.look_once(live, scope))?;
+        if left_alone.is_some() {
+            let desired = self.desired(&observed, &live.state)?;
+            return Ok((observed, desired));
+        }
+        self.check(&problems)?;
+        Ok((observed, desired))
+    }
+
+    fn look_once(
+        &self,
+        live: &mut Live,
+        scope: &Scope,
+    ) -> Result<(Observed, Desired, Diagnostics), Failure> {
         let seen = &live.state.seen;
         let _waiting = live.whom.wait();
         let look = live.look.take();
         let look = look.unwrap_or_else(|| live.connection.begin_to_look());
-        let mut observed = live.connection.first_look(&look, &scope, seen)?;
+        let mut observed = live.connection.first_look(&look, scope, seen)?;
         check_host(&live.state, &observed)?;
         let all_first = self.goes_by_guests(&live.state);
         if all_first {
@@ -215,8 +292,7 @@ impl Session {
         if !all_first {
             live.connection.second_look(&look, &mut observed, seen)?;
         }
-        self.check(&problems)?;
-        Ok((observed, desired))
+        Ok((observed, desired, problems))
     }
 
     /// Whether what the lab is called depends on guests and networks that are there ([`desired::kept`]): what moved may be known
@@ -285,11 +361,15 @@ impl Session {
                 plan,
             });
         }
-        let scope = Scope {
+        let scope = |state: &State| Scope {
             others: Others::Read,
-            ..desired::scope(Some(&self.lab), &live.state)
+            ..desired::scope(Some(&self.lab), state)
         };
-        let observed = observe(live, &scope)?;
+        let (observed, left_alone) = observe(live, scope)?;
+        let desired = match left_alone {
+            Some(_) => self.desired(&observed, &live.state)?,
+            None => desired,
+        };
         let plan = self.plan(&desired, &observed, &live.state, options)?;
         Ok(Planned {
             observed,
@@ -398,15 +478,22 @@ fn open_state(
         store,
         state,
         digests: Digests::new(),
+        said_so: false,
     })
 }
 
-/// Looks at the hypervisor; one that the state does not speak of ends the command.
-pub fn observe(live: &Live, scope: &Scope) -> Result<Observed, Failure> {
-    let _waiting = live.whom.wait();
-    let observed = live.connection.look(scope, &live.state.seen)?;
-    check_host(&live.state, &observed)?;
-    Ok(observed)
+/// Looks at the hypervisor; one that the state does not speak of ends the command. Where a run of somebody else's goes on, gives
+/// what it left alone meanwhile, too.
+pub fn observe(
+    live: &mut Live,
+    scope: impl Fn(&State) -> Scope,
+) -> Result<(Observed, Option<State>), Failure> {
+    live.look_together(scope, |live, scope| {
+        let _waiting = live.whom.wait();
+        let observed = live.connection.look(scope, &live.state.seen)?;
+        check_host(&live.state, &observed)?;
+        Ok(observed)
+    })
 }
 
 fn check_host(state: &State, observed: &Observed) -> Result<(), Failure> {

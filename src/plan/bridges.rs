@@ -10,6 +10,7 @@ use super::users::hangs_on;
 use crate::desired::{Desired, Detail, Resource};
 use crate::diagnostic::Diagnostic;
 use crate::libvirt::left_on_host;
+use crate::state::Status;
 use crate::xml::document::Document;
 use crate::xml::tree::Element;
 
@@ -76,6 +77,11 @@ fn taken(planner: &Planner<'_>, resource: &Resource, bridge: &str) -> Option<Dia
     let mut networks = planner.observed.networks.values();
     let is_its = |xml: &Document| own_bridge(&xml.tree()) == Some(bridge);
     if networks.any(|network| network.live_xml.as_ref().is_some_and(is_its)) {
+        return None;
+    }
+    // A run that is at the network, or was, may have made it.
+    let entry = planner.entry(&resource.address);
+    if entry.is_some_and(|entry| entry.status != Status::Applied) {
         return None;
     }
     let hint = match planner.observed.networks.contains_key(&resource.name) {

@@ -3,6 +3,7 @@
 //! It is an advisory `flock` on a file that says who holds it. The kernel lets go of it when the
 //! process ends, however it ends; the text alone means nothing.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -76,17 +77,60 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
+/// Who has a lock, as far as its file tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    pid: String,
+    host: String,
+}
+
+impl Holder {
+    /// The one that signed a lock's file.
+    fn signed(file: &mut File) -> Option<Self> {
+        let mut text = String::new();
+        let _ = file.take(1024).read_to_string(&mut text);
+        let field = |name: &str| {
+            let mut lines = text.lines();
+            lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(' ')?.to_owned()))
+        };
+        Some(Self {
+            pid: field("pid")?,
+            host: field("host")?,
+        })
+    }
+
+    /// Who may hold the lock, without taking it, which could be in the way of who wants it. One that was killed on this host is
+    /// told from one that lives; of another host that cannot be known.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let holder = Self::signed(&mut file::open(path, OFlags::RDONLY).ok()?)?;
+        (!holder.is_here() || holder.has_a_lock()).then_some(holder)
+    }
+
+    /// Whether it is a process of this host.
+    pub fn is_here(&self) -> bool {
+        rustix::system::uname().nodename().to_string_lossy() == self.host
+    }
+
+    fn has_a_lock(&self) -> bool {
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        locks.lines().any(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            fields.next() == Some("FLOCK") && fields.nth(2) == Some(&self.pid)
+        })
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {} on {}", self.pid, self.host)
+    }
+}
+
 fn held(path: &Path, file: &mut File) -> StoreError {
-    let mut text = String::new();
-    let _ = file.take(1024).read_to_string(&mut text);
-    let field = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
-    };
-    let holder = match (field("pid"), field("host")) {
-        (Some(pid), Some(host)) => format!(" (pid {pid} on {host})"),
-        // The holder has not signed yet.
-        (Some(_) | None, Some(_) | None) => String::new(),
+    let holder = match Holder::signed(file) {
+        Some(holder) => format!(" ({holder})"),
+        // It has not signed yet.
+        None => String::new(),
     };
     busy(
         path,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::address::{Address, Name};
+use crate::address::{Address, Kind, Name};
 use seen::Seen;
 
 /// The version of the format that this program reads and writes.
@@ -166,6 +166,52 @@ impl State {
             resources: BTreeMap::new(),
             seen: Arc::default(),
         }
+    }
+
+    /// The state during a run of somebody else's: what was read before a look at the hypervisor, and after it. What the look saw is
+    /// in one of them, since a run records what it will make before, and that something is gone after.
+    pub fn with_earlier(mut self, before: &State) -> Self {
+        fn object(entry: &Entry) -> (Option<Uuid>, Option<(&str, &str)>) {
+            let volume = entry.pool.as_deref().map(|pool| (pool, &*entry.name));
+            (entry.uuid, volume)
+        }
+        let known: BTreeSet<_> = self.resources.values().map(object).collect();
+        // One that only got another address is not there twice.
+        let gone: Vec<(Address, Entry)> = (before.resources.iter())
+            .filter(|(address, _)| !self.resources.contains_key(address))
+            .filter(|(_, entry)| !known.contains(&object(entry)))
+            .map(|(address, entry)| (address.clone(), entry.clone()))
+            .collect();
+        self.resources.extend(gone);
+        self.hypervisor = self.hypervisor.or_else(|| before.hypervisor.clone());
+        // The look went by these.
+        self.seen = before.seen.clone();
+        self
+    }
+
+    /// Whether the lab owns the same, at the same place.
+    pub fn owns_as(&self, other: &State) -> bool {
+        (&self.hypervisor, &self.resources) == (&other.hypervisor, &other.resources)
+    }
+
+    /// What of it no run was at, neither now nor before, nor in between.
+    pub fn left_alone_since(&self, before: &State) -> State {
+        let is_alone = |address: &Address, entry: &mut Entry| {
+            entry.status == Status::Applied && before.resources.get(address) == Some(entry)
+        };
+        let mut alone = self.clone();
+        alone.resources.retain(is_alone);
+        alone.seen = before.seen.clone();
+        alone
+    }
+
+    /// Whether networks and pools, which others are on and in, are recorded alike in both.
+    pub fn same_grounds(&self, other: &State) -> bool {
+        fn grounds(state: &State) -> impl Iterator<Item = (&Address, &Entry)> {
+            let all = state.resources.iter();
+            all.filter(|(address, _)| matches!(address.kind, Kind::Network | Kind::Pool))
+        }
+        grounds(self).eq(grounds(other))
     }
 
     /// Forgets where the objects were once none is left, so that the lab can be applied elsewhere.

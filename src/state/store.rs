@@ -8,12 +8,14 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
 pub use super::error::{StoreError, StoreErrorKind};
 use super::file;
 use super::journal::{Journal, Record, sync_directory_of};
+pub use super::lock::Holder;
 use super::lock::Lock;
 use super::seen::{self, Seen};
 use super::{Entry, HypervisorId, State, Sums, document, journal};
@@ -48,7 +50,7 @@ enum Backing {
     /// Dies with the process.
     Memory,
     /// Files that were read and stay as they are.
-    ReadOnly(PathBuf),
+    ReadOnly(Paths),
     Files {
         paths: Paths,
         journal: Journal,
@@ -91,7 +93,7 @@ impl Store {
                 let (state, _) = read(&paths, lab, Sums::Check)?;
                 Self {
                     state,
-                    backing: Backing::ReadOnly(paths.toml),
+                    backing: Backing::ReadOnly(paths),
                 }
             }
             Access::Write => Self::open_to_write(paths, directory, lab, Sums::Check)?,
@@ -106,6 +108,37 @@ impl Store {
         [paths.toml, paths.journal]
             .iter()
             .any(|path| path.symlink_metadata().is_ok())
+    }
+
+    /// When something in a directory of states was last made, renamed or removed, as every run does when it begins and when it ends.
+    pub fn last_touched(directory: &Path) -> Option<SystemTime> {
+        fs::metadata(directory).and_then(|it| it.modified()).ok()
+    }
+
+    /// Whether no run changed a lab since the directory of its state was last touched then: none ended, and none goes on or was
+    /// killed. A run that begins right after this looks around before it changes anything.
+    pub fn is_at_rest(directory: &Path, lab: &Name, then: Option<SystemTime>) -> bool {
+        let paths = Paths::new(directory, lab);
+        let mut traces = [paths.lock, paths.journal].into_iter();
+        traces.all(|path| path.symlink_metadata().is_err()) && Self::last_touched(directory) == then
+    }
+
+    /// The state as it is now, read anew where others may change it; `None` where nobody else can.
+    pub fn reread(&self) -> Result<Option<State>, StoreError> {
+        match &self.backing {
+            Backing::Memory | Backing::Files { .. } => Ok(None),
+            Backing::ReadOnly(paths) => {
+                read(paths, &self.state.lab, Sums::Check).map(|(state, _)| Some(state))
+            }
+        }
+    }
+
+    /// Who else may be changing the lab.
+    pub fn runner(&self) -> Option<Holder> {
+        match &self.backing {
+            Backing::Memory | Backing::Files { .. } => None,
+            Backing::ReadOnly(paths) => Holder::of(&paths.lock),
+        }
     }
 
     /// Takes the files of a lab as someone left them who changed them by hand, as far as they can be read, and writes them anew.
@@ -191,7 +224,7 @@ impl Store {
         self.state.settle_place();
         match &mut self.backing {
             Backing::Memory => {}
-            Backing::ReadOnly(path) => return Err(misuse(path)),
+            Backing::ReadOnly(paths) => return Err(misuse(&paths.toml)),
             Backing::Files { paths, journal, .. } => {
                 write(paths, &self.state)?;
                 journal.remove()?;
@@ -212,8 +245,7 @@ impl Store {
     pub fn file(&self) -> Option<PathBuf> {
         let file = match &self.backing {
             Backing::Memory => return None,
-            Backing::ReadOnly(path) => path,
-            Backing::Files { paths, .. } => &paths.toml,
+            Backing::ReadOnly(paths) | Backing::Files { paths, .. } => &paths.toml,
         };
         Some(std::path::absolute(file).unwrap_or_else(|_| file.clone()))
     }
@@ -226,7 +258,7 @@ impl Store {
     fn record(&mut self, record: Record) -> Result<(), StoreError> {
         match &mut self.backing {
             Backing::Memory => {}
-            Backing::ReadOnly(path) => return Err(misuse(path)),
+            Backing::ReadOnly(paths) => return Err(misuse(&paths.toml)),
             Backing::Files { journal, .. } => journal.append(&self.state.lab, &record)?,
         }
         record.apply(&mut self.state);

@@ -4,6 +4,7 @@ mod files;
 
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::store::{Access, Store, StoreErrorKind};
 use super::*;
@@ -313,6 +314,130 @@ fn reading_makes_nothing_and_writes_nothing() {
         StoreErrorKind::Misuse
     );
     assert!(!missing.exists());
+}
+
+#[test]
+fn who_reads_during_a_run_knows_what_is_there_before_or_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let volume = |name: &str, status| Entry {
+        uuid: None,
+        pool: Some("shop".into()),
+        ..entry(name, status)
+    };
+    let guest = |number| Entry {
+        uuid: Some(Uuid::from_u128(number)),
+        ..entry("web", Status::Applied)
+    };
+    let (mut run, _) = write(dir.path());
+    run.begin(&place()).unwrap();
+    let mut settle = |address: &str, entry: Option<&Entry>| run.settle(&at(address), entry);
+    settle("volume.gone.root", Some(&volume("gone", Status::Deleting))).unwrap();
+    settle("volume.new.root", Some(&volume("new", Status::Creating))).unwrap();
+    settle("volume.old.root", Some(&volume("moved", Status::Applied))).unwrap();
+    settle("guest.old", Some(&guest(1))).unwrap();
+    let (reader, before) = Store::open(dir.path(), &lab(), Access::Read).unwrap();
+    let unchanged = reader.reread().unwrap().unwrap();
+    assert!(unchanged.owns_as(&before));
+
+    settle("volume.gone.root", None).unwrap();
+    settle("volume.new.root", Some(&volume("new", Status::Applied))).unwrap();
+    settle("volume.next.root", Some(&volume("next", Status::Creating))).unwrap();
+    let moves = [
+        ("volume.old.root", "volume.app.root"),
+        ("guest.old", "guest.app"),
+    ];
+    run.readdress(&moves.map(|(from, to)| (at(from), at(to))))
+        .unwrap();
+    let now = reader.reread().unwrap().unwrap();
+    assert!(!now.owns_as(&before));
+    let mut stays = now.clone();
+    stays
+        .resources
+        .insert(at("guest.old"), before.resources[&at("guest.old")].clone());
+    let alone = stays.left_alone_since(&before).resources;
+    assert_eq!(alone.keys().collect::<Vec<_>>(), [&at("guest.old")]);
+    let known: Vec<(String, Status)> = now
+        .with_earlier(&before)
+        .resources
+        .into_iter()
+        .map(|(address, entry)| (address.to_string(), entry.status))
+        .collect();
+    let expected = [
+        ("volume.app.root", Status::Applied),
+        ("volume.gone.root", Status::Deleting),
+        ("volume.new.root", Status::Applied),
+        ("volume.next.root", Status::Creating),
+        ("guest.app", Status::Applied),
+    ];
+    assert_eq!(
+        known,
+        expected.map(|(address, status)| (address.to_owned(), status))
+    );
+
+    // The end of the run takes its journal away; where nothing is left, it is still known where what went was.
+    let runner = reader.runner().unwrap();
+    assert!(runner.is_here());
+    assert!(
+        runner
+            .to_string()
+            .starts_with(&format!("pid {} on ", std::process::id()))
+    );
+    run.finish().unwrap();
+    drop(run);
+    assert_eq!(reader.runner(), None);
+    let ended = reader.reread().unwrap().unwrap();
+    assert_eq!(ended.resources.len(), 4);
+    let empty = State::new(lab()).with_earlier(&before);
+    assert_eq!(empty.hypervisor, Some(place()));
+}
+
+#[test]
+fn a_run_that_ended_goes_on_or_was_killed_is_told_from_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    // All of what follows may happen within one tick of the file system's clock.
+    let directory = fs::File::open(dir.path()).unwrap();
+    directory.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let then = Store::last_touched(dir.path());
+    let rests = |then| Store::is_at_rest(dir.path(), &lab(), then);
+    assert!(rests(then));
+    let missing = dir.path().join("none");
+    assert!(Store::is_at_rest(
+        &missing,
+        &lab(),
+        Store::last_touched(&missing)
+    ));
+
+    let (mut run, _) = write(dir.path());
+    assert!(!rests(Store::last_touched(dir.path())), "it has the lock");
+    run.begin(&place()).unwrap();
+    drop(run);
+    assert!(
+        !rests(Store::last_touched(dir.path())),
+        "it left its journal"
+    );
+    drop(write(dir.path()));
+    // What it wrote may be what was there before.
+    assert!(!rests(then), "it ended");
+    assert!(rests(Store::last_touched(dir.path())));
+
+    // The file that a killed one leaves names nobody who lives.
+    fs::write(
+        dir.path().join("shop.lock"),
+        "pid 4294967295\nhost elsewhere\n",
+    )
+    .unwrap();
+    let (reader, _) = Store::open(dir.path(), &lab(), Access::Read).unwrap();
+    assert!(!reader.runner().unwrap().is_here());
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    fs::write(
+        dir.path().join("shop.lock"),
+        format!("pid 4294967295\nhost {host}\n"),
+    )
+    .unwrap();
+    assert_eq!(reader.runner(), None);
 }
 
 #[test]
