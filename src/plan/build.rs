@@ -361,9 +361,7 @@ impl<'a> Planner<'a> {
                 "take it over with `miniascape import {address}`, or give this one another `name`"
             ),
             Kind::Image | Kind::Volume => format!(
-                "take it over with `miniascape import {address}`, or delete it if nobody needs it: `virsh vol-delete --pool {} {}`",
-                resource.pool().unwrap_or_default(),
-                resource.name
+                "take it over with `miniascape import {address}`, or give this one another name or `pool`"
             ),
         };
         self.problems.push(

@@ -70,6 +70,6 @@ pub(super) fn files(planner: &mut Planner<'_>, address: &Address, change: &Chang
             "{address} is deleted, and its disks stay, since the state does not know them: {}",
             files.join(", ")
         ))
-        .hint("to have them deleted, too, take them over first while the definition has the guest: `miniascape import --all`; later, `virsh vol-delete FILE` does it"),
+        .hint("to have them deleted, too, take them over first while the definition has the guest: `miniascape import --all`"),
     );
 }
