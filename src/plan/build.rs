@@ -194,7 +194,9 @@ impl<'a> Planner<'a> {
             Detail::Network { uuid, autostart } => {
                 network::change(self, resource, *uuid, *autostart)
             }
-            Detail::Pool { uuid, autostart } => storage::pool(self, resource, *uuid, *autostart),
+            Detail::Pool { uuid, autostart } => {
+                storage::pool::change(self, resource, *uuid, *autostart)
+            }
             Detail::Image { .. } => storage::image(self, resource),
             Detail::Volume { .. } => storage::volume(self, resource),
             Detail::Guest { .. } => guest::change(self, resource),
@@ -563,7 +565,7 @@ impl<'a> Planner<'a> {
     fn delete(&mut self, address: &Address, entry: &Entry, reason: Option<Reason>) -> Change {
         let mut change = match address.kind {
             Kind::Network => network::delete(self, address, entry),
-            Kind::Pool => storage::delete_pool(self, address, entry),
+            Kind::Pool => storage::pool::delete(self, address, entry),
             Kind::Image | Kind::Volume => storage::delete_volume(self, address, entry),
             Kind::Guest => guest::delete(self, address, entry),
         };
