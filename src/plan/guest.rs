@@ -207,6 +207,7 @@ pub(super) fn update(
     let adopted = live.uuid != wish.uuid;
     let mut wanted = wanted(&resource.xml.tree(), &wish.chosen, live, adopted);
     let kept = overlay::keep(planner, &resource.address, &mut wanted, live);
+    let back = overlay::goes_back(&last, &live.xml.tree(), &wanted, &planner.observed.paths);
     last.extend(outdated_choices(&last, &live.xml.tree(), &wanted));
     let mut merged = merge(&last, &live.xml.tree(), &wanted);
     let unfinished = entry.is_some_and(|entry| entry.status != Status::Applied);
@@ -299,6 +300,8 @@ pub(super) fn update(
         );
     }
     change.action = Action::Update;
+    change.data_loss = (!back.is_empty()).then_some(0);
+    change.notes.extend(back);
     change.power = match (goes_down, comes_up) {
         (true, true) => Some(PowerChange::Restart),
         (true, false) => Some(PowerChange::Stop),

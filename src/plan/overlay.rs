@@ -83,6 +83,40 @@ pub(super) fn keep(
     kept
 }
 
+/// The disks that somebody put on another file than was applied, and that would go back: after a block copy or pull what the guest
+/// wrote since is there alone. Each is told with that file.
+pub(super) fn goes_back(
+    last: &[Element],
+    live: &Element,
+    wanted: &Element,
+    paths: &Files,
+) -> Vec<String> {
+    let devices = |xml: &Element| {
+        xml.child("devices")
+            .map_or(&[][..], |devices| &devices.children)
+            .to_vec()
+    };
+    let there = devices(live);
+    let last: Vec<Vec<Element>> = last.iter().map(devices).collect();
+    let is_disk = |device: &&Element| {
+        device.name == "disk" && matches!(device.attribute("device"), None | Some("disk"))
+    };
+    let back = devices(wanted);
+    let back = back.iter().filter(is_disk).filter_map(|disk| {
+        let (now, then) = (source_of(like(DEVICES, disk, &there)?)?, source_of(disk)?);
+        let was_so = |last: &Vec<Element>| {
+            let applied = like(DEVICES, disk, last).and_then(source_of);
+            applied.is_some_and(|applied| paths.is_same(applied, then))
+        };
+        let goes = !paths.is_same(now, then) && last.iter().any(was_so);
+        let key = key(disk).filter(|_| goes)?;
+        Some(format!(
+            "disks.{key} goes back from {now}, which stays with what was written there"
+        ))
+    });
+    back.collect()
+}
+
 /// A disk's name in the definition.
 fn key(disk: &Element) -> Option<String> {
     let alias = disk.attribute_at("alias", "name")?;
