@@ -254,20 +254,28 @@ fn color(when: When) -> Color {
                 AutoStream::choice(&std::io::stdout()),
                 AutoStream::choice(&std::io::stderr()),
             ];
-            // On the terminal of a CI it would go by that alone.
-            let can = !is_dumb() || std::env::var_os("CLICOLOR_FORCE").is_some();
-            can && choices.iter().all(|choice| *choice != ColorChoice::Never)
+            may_colour() && choices.iter().all(|choice| *choice != ColorChoice::Never)
         }
     };
     if wanted { Color::Always } else { Color::Never }
 }
 
+/// Whether a terminal may be given colours. On that of a CI it would go by that it is one alone.
+fn may_colour() -> bool {
+    !is_dumb() || std::env::var_os("CLICOLOR_FORCE").is_some()
+}
+
 /// Prints help, or what is wrong with the arguments. Those are repeated in it, and may be what someone else gave.
 fn print(error: &clap::Error) -> std::io::Result<()> {
     let text = error.render().to_string();
-    match plain(&text) {
-        Cow::Owned(text) if error.use_stderr() => write!(std::io::stderr(), "{text}"),
-        Cow::Owned(_) | Cow::Borrowed(_) => error.print().and_then(|()| std::io::stdout().flush()),
+    let told = plain(&text);
+    let has_commands = matches!(told, Cow::Owned(_)) && error.use_stderr();
+    if may_colour() && !has_commands {
+        return error.print().and_then(|()| std::io::stdout().flush());
+    }
+    match error.use_stderr() {
+        true => write!(std::io::stderr(), "{told}"),
+        false => write!(std::io::stdout(), "{told}").and_then(|()| std::io::stdout().flush()),
     }
 }
 
