@@ -414,7 +414,7 @@ impl Model {
             paths: Files::default(),
         };
         observed.paths = match scope.others {
-            Others::Read => Files::of(&observed, false),
+            Others::Read => Files::of(&observed, &scope.volumes, false),
             Others::Unread => Files::default(),
         };
         observed

@@ -32,11 +32,14 @@ pub enum File {
 }
 
 impl Files {
-    /// Looks at the files that guests and volumes name. `local` tells whether they are on this machine; elsewhere libvirt's volumes
-    /// alone tell what is an overlay.
-    pub fn of(observed: &Observed, local: bool) -> Self {
+    /// Looks at the files that guests and volumes name, those of volumes in pools that are not active included. `local` tells whether
+    /// they are on this machine; elsewhere libvirt's volumes alone tell what is an overlay.
+    pub fn of(observed: &Observed, volumes: &BTreeSet<(String, String)>, local: bool) -> Self {
         let mut files = Self::default();
-        let mut open: BTreeSet<String> = BTreeSet::new();
+        let out_of_sight = volumes
+            .iter()
+            .filter_map(|(pool, name)| observed.place_of(pool, name));
+        let mut open: BTreeSet<String> = out_of_sight.collect();
         for volume in observed.volumes.values() {
             open.insert(volume.path.clone());
             if let Some(base) = volume.xml.tree().text_at("backingStore/path") {

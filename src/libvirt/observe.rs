@@ -76,7 +76,9 @@ impl Connection {
         let mut observed = self.look_at_volumes(self.ground()?, scope, seen)?;
         self.look_at_rest(&mut observed, self.ask()?, seen)?;
         match scope.others {
-            Others::Read => observed.paths = Files::of(&observed, observed.facts.local),
+            Others::Read => {
+                observed.paths = Files::of(&observed, &scope.volumes, observed.facts.local)
+            }
             Others::Unread => {}
         }
         Ok(observed)

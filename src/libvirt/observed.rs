@@ -215,6 +215,17 @@ impl Power {
     }
 }
 
+impl Observed {
+    /// Where a volume is, or would be in its pool's directory.
+    pub fn place_of(&self, pool: &str, name: &str) -> Option<String> {
+        if let Some(volume) = self.volumes.get(&(pool.to_owned(), name.to_owned())) {
+            return Some(volume.path.clone());
+        }
+        let directory = self.pools.get(pool)?.directory()?;
+        Some(format!("{}/{name}", directory.trim_end_matches('/')))
+    }
+}
+
 impl ObservedPool {
     /// The directory of a pool whose volumes are files or devices in one; `None` for other types.
     pub fn directory(&self) -> Option<String> {

@@ -25,19 +25,9 @@ pub(super) fn keep(
     live: &ObservedGuest,
 ) -> Vec<String> {
     let paths = &planner.observed.paths;
-    let (defined, running) = (
-        live.xml.tree(),
-        live.live_xml.as_ref().map(|xml| xml.tree()),
-    );
-    let devices = |xml: &Element| {
-        xml.child("devices")
-            .map_or(&[][..], |devices| &devices.children)
-            .to_vec()
-    };
-    let (defined, running) = (
-        devices(&defined),
-        running.map_or_else(Vec::new, |xml| devices(&xml)),
-    );
+    let defined = devices(&live.xml.tree());
+    let running = live.live_xml.as_ref();
+    let running = running.map_or_else(Vec::new, |xml| devices(&xml.tree()));
     let mut kept = Vec::new();
     let disks = wanted
         .child_mut("devices")
@@ -91,11 +81,6 @@ pub(super) fn goes_back(
     wanted: &Element,
     paths: &Files,
 ) -> Vec<String> {
-    let devices = |xml: &Element| {
-        xml.child("devices")
-            .map_or(&[][..], |devices| &devices.children)
-            .to_vec()
-    };
     let there = devices(live);
     let last: Vec<Vec<Element>> = last.iter().map(devices).collect();
     let is_disk = |device: &&Element| {
@@ -115,6 +100,11 @@ pub(super) fn goes_back(
         ))
     });
     back.collect()
+}
+
+fn devices(guest: &Element) -> Vec<Element> {
+    let devices = guest.child("devices");
+    devices.map_or_else(Vec::new, |devices| devices.children.clone())
 }
 
 /// A disk's name in the definition.

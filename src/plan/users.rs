@@ -269,15 +269,8 @@ fn volume_users(
     gone: &BTreeSet<(&str, &str)>,
 ) -> BTreeSet<String> {
     let key = (pool.to_owned(), name.to_owned());
-    let path = match planner.observed.volumes.get(&key) {
-        Some(volume) => Some(volume.path.clone()),
-        // In a pool that is not active it cannot be seen, but its place is known.
-        None => {
-            let pool = planner.observed.pools.get(pool);
-            let directory = pool.and_then(|pool| pool.directory());
-            directory.map(|directory| format!("{}/{name}", directory.trim_end_matches('/')))
-        }
-    };
+    // In a pool that is not active it cannot be seen, but its place is known.
+    let path = planner.observed.place_of(pool, name);
     let path = path.as_deref().filter(|path| !path.is_empty());
     let file = path.map(|path| planner.observed.paths.file(path));
     let is_stopped = matches!(change.action, Action::Replace | Action::Update)

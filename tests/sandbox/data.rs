@@ -244,6 +244,11 @@ guests: {one: {running: false, memory: 64MiB, disks: {root: {pool: spelt, size: 
         virsh_xml("define", &user);
         let refused = lab.fails(&["destroy", "-y"]);
         assert!(refused.contains("guest stranger uses it"), "{refused}");
+        // Nor where its pool is not active, and it cannot be looked at.
+        virsh(&["pool-destroy", "spelt"]);
+        let refused = lab.fails(&["destroy", "-y"]);
+        assert!(refused.contains("guest stranger uses it"), "{refused}");
+        virsh(&["pool-start", "spelt"]);
         assert!(std::path::Path::new(&volume).exists());
         virsh(&["undefine", "stranger"]);
     }
