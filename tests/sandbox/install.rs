@@ -238,6 +238,8 @@ guests:
     );
     lab.ok(&["generate", "-w", "work"]);
     host.script(&lab, "setup", &[]);
+    // It made the pool, of which the state knows nothing.
+    lab.ok(&["import", "--all"]);
     let child = begin(&lab);
     until("running");
     std::thread::sleep(Duration::from_secs(5));
