@@ -229,9 +229,14 @@ fn who_says_nothing_is_not_waited_for_for_ever() {
     lab.run(&["plan", "--timeout", "soon"])
         .fails(&["`soon` is no duration such as 30s or 2m"]);
 
-    // And Ctrl-C ends it at once.
-    let mut plan = lab.command(&["plan", "--timeout", "0", "-c", &uri]);
-    let mut plan = plan.stderr(Stdio::piped()).spawn().unwrap();
+    // And Ctrl-C ends it at once, unless it was started with that ignored, as a script's job in the background is.
+    let mut plan = Command::new("env")
+        .args(["--default-signal=INT", env!("CARGO_BIN_EXE_miniascape")])
+        .args(["plan", "--timeout", "0", "-c", &uri])
+        .current_dir(lab.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     let mut errors = BufReader::new(plan.stderr.take().unwrap());
     errors.read_line(&mut line).unwrap();
