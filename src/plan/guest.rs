@@ -132,7 +132,7 @@ fn replace(
     if resource.lifecycle.prevent_destroy {
         planner.protected(&resource.address, "replaced", resource.span);
     }
-    let mut change = match install {
+    let change = match install {
         Some(install) => install::replace(planner, resource, wish, install, live),
         None => {
             let wish = Wish {
@@ -148,11 +148,7 @@ fn replace(
             change
         }
     };
-    change.action = Action::Replace;
-    change.reason = Some(Reason::Requested);
-    change.disruption = Some(Disruption::Recreate);
-    change.before_xml = Some(live.xml.clone());
-    change
+    change.replacing(&live.xml, Some(Reason::Requested))
 }
 
 fn create(

@@ -271,6 +271,17 @@ impl Change {
         }
     }
 
+    /// The same for an object that is made anew, in place of the one that is there.
+    pub(crate) fn replacing(self, before: &Document, reason: Option<Reason>) -> Self {
+        Self {
+            action: Action::Replace,
+            reason,
+            disruption: Some(Disruption::Recreate),
+            before_xml: Some(before.clone()),
+            ..self
+        }
+    }
+
     /// A resource that the state forgets, since it is not there any more.
     pub fn forgotten(address: Address) -> Self {
         Self {

@@ -45,11 +45,8 @@ pub(super) fn change(
             if resource.lifecycle.prevent_destroy {
                 planner.protected(&resource.address, "replaced", resource.span);
             }
-            let mut change = create(planner, resource, live.uuid, autostart);
-            change.action = Action::Replace;
-            change.reason = None;
-            change.disruption = Some(Disruption::Recreate);
-            change.before_xml = Some(live.xml.clone());
+            let created = create(planner, resource, live.uuid, autostart);
+            let mut change = created.replacing(&live.xml, None);
             change.attributes = vec![renamed(&old, &resource.name, Disruption::Recreate)];
             change.steps.splice(0..0, removal(&old, live));
             change
@@ -126,11 +123,8 @@ fn replace(
     live: &ObservedNetwork,
     autostart: bool,
 ) -> Change {
-    let mut change = create(planner, resource, live.uuid, autostart);
-    change.action = Action::Replace;
-    change.reason = Some(Reason::Requested);
-    change.disruption = Some(Disruption::Recreate);
-    change.before_xml = Some(live.xml.clone());
+    let created = create(planner, resource, live.uuid, autostart);
+    let mut change = created.replacing(&live.xml, Some(Reason::Requested));
     if !live.active {
         change.steps.splice(0..0, removal(&resource.name, live));
         return change;

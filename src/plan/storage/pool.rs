@@ -55,11 +55,8 @@ fn replace(
     if resource.lifecycle.prevent_destroy && planner.replaces(&resource.address) {
         planner.protected(&resource.address, "replaced", resource.span);
     }
-    let mut change = create(planner, resource, live.uuid, autostart);
-    change.action = Action::Replace;
-    change.reason = None;
-    change.disruption = Some(Disruption::Recreate);
-    change.before_xml = Some(live.xml.clone());
+    let created = create(planner, resource, live.uuid, autostart);
+    let mut change = created.replacing(&live.xml, None);
     let name = Named::new(old, live.uuid);
     let removal = [
         Step::StopPool { name: name.clone() },
