@@ -1,39 +1,38 @@
-//! docs/changes.md has the tables that plans go by. `UPDATE_GOLDENS=1 cargo test --test changes` writes them anew.
+//! docs/changes.md and docs/drift.md have the tables that plans go by. `UPDATE_GOLDENS=1 cargo test --test changes` writes them anew.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::fs;
 
-use miniascape::plan::table::{self, Row};
+use miniascape::plan::table::{self, markdown};
+use miniascape::xml::whose;
 
-/// The text between `<!-- NAME -->` and `<!-- end -->`, replaced.
-fn with_table(text: &str, name: &str, rows: &[Row]) -> String {
-    let begin = format!("<!-- {name} -->\n");
-    let (before, rest) = text.split_once(&begin).expect(name);
-    let (_, after) = rest.split_once("<!-- end -->").expect(name);
-    format!(
-        "{before}{begin}{}<!-- end -->{after}",
-        table::markdown(rows)
-    )
-}
-
-#[test]
-fn the_page_has_the_tables_of_the_code() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/changes.md");
-    let page = fs::read_to_string(path).unwrap();
-    let tables = [
-        ("networks", table::NETWORK),
-        ("guests", table::GUEST),
-        ("pools", table::POOL),
-        ("volumes", table::VOLUME),
-        ("images", table::IMAGE),
-    ];
-    let expected = tables.iter().fold(page.clone(), |text, (name, rows)| {
-        with_table(&text, name, rows)
+/// Wants a page to have these tables, each between `<!-- NAME -->` and `<!-- end -->`.
+fn has_tables(page: &str, tables: &[(&str, String)]) {
+    let path = format!("{}/docs/{page}", env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(&path).unwrap();
+    let expected = tables.iter().fold(page.clone(), |text, (name, table)| {
+        let begin = format!("<!-- {name} -->\n");
+        let (before, rest) = text.split_once(&begin).expect(name);
+        let (_, after) = rest.split_once("<!-- end -->").expect(name);
+        format!("{before}{begin}{table}<!-- end -->{after}")
     });
     if std::env::var_os("UPDATE_GOLDENS").is_some() {
         fs::write(path, &expected).unwrap();
     } else {
         assert_eq!(page, expected);
     }
+}
+
+#[test]
+fn the_pages_have_the_tables_of_the_code() {
+    let tables = [
+        ("networks", markdown(table::NETWORK)),
+        ("guests", markdown(table::GUEST)),
+        ("pools", markdown(table::POOL)),
+        ("volumes", markdown(table::VOLUME)),
+        ("images", markdown(table::IMAGE)),
+    ];
+    has_tables("changes.md", &tables);
+    has_tables("drift.md", &[("others", whose::markdown())]);
 }

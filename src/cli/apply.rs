@@ -132,6 +132,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         );
         return Ok(Exit::Failure);
     }
+    live.state = live.store.learn(again.entries())?;
     live.remember(plan::seen(&desired, &observed, &live.state, &again));
     if telling == Telling::People {
         result(&format!("\nApplied in {:.1} s: {done}.\n", ended.seconds))?;

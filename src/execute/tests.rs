@@ -65,6 +65,8 @@ fn entry(name: &str) -> Entry {
         depends_on: BTreeSet::new(),
         applied: Some(format!("<{name}/>").into()),
         attempted: Vec::new(),
+        beside: None,
+        pending: BTreeSet::new(),
         staged: None,
         kept_name: false,
         active: None,
@@ -89,6 +91,7 @@ fn change(address: &str, action: Action, quiesce: Vec<Step>, steps: Vec<Step>) -
         quiesce,
         steps,
         pending: Vec::new(),
+        foreign: Vec::new(),
         entry: (action != Action::Delete).then(|| entry(&at(address).name)),
     }
 }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::overlay::Overlays;
 use super::step::Named;
 use super::{
-    Action, Change, Plan, Reason, author, bridges, checks, guest, lost, moved, network, order,
-    saved, seen, storage, transient, users,
+    Action, Change, Plan, Reason, author, bridges, checks, foreign, guest, lost, moved, network,
+    order, saved, seen, storage, transient, users,
 };
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
@@ -21,7 +21,6 @@ pub(super) use crate::libvirt::observed::owner;
 use crate::state::{Entry, State, Status};
 use crate::xml::document::Document;
 use crate::xml::merge::{Cause, Difference};
-use crate::xml::schema;
 use crate::xml::tree::Element;
 
 /// What a plan is limited to.
@@ -68,6 +67,7 @@ pub fn make(desired: &Desired, observed: &Observed, state: &State, options: &Opt
     for resource in desired.resources.values() {
         let mut change = planner.resource(resource);
         transient::persist(&mut change, observed);
+        planner.take_note(&mut change);
         author::name(&mut change, planner.entry(&resource.address));
         planner.changes.insert(resource.address.clone(), change);
     }
@@ -500,10 +500,24 @@ impl<'a> Planner<'a> {
             depends_on: resource.depends_on.clone(),
             applied: Some(xml.to_string().into()),
             attempted: Vec::new(),
+            beside: None,
+            pending: BTreeSet::new(),
             staged: None,
             kept_name: old.is_some_and(|old| old.kept_name && old.name == resource.name),
             active: switches.map(|(active, _)| active),
             autostart: switches.map(|(_, autostart)| autostart),
+        }
+    }
+
+    /// Has the state learn what an object has beside its definition, where nothing is done about the object. What is changed is
+    /// looked at when that is done.
+    fn take_note(&self, change: &mut Change) {
+        let is_still = change.action == Action::None && change.steps.is_empty();
+        if let Some(entry) = change.entry.take_if(|_| is_still) {
+            let mut entry = foreign::looked_at(self, &change.address, entry);
+            let pending = change.pending.iter().map(|it| it.name.clone());
+            entry.pending = pending.collect();
+            change.entry = Some(entry);
         }
     }
 
@@ -687,7 +701,7 @@ pub(super) fn reason(entry: Option<&Entry>, differences: &[Difference]) -> Optio
     }
     let mut told = differences
         .iter()
-        .filter(|difference| !schema::is_mark(&difference.path))
+        .filter(|difference| !difference.is_new_mark())
         .peekable();
     let drift = told.peek().is_some() && told.all(|d| d.cause == Cause::Drift);
     drift.then_some(Reason::Drift)

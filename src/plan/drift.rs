@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::Planner;
+use super::foreign::Foreign;
 use super::storage::made::{Sizes, merge_lasting};
 use super::storage::sight::{self, Sight};
 use super::{AttributeChange, Disruption, Options, guest, label, storage, unplugged};
@@ -86,17 +87,13 @@ fn one(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Drifted {
 fn network(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     let (name, live) = planner.owned(entry, &planner.observed.networks)?;
     let mut found = renamed(entry, name);
-    found.extend(changed(entry, &live.xml.tree(), Sizes::Exact));
+    found.extend(changed(entry, &live.xml.tree(), Sizes::Exact, Foreign::of));
     // Someone may have changed only what runs.
     let running = live
         .live_xml
         .as_ref()
-        .map(|xml| changed(entry, &xml.tree(), Sizes::Exact));
-    for attribute in running.into_iter().flatten() {
-        if !found.iter().any(|other| other.name == attribute.name) {
-            found.push(attribute);
-        }
-    }
+        .map(|xml| changed(entry, &xml.tree(), Sizes::Exact, Foreign::of_running));
+    add(&mut found, running.into_iter().flatten());
     found.extend(switched("active", entry.active, live.active));
     found.extend(switched("persistent", Some(true), live.persistent));
     found.extend(switched("autostart", entry.autostart, live.autostart));
@@ -106,7 +103,7 @@ fn network(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>>
 fn pool(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     let (name, live) = planner.owned(entry, &planner.observed.pools)?;
     let mut found = renamed(entry, name);
-    found.extend(changed(entry, &live.xml.tree(), Sizes::Exact));
+    found.extend(changed(entry, &live.xml.tree(), Sizes::Exact, stored));
     found.extend(switched("active", entry.active, live.active));
     found.extend(switched("persistent", Some(true), live.persistent));
     found.extend(switched("autostart", entry.autostart, live.autostart));
@@ -116,20 +113,8 @@ fn pool(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
 fn guest(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     let (name, live) = planner.owned(entry, &planner.observed.guests)?;
     let mut found = renamed(entry, name);
-    found.extend(changed(entry, &live.xml.tree(), Sizes::Exact));
-    // Of what it runs with, what waits for a restart is no one's change.
-    let applied = entry
-        .applied
-        .as_deref()
-        .and_then(|text| Element::parse(text).ok());
-    for attribute in applied
-        .iter()
-        .flat_map(|applied| guest::changed_while_running(applied, live))
-    {
-        if !found.iter().any(|other| other.name == attribute.name) {
-            found.push(attribute);
-        }
-    }
+    found.extend(changed(entry, &live.xml.tree(), Sizes::Exact, Foreign::of));
+    add(&mut found, guest::changed_while_running(entry, live));
     found.extend(switched("autostart", entry.autostart, live.autostart));
     found.extend(switched("persistent", Some(true), live.persistent));
     found.extend(unplugged::by_others(planner.observed, name, live));
@@ -161,7 +146,7 @@ fn volume(planner: &Planner<'_>, entry: &Entry) -> Seen {
     let key = (pool, entry.name.clone());
     if let Some(live) = planner.observed.volumes.get(&key) {
         let sizes = storage::sizes(planner, &key.0);
-        return Seen::There(changed(entry, &live.xml.tree(), sizes));
+        return Seen::There(changed(entry, &live.xml.tree(), sizes, stored));
     }
     match sight::of(planner, &key.0, &key.1) {
         Sight::Hidden | Sight::OtherPlace => Seen::Hidden,
@@ -169,8 +154,17 @@ fn volume(planner: &Planner<'_>, entry: &Entry) -> Seen {
     }
 }
 
-/// What differs from the definition that was applied, in others' direction.
-fn changed(entry: &Entry, live: &Element, sizes: Sizes) -> Vec<AttributeChange> {
+fn stored(entry: Option<&Entry>, live: &Element, _: &Element) -> Foreign {
+    Foreign::of_storage(entry, live, &[])
+}
+
+/// What differs from the definition that was applied, and from what there was beside it, in others' direction.
+fn changed(
+    entry: &Entry,
+    live: &Element,
+    sizes: Sizes,
+    beside: impl Fn(Option<&Entry>, &Element, &Element) -> Foreign,
+) -> Vec<AttributeChange> {
     let applied = entry.applied.as_deref();
     let Some(mut applied) = applied.and_then(|text| Element::parse(text).ok()) else {
         return Vec::new();
@@ -189,7 +183,17 @@ fn changed(entry: &Entry, live: &Element, sizes: Sizes) -> Vec<AttributeChange> 
     for change in &mut changes {
         std::mem::swap(&mut change.before, &mut change.after);
     }
+    add(&mut changes, beside(Some(&entry), live, &applied).all());
     changes
+}
+
+/// Adds what is not told yet.
+fn add(found: &mut Vec<AttributeChange>, more: impl IntoIterator<Item = AttributeChange>) {
+    for attribute in more {
+        if !found.iter().any(|known| known.name == attribute.name) {
+            found.push(attribute);
+        }
+    }
 }
 
 fn renamed(entry: &Entry, now: &str) -> Vec<AttributeChange> {

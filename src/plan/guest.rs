@@ -15,6 +15,7 @@ use live::{Balloon, Lack, Running};
 use wanted::outdated_choices;
 
 use super::build::{Found, PendingRestarts, Planner, last_trees, reason, reason_to_create};
+use super::foreign::Foreign;
 use super::label::Cost;
 use super::network::{renamed, switched, with_uuid};
 use super::step::{Named, Step};
@@ -204,14 +205,17 @@ pub(super) fn update(
     let mut wanted = wanted(&resource.xml.tree(), &wish.chosen, live, adopted);
     let kept = overlay::keep(planner, &resource.address, &mut wanted, live);
     let back = overlay::goes_back(&last, &live.xml.tree(), &wanted, &planner.observed.paths);
-    last.extend(outdated_choices(&last, &live.xml.tree(), &wanted));
-    let mut merged = merge(&last, &live.xml.tree(), &wanted);
+    let foreign = Foreign::of(entry, &live.xml.tree(), &wanted);
+    let own = foreign.put_back(&live.xml.tree());
+    last.extend(outdated_choices(&last, &own, &wanted));
+    let mut merged = foreign.merge(&last, &live.xml.tree(), &wanted);
     let unfinished = entry.is_some_and(|entry| entry.status != Status::Applied);
     let makes_pending = planner.pending_restarts() == PendingRestarts::Make;
     let running = Running::of(live).filter(|_| wish.running);
-    let during = running
-        .as_ref()
-        .map(|running| while_running(running, &merged, &last, &wanted, unfinished));
+    let during = running.as_ref().map(|running| {
+        let foreign = running.foreign(entry, &wanted, &foreign);
+        while_running(running, &merged, &foreign, &last, &wanted, unfinished)
+    });
     let pending = pending::restarts_for(live, &merged.target);
     let needs = during.as_ref().is_some_and(|during| during.needs_restart);
     let lags =
@@ -248,7 +252,7 @@ pub(super) fn update(
         if (goes_down || !active) && wanted::has_ports(&live.xml.tree()) {
             let mut all = wanted::with_all_ports(&resource.xml.tree(), &wish.chosen, live, adopted);
             overlay::keep(planner, &resource.address, &mut all, live);
-            merged.target = merge(&last, &live.xml.tree(), &all).target;
+            merged.target = merge(&last, &own, &all).target;
         }
         steps.push(Step::DefineGuest {
             xml: Document::from(&merged.target),
@@ -273,9 +277,14 @@ pub(super) fn update(
     if comes_up {
         steps.push(Step::StartGuest { name: name() });
     }
-    let record = planner.applied(resource, Some(live.uuid), &wanted);
+    let recorded = match steps.is_empty() {
+        true => &merged.unmarked(&wanted),
+        false => &wanted,
+    };
+    let record = planner.applied(resource, Some(live.uuid), recorded);
     let mut change = Change {
         notes: kept,
+        foreign: foreign.left(),
         ..Change::unchanged(resource.address.clone(), Some(record))
     };
     if !goes_down {
@@ -328,16 +337,19 @@ pub(super) fn update(
     change
 }
 
-/// What others changed of a running guest, and not of its definition, since it was applied: from what was, to what is.
-pub(super) fn changed_while_running(
-    applied: &Element,
-    live: &ObservedGuest,
-) -> Vec<AttributeChange> {
-    let Some(running) = Running::of(live) else {
+/// What others changed of a running guest, and not of its definition, since it was applied: from what was, to what is. What waited
+/// for a restart then is no one's change.
+pub(super) fn changed_while_running(entry: &Entry, live: &ObservedGuest) -> Vec<AttributeChange> {
+    let (Some(running), Some(applied)) = (Running::of(live), last_trees(Some(entry)).pop()) else {
         return Vec::new();
     };
-    let lack = running.lack(std::slice::from_ref(applied), applied, Balloon::Left);
+    let defined = Foreign::of(Some(entry), &live.xml.tree(), &applied);
+    let foreign = running.foreign(Some(entry), &applied, &defined);
+    let last = std::slice::from_ref(&applied);
+    let lack = running.lack(&foreign, last, &applied, Balloon::Left);
     let mut changes = label::attributes(&lack.live(), |_| Disruption::Live);
+    let waits = pending_restarts(live).into_iter();
+    changes.extend(waits.filter(|attribute| !entry.pending.contains(&attribute.name)));
     for change in &mut changes {
         std::mem::swap(&mut change.before, &mut change.after);
     }
@@ -361,6 +373,7 @@ struct During {
 fn while_running(
     running: &Running,
     merged: &Merged,
+    foreign: &Foreign,
     last: &[Element],
     wanted: &Element,
     unfinished: bool,
@@ -372,7 +385,7 @@ fn while_running(
     } else {
         Balloon::Left
     };
-    let lack = running.lack(last, wanted, balloon);
+    let lack = running.lack(foreign, last, wanted, balloon);
     let changes = merged
         .differences
         .iter()

@@ -1,8 +1,11 @@
 //! Adoption: the lab takes over objects that are there.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::build::{Object, owner};
+use super::foreign;
 use crate::address::Address;
 use crate::desired::{Desired, Detail, Resource};
 use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
@@ -124,6 +127,8 @@ fn adopt(desired: &Desired, resource: &Resource, found: Found<'_>) -> Result<Ent
         depends_on: resource.depends_on.clone(),
         applied: None,
         attempted: Vec::new(),
+        beside: Some(foreign::record(&xml.tree(), None).into()),
+        pending: BTreeSet::new(),
     })
 }
 
@@ -179,7 +184,7 @@ fn marked<'a>(desired: &Desired, resource: &Resource, observed: &'a Observed) ->
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     use super::*;
     use crate::address::Name;

@@ -3,7 +3,6 @@
 use super::{AttributeChange, Disruption};
 use crate::size::size;
 use crate::xml::merge::{Cause, Difference, Value};
-use crate::xml::schema;
 use crate::xml::tree::Element;
 
 /// What a change of one attribute costs.
@@ -29,7 +28,7 @@ pub fn attributes<C: Into<Cost>>(
 ) -> Vec<AttributeChange> {
     let mut changes: Vec<AttributeChange> = Vec::new();
     for difference in differences {
-        if schema::is_mark(&difference.path) || is_repetition(difference, differences) {
+        if difference.is_new_mark() || is_repetition(difference, differences) {
             continue;
         }
         let Cost { class, note } = class(difference).into();
@@ -100,6 +99,8 @@ fn values(difference: &Difference, all: &[Difference]) -> (Option<String>, Optio
 /// Names for places that the definition has a word for; a list's element is put in for `*`.
 const NAMES: &[(&str, &str)] = &[
     ("domain@type", "type"),
+    ("domain/metadata/miniascape:resource", "mark"),
+    ("network/metadata/miniascape:resource", "mark"),
     ("domain/title", "title"),
     ("domain/description", "description"),
     ("domain/memory", "max_memory"),
@@ -301,6 +302,9 @@ fn element(difference: &Difference, tree: &Element) -> String {
     let of = |path: &str, name: &str| tree.attribute_at(path, name).unwrap_or_default().to_owned();
     let text = match difference.path.as_str() {
         "network/ip/dhcp/host" => format!("{} {}", attribute("mac"), attribute("ip")),
+        "domain/metadata/miniascape:resource" | "network/metadata/miniascape:resource" => {
+            format!("{} of lab {}", attribute("address"), attribute("lab"))
+        }
         "network/ip/dhcp/range" => format!("{} - {}", attribute("start"), attribute("end")),
         "network/dns/host" => attribute("ip"),
         "network/dns/host/hostname" => difference

@@ -5,6 +5,7 @@ mod bridges;
 mod build;
 mod checks;
 pub mod drift;
+mod foreign;
 mod guest;
 mod import;
 mod install;
@@ -107,6 +108,8 @@ pub struct Change {
     pub steps: Vec<Step>,
     /// What the running guest does not have yet of its definition, and gets with its next restart. Nothing is done about it.
     pub pending: Vec<AttributeChange>,
+    /// What others changed since the last apply and the definition says nothing of: how it was, and how it is. It is left so.
+    pub foreign: Vec<AttributeChange>,
     /// What the state records once all steps are done; `None` where the resource leaves the state.
     pub entry: Option<Entry>,
 }
@@ -215,6 +218,12 @@ impl Plan {
             .collect()
     }
 
+    /// What the state records of each resource once all is done.
+    pub fn entries(&self) -> impl Iterator<Item = (&Address, &Entry)> {
+        let changes = self.changes.values();
+        changes.filter_map(|change| Some((&change.address, change.entry.as_ref()?)))
+    }
+
     /// Whether another plan does and says the same. What stays, such as how much of a disk is written by now, may differ.
     pub fn does_as(&self, other: &Self) -> bool {
         let told = |change: &Change| Change {
@@ -267,6 +276,7 @@ impl Change {
             quiesce: Vec::new(),
             steps: Vec::new(),
             pending: Vec::new(),
+            foreign: Vec::new(),
             entry,
         }
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::build::{Found, Planner, last_trees, reason, reason_to_create};
 use super::checks::own_bridge;
+use super::foreign::Foreign;
 use super::label;
 use super::step::{Named, Step};
 use super::table;
@@ -16,7 +17,6 @@ use crate::desired::Resource;
 use crate::libvirt::observed::{ObservedNetwork, parking_name};
 use crate::state::Entry;
 use crate::xml::document::Document;
-use crate::xml::merge::merge;
 use crate::xml::schema;
 use crate::xml::tree::Element;
 use updates::Way;
@@ -154,7 +154,8 @@ fn update(
     let live_xml = live.xml.tree();
     last.extend(outdated_choices(&live_xml, &wanted));
     let merge = |live: &Element| {
-        let mut merged = merge(&last, live, &wanted);
+        let foreign = Foreign::of_running(entry, live, &wanted);
+        let mut merged = foreign.merge(&last, live, &wanted);
         merged.differences = table::taken_apart(table::NETWORK, merged.differences);
         merged
     };
@@ -182,10 +183,13 @@ fn update(
         )),
         None => None,
     };
-    let mut change = Change::unchanged(
-        resource.address.clone(),
-        Some(planner.applied(resource, Some(live.uuid), &wanted)),
-    );
+    let mut change = Change {
+        foreign: Foreign::of(entry, &live_xml, &wanted).left(),
+        ..Change::unchanged(
+            resource.address.clone(),
+            Some(planner.applied(resource, Some(live.uuid), &wanted)),
+        )
+    };
     let running_differences = running.as_ref().map_or(&[][..], |(_, m)| &m.differences);
     if let Some(way) = &way {
         change.notes = updates::notes(way, running_differences, &users);
@@ -247,6 +251,8 @@ fn update(
         });
     }
     if steps.is_empty() {
+        let unmarked = merged.unmarked(&wanted);
+        change.entry = Some(planner.applied(resource, Some(live.uuid), &unmarked));
         return change;
     }
     let has_changed = merged.is_change();
@@ -335,6 +341,7 @@ fn summary(xml: &Element) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::xml::merge::merge;
 
     #[test]
     fn a_bridge_of_the_host_has_none_of_libvirts_settings() {

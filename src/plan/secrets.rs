@@ -10,7 +10,8 @@ impl Plan {
     /// Hides passwords in all that is there to be shown; a change of one is still seen.
     pub fn hide_secrets(&mut self) {
         for change in self.changes.values_mut() {
-            let attributes = change.attributes.iter_mut().chain(&mut change.pending);
+            let waiting = change.pending.iter_mut().chain(&mut change.foreign);
+            let attributes = change.attributes.iter_mut().chain(waiting);
             attributes.for_each(attribute);
             let (before, after) = (change.before_xml.take(), change.after_xml.take());
             change.before_xml =

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use made::{Sizes, merge_lasting};
 
 use super::build::{Planner, reason, reason_to_create};
+use super::foreign::Foreign;
 use super::label;
 use super::step::{Content, SeenFile, Step};
 use super::{Action, AttributeChange, Change, Disruption, Reason};
@@ -112,7 +113,10 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     };
     let asked_for = planner.replaces(&resource.address);
     if !unfinished && !changed && !asked_for {
-        return Change::unchanged(resource.address.clone(), Some(record));
+        return Change {
+            foreign: Foreign::of_storage(Some(entry), &live.xml.tree(), &[]).left(),
+            ..Change::unchanged(resource.address.clone(), Some(record))
+        };
     }
     let is_seed = matches!(content, Content::Bytes(_));
     let delete = Step::DeleteVolume {
@@ -221,6 +225,7 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     let (live_xml, wanted) = (live.xml.tree(), resource.xml.tree());
     let merged = merge_lasting(entry, &live_xml, &wanted, sizes(planner, pool));
     let pending = made::pending(entry, &live_xml, &wanted);
+    let foreign = Foreign::of_storage(entry, &live_xml, &merged.differences).left();
     let asked_for = planner.replaces(&resource.address);
     if !merged.is_change() && !asked_for {
         return Change {
@@ -229,6 +234,7 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
                 false => with_applied(record, entry, |old| old.applied.clone()),
             }),
             pending,
+            foreign,
             ..Change::unchanged(resource.address.clone(), None)
         };
     }
@@ -247,7 +253,6 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     let (before, after) = (capacity(&live.xml.tree()), capacity(&resource.xml.tree()));
     let class = |difference: &Difference| volume_class(difference, before, after);
     let told = merged.differences.iter();
-    let told = told.filter(|difference| !schema::is_mark(&difference.path));
     let costs = told.map(class).max().unwrap_or(Disruption::Recreate);
     let only_grows = !asked_for && costs == Disruption::Live;
     let mut change = Change {
@@ -270,6 +275,7 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
             });
         }
         change.pending = pending;
+        change.foreign = foreign;
         change.steps = vec![Step::GrowVolume {
             pool: planner.pool(pool),
             name: resource.name.clone(),

@@ -11,8 +11,7 @@ pub use storage::{CONTENT, GROWS, IMAGE, LASTING, PASSING, POOL, SEED, SHRINKS, 
 use std::fmt::Write as _;
 
 use super::Disruption;
-use crate::xml::merge::{Difference, Value};
-use crate::xml::tree::Element;
+use crate::xml::merge::Difference;
 
 /// What a change of one part of a definition costs while the object is in use.
 #[derive(Debug, Clone, Copy)]
@@ -55,61 +54,14 @@ pub fn row(table: &'static [Row], path: &str) -> Option<&'static Row> {
 /// Differences so that each is in one place of a table: an element that comes or goes as a whole is taken apart where the table
 /// tells its parts apart. A network's first DNS host brings `<dns>` along, and is a DNS host all the same.
 pub(super) fn taken_apart(table: &[Row], differences: Vec<Difference>) -> Vec<Difference> {
-    differences
-        .into_iter()
-        .flat_map(|difference| {
-            let parts = parts(table, &difference);
-            match parts.is_empty() {
-                true => vec![difference],
-                false => parts,
-            }
+    let has_below = |path: &str| {
+        table.iter().any(|row| {
+            let rest = row.path.strip_prefix(path);
+            rest.is_some_and(|rest| rest.starts_with('/'))
         })
-        .collect()
-}
-
-fn parts(table: &[Row], difference: &Difference) -> Vec<Difference> {
-    let path = &difference.path;
-    let is_below = |row: &Row| {
-        let rest = row.path.strip_prefix(path.as_str());
-        rest.is_some_and(|rest| rest.starts_with('/'))
     };
-    let tree = match (&difference.before, &difference.after) {
-        (Some(Value::Tree(tree)), None) | (None, Some(Value::Tree(tree))) => tree,
-        _ => return Vec::new(),
-    };
-    if !table.iter().any(is_below) {
-        return Vec::new();
-    }
-    let mut within = difference.within.clone();
-    within.push(Element {
-        children: Vec::new(),
-        ..tree.clone()
-    });
-    let part = |path: String, value: Value| {
-        let comes = difference.after.is_some();
-        Difference {
-            path,
-            within: within.clone(),
-            before: (!comes).then(|| value.clone()),
-            after: comes.then_some(value),
-            cause: difference.cause,
-            last: None,
-        }
-    };
-    let text = |path: String, text: &String| part(path, Value::Text(text.clone()));
-    let attributes = tree.attributes.iter();
-    let mut parts: Vec<Difference> = attributes
-        .map(|(name, value)| text(format!("{path}@{name}"), value))
-        .collect();
-    if !tree.text.is_empty() {
-        parts.push(text(path.clone(), &tree.text));
-    }
-    let children = tree
-        .children
-        .iter()
-        .map(|child| part(format!("{path}/{}", child.name), Value::Tree(child.clone())));
-    parts.extend(taken_apart(table, children.collect()));
-    parts
+    let apart = differences.into_iter();
+    apart.flat_map(|it| it.taken_apart(&has_below)).collect()
 }
 
 /// A table as Markdown.

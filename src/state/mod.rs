@@ -93,6 +93,13 @@ pub struct Entry {
     /// The XML of attempts that were not finished: what of them is not wanted goes, as with `applied`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempted: Vec<Arc<str>>,
+    /// What libvirt and others had put into the object beside that, when the last apply ended or it was taken over. Where that is
+    /// not known, nothing tells what came later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Arc<str>>,
+    /// What a guest that ran waited for with its next restart then, by name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pending: BTreeSet<String>,
     /// A network or pool that came from another address, and has the name in libvirt that it had there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept_name: bool,
@@ -148,6 +155,8 @@ impl Entry {
             depends_on: BTreeSet::new(),
             applied: None,
             attempted: Vec::new(),
+            beside: None,
+            pending: BTreeSet::new(),
             staged: None,
             kept_name: false,
             active: None,

@@ -219,6 +219,17 @@ impl Store {
         })
     }
 
+    /// Takes what a look showed of resources for which there is nothing to do, and gives the state.
+    pub fn learn<'a>(
+        &mut self,
+        entries: impl Iterator<Item = (&'a Address, &'a Entry)>,
+    ) -> Result<State, StoreError> {
+        for (address, entry) in entries {
+            self.state.resources.insert(address.clone(), entry.clone());
+        }
+        self.finish()
+    }
+
     /// Writes the state whole, removes the journal, and gives the state. The lock stays until the store is dropped.
     pub fn finish(&mut self) -> Result<State, StoreError> {
         self.state.settle_place();

@@ -41,6 +41,8 @@ fn entry(name: &str, status: Status) -> Entry {
         applied: (status == Status::Applied)
             .then(|| format!("<domain type='kvm'>\n  <name>{name}</name>\n</domain>\n").into()),
         attempted: Vec::new(),
+        beside: None,
+        pending: BTreeSet::new(),
         staged: None,
         kept_name: false,
         active: None,

@@ -101,6 +101,7 @@ fn change(change: &Change) -> Value {
         "attributes": attributes(&change.attributes),
         "notes": change.notes,
         "pending_restart": attributes(&change.pending),
+        "foreign": attributes(&change.foreign),
         "steps": steps.map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

@@ -11,7 +11,7 @@ use similar::TextDiff;
 
 use super::plain::{one_line, plain};
 use super::{Color, Role};
-use crate::address::Kind;
+use crate::address::{Address, Kind};
 use crate::plan::{Action, AttributeChange, Change, Disruption, Plan, PowerChange, Reason};
 use crate::size::size;
 use crate::xml::document::Document;
@@ -79,20 +79,22 @@ pub fn text(plan: &Plan, options: &Options) -> String {
 
 /// What is not in force yet: nothing to do, and good to know.
 fn pending(plan: &Plan, color: Color) -> String {
-    let late = plan.changes.values().filter(|c| !c.pending.is_empty());
-    let (guests, volumes): (Vec<&Change>, Vec<&Change>) =
-        late.partition(|change| change.address.kind == Kind::Guest);
-    let made = |change: &&Change| {
-        let mut pending = change.pending.iter();
+    let (guests, volumes): (Vec<Told<'_>>, Vec<Told<'_>>) =
+        told(plan, |change| &change.pending).partition(|(address, _)| address.kind == Kind::Guest);
+    let made = |(_, pending): &Told<'_>| {
+        let mut pending = pending.iter();
         pending.any(|attribute| attribute.disruption == Disruption::Recreate)
     };
-    let (made, seeds): (Vec<&Change>, Vec<&Change>) = volumes.into_iter().partition(made);
+    let (made, seeds): (Vec<Told<'_>>, Vec<Told<'_>>) = volumes.into_iter().partition(made);
+    let foreign: Vec<Told<'_>> = told(plan, |change| &change.foreign).collect();
     let restart = "Pending restart, which `miniascape apply --restart-pending` makes:";
     let off = "Pending, and written by the first apply that finds the guest off:";
     let anew = "Pending until it is made anew, without its data, by `miniascape apply --replace`:";
+    let others = "Changed by others since the last apply, and left as it is:";
     waiting(restart, &guests, color)
         + &waiting(off, &seeds, color)
         + &waiting(anew, &made, color)
+        + &waiting(others, &foreign, color)
         + &remarked(plan, color)
 }
 
@@ -113,11 +115,25 @@ fn remarked(plan: &Plan, color: Color) -> String {
     out
 }
 
-fn waiting(heading: &str, changes: &[&Change], color: Color) -> String {
-    if changes.is_empty() {
+/// Attributes of a resource.
+type Told<'a> = (&'a Address, &'a [AttributeChange]);
+
+/// The resources that have such attributes, with them.
+fn told<'a>(
+    plan: &'a Plan,
+    of: impl Fn(&'a Change) -> &'a Vec<AttributeChange> + 'a,
+) -> impl Iterator<Item = Told<'a>> {
+    let changes = plan.changes.values();
+    let all = changes.map(move |change| (&change.address, of(change).as_slice()));
+    all.filter(|(_, attributes)| !attributes.is_empty())
+}
+
+/// What is told beside what is done.
+fn waiting(heading: &str, resources: &[Told<'_>], color: Color) -> String {
+    if resources.is_empty() {
         return String::new();
     }
-    let names = changes.iter().flat_map(|change| &change.pending);
+    let names = resources.iter().flat_map(|(_, attributes)| *attributes);
     let column = names
         .map(|attribute| NAME_INDENT + one_line(&attribute.name).chars().count() + GAP)
         .filter(|column| *column <= LAST_VALUE_COLUMN)
@@ -125,11 +141,11 @@ fn waiting(heading: &str, changes: &[&Change], color: Color) -> String {
         .unwrap_or_default()
         .max(VALUE_COLUMN);
     let mut out = format!("\n{heading}\n");
-    for change in changes {
-        let _ = writeln!(out, "{:HEAD_INDENT$}{}", "", change.address);
+    for (address, attributes) in resources {
+        let _ = writeln!(out, "{:HEAD_INDENT$}{address}", "");
         // All of it is the same class, which the heading says.
-        let plain = Change::unchanged(change.address.clone(), None);
-        for attribute in &change.pending {
+        let plain = Change::unchanged((*address).clone(), None);
+        for attribute in *attributes {
             write_attribute(&mut out, attribute, column, &plain, color);
         }
     }

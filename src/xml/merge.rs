@@ -27,6 +27,9 @@ pub struct Difference {
     pub path: String,
     /// The elements on the way there below the root, each as it is wanted (or, where it is to go, as it is live).
     pub within: Vec<Element>,
+    /// Which of its name each of them is among its siblings, as it is live; the same of an element that comes or goes, where it
+    /// is wanted or live. It counts where nothing but their order tells them apart.
+    pub nth: Vec<usize>,
     /// What is there now.
     pub before: Option<Value>,
     /// What is to be there.
@@ -35,6 +38,151 @@ pub struct Difference {
     pub cause: Cause,
     /// What was applied last, where it was one value: for a change by both, what neither side has any more.
     pub last: Option<Value>,
+}
+
+impl Difference {
+    /// Whether it is a mark of miniascape's own, and nobody took it out: it comes along with other changes.
+    pub fn is_new_mark(&self) -> bool {
+        schema::is_mark(&self.path) && self.cause != Cause::Drift
+    }
+
+    /// The same in parts: an element that comes or goes as a whole is taken apart, down to where `is_apart` says that its parts are
+    /// one thing.
+    pub fn taken_apart(self, is_apart: &dyn Fn(&str) -> bool) -> Vec<Self> {
+        let tree = match (&self.before, &self.after) {
+            (Some(Value::Tree(tree)), None) | (None, Some(Value::Tree(tree))) => tree,
+            _ => return vec![self],
+        };
+        if !is_apart(&self.path) {
+            return vec![self];
+        }
+        let mut within = self.within.clone();
+        within.push(Element {
+            children: Vec::new(),
+            ..tree.clone()
+        });
+        let part = |path: String, nth: &[usize], value: Value| {
+            let comes = self.after.is_some();
+            Self {
+                path,
+                within: within.clone(),
+                nth: [&self.nth, nth].concat(),
+                before: (!comes).then(|| value.clone()),
+                after: comes.then_some(value),
+                cause: self.cause,
+                last: None,
+            }
+        };
+        let path = &self.path;
+        let text = |path: String, text: &String| part(path, &[], Value::Text(text.clone()));
+        let attributes = tree.attributes.iter();
+        let mut parts: Vec<Self> = attributes
+            .map(|(name, value)| text(format!("{path}@{name}"), value))
+            .collect();
+        if !tree.text.is_empty() {
+            parts.push(text(path.clone(), &tree.text));
+        }
+        for (at, child) in tree.children.iter().enumerate() {
+            let (path, nth) = (join(path, &child.name), nth(&tree.children, at));
+            let child = part(path, &[nth], Value::Tree(child.clone()));
+            parts.extend(child.taken_apart(is_apart));
+        }
+        match parts.is_empty() {
+            true => vec![self],
+            false => parts,
+        }
+    }
+
+    /// Whether a tree has something in the place that this is about. `of` is the tree in which it is, of the same root.
+    pub fn is_said_by(&self, tree: &Element, of: &Element) -> bool {
+        let Some(holder) = self.holder(tree) else {
+            return false;
+        };
+        if let Some((_, attribute)) = self.path.split_once('@') {
+            return holder.attribute(attribute).is_some();
+        }
+        let Some(element) = self.tree() else {
+            return !holder.text.is_empty();
+        };
+        let Some(theirs) = self.holder(of).map(|holder| &holder.children) else {
+            return false;
+        };
+        let at = self.position(self.parent(), self.within.len(), element, theirs);
+        at.is_some() && match_children(self.parent(), &holder.children, theirs).contains(&at)
+    }
+
+    /// The element that comes or goes.
+    pub fn tree(&self) -> Option<&Element> {
+        let both = [&self.before, &self.after].into_iter().flatten();
+        both.filter_map(|value| match value {
+            Value::Tree(tree) => Some(tree),
+            Value::Text(_) => None,
+        })
+        .next()
+    }
+
+    /// The element that this is in, in a tree of the same root.
+    pub fn holder<'a>(&self, tree: &'a Element) -> Option<&'a Element> {
+        let mut path = tree.name.clone();
+        let mut holder = tree;
+        for (depth, element) in self.within.iter().enumerate() {
+            holder = &holder.children[self.position(&path, depth, element, &holder.children)?];
+            path = join(&path, &element.name);
+        }
+        Some(holder)
+    }
+
+    /// Has a tree hold `value` in the place that this is about, or nothing. One that has not the elements around it stays as it is.
+    pub fn put(&self, tree: &mut Element, value: Option<&Value>) {
+        let mut path = tree.name.clone();
+        let mut holder = tree;
+        for (depth, element) in self.within.iter().enumerate() {
+            let Some(at) = self.position(&path, depth, element, &holder.children) else {
+                return;
+            };
+            path = join(&path, &element.name);
+            holder = &mut holder.children[at];
+        }
+        let attribute = self.path.split_once('@').map(|(_, attribute)| attribute);
+        match (attribute, self.tree(), value) {
+            (Some(attribute), _, Some(Value::Text(text))) => holder.set_attribute(attribute, text),
+            (Some(attribute), ..) => drop(holder.remove_attribute(attribute)),
+            (None, None, Some(Value::Text(text))) => holder.text.clone_from(text),
+            (None, None, _) => holder.text.clear(),
+            (None, Some(_), Some(Value::Tree(element))) => insert(&path, holder, element.clone()),
+            (None, Some(element), _) => {
+                let depth = self.within.len();
+                if let Some(at) = self.position(&path, depth, element, &holder.children) {
+                    holder.children.remove(at);
+                }
+            }
+        }
+    }
+
+    /// Which of some elements is the one that is so deep on the way there.
+    fn position(
+        &self,
+        path: &str,
+        depth: usize,
+        element: &Element,
+        among: &[Element],
+    ) -> Option<usize> {
+        let keys = schema::keys(&join(path, &element.name));
+        if keys.iter().any(|key| key.of(element).is_some()) {
+            return position_like(path, element, among);
+        }
+        let all = among.iter().enumerate();
+        let mut like = all.filter(|(_, other)| other.name == element.name);
+        Some(like.nth(*self.nth.get(depth)?)?.0)
+    }
+
+    /// The path of the element that this is in.
+    fn parent(&self) -> &str {
+        let element = self.path.split('@').next().unwrap_or_default();
+        element
+            .rsplit_once('/')
+            .map_or(element, |(parent, _)| parent)
+    }
 }
 
 /// What stands at a place.
@@ -69,11 +217,20 @@ impl Cause {
 }
 
 impl Merged {
-    /// Whether anything differs but for miniascape's own marks.
+    /// Whether anything differs but for marks of miniascape's own that were never put in.
     pub fn is_change(&self) -> bool {
         self.differences
             .iter()
-            .any(|difference| !schema::is_mark(&difference.path))
+            .any(|difference| !difference.is_new_mark())
+    }
+
+    /// What is wanted, without the marks that are not put in where nothing else changes.
+    pub fn unmarked(&self, wanted: &Element) -> Element {
+        let mut unmarked = schema::spelled(wanted);
+        for mark in self.differences.iter().filter(|it| it.is_new_mark()) {
+            mark.put(&mut unmarked, mark.before.as_ref());
+        }
+        unmarked
     }
 }
 
@@ -88,6 +245,7 @@ pub fn merge(last: &[Element], live: &Element, wanted: &Element) -> Merged {
         known: !last.is_empty(),
         differences: Vec::new(),
         within: Vec::new(),
+        nth: Vec::new(),
     };
     merger.element(&wanted.name, &last, &mut target, &wanted);
     Merged {
@@ -137,6 +295,7 @@ struct Merger {
     known: bool,
     differences: Vec<Difference>,
     within: Vec<Element>,
+    nth: Vec<usize>,
 }
 
 impl Merger {
@@ -210,9 +369,17 @@ impl Merger {
                 .collect();
             match to_live[i] {
                 Some(k) => {
-                    self.within.push(child.clone());
+                    self.enter(child, nth(&before, k));
                     self.element(&at, &last, &mut live.children[k], child);
-                    self.within.pop();
+                    self.leave();
+                }
+                // What it holds is told for itself.
+                None if schema::is_container(&at) => {
+                    let mut empty = Element::new(&child.name);
+                    self.enter(child, 0);
+                    self.element(&at, &last, &mut empty, child);
+                    self.leave();
+                    added.push(empty);
                 }
                 None => {
                     let cause = match last.as_slice() {
@@ -223,7 +390,9 @@ impl Merger {
                         // It was another one, and that is gone as well.
                         _ => Cause::Both,
                     };
+                    self.nth.push(nth(&wanted.children, i));
                     self.differ(at, None, Some(Value::Tree(child.clone())), cause, None);
+                    self.nth.pop();
                     added.push(child.clone());
                 }
             }
@@ -265,13 +434,17 @@ impl Merger {
                 });
             }
             match goes[k] {
-                Some(cause) => self.differ(at, Some(Value::Tree(child.clone())), None, cause, None),
+                Some(cause) => {
+                    self.nth.push(nth(&before, k));
+                    self.differ(at, Some(Value::Tree(child.clone())), None, cause, None);
+                    self.nth.pop();
+                }
                 // libvirt's own element may hold a list that is the user's: `<dns>` with a stranger's host.
                 None if is_free(k) && schema::holds_owned(&at) => {
                     let nothing = Element::new(&child.name);
-                    self.within.push(nothing.clone());
+                    self.enter(&nothing, nth(&before, k));
                     self.element(&at, &[], &mut live.children[k], &nothing);
-                    self.within.pop();
+                    self.leave();
                 }
                 None => {}
             }
@@ -284,6 +457,16 @@ impl Merger {
         for child in added {
             insert(path, live, child);
         }
+    }
+
+    fn enter(&mut self, element: &Element, nth: usize) {
+        self.within.push(element.clone());
+        self.nth.push(nth);
+    }
+
+    fn leave(&mut self) {
+        self.within.pop();
+        self.nth.pop();
     }
 
     /// Notes a difference of one value. `known` are those that may have been applied last.
@@ -320,6 +503,7 @@ impl Merger {
             last,
             path,
             within: self.within.clone(),
+            nth: self.nth.clone(),
             before,
             after,
             cause,
@@ -333,6 +517,7 @@ fn is_as(path: &str, applied: &Element, live: &Element) -> bool {
         known: true,
         differences: Vec::new(),
         within: Vec::new(),
+        nth: Vec::new(),
     };
     merger.element(path, &[], &mut live.clone(), applied);
     merger.differences.is_empty()
@@ -345,11 +530,18 @@ fn say_the_same(path: &str, one: &Element, other: &Element) -> bool {
             known: false,
             differences: Vec::new(),
             within: Vec::new(),
+            nth: Vec::new(),
         };
         merger.element(path, &[], &mut there.clone(), wanted);
         merger.differences.is_empty()
     };
     says_all(one, other) && says_all(other, one)
+}
+
+/// Which of its name an element is among its siblings.
+fn nth(siblings: &[Element], at: usize) -> usize {
+    let before = siblings[..at].iter();
+    before.filter(|it| it.name == siblings[at].name).count()
 }
 
 fn join(path: &str, name: &str) -> String {
@@ -376,8 +568,19 @@ pub fn insert(path: &str, parent: &mut Element, child: Element) {
 
 /// The one of some elements that is the same as `wanted` by identity; all are children of the element at `path`.
 pub fn like<'a>(path: &str, wanted: &Element, among: &'a [Element]) -> Option<&'a Element> {
+    among.get(position_like(path, wanted, among)?)
+}
+
+fn position_like(path: &str, wanted: &Element, among: &[Element]) -> Option<usize> {
     let matched = match_children(path, std::slice::from_ref(wanted), among);
-    among.get(matched.into_iter().flatten().next()?)
+    matched.into_iter().flatten().next()
+}
+
+/// For each child of an element at `path`, the child of the other element that is the same by identity.
+pub fn children_of<'a>(path: &str, of: &Element, other: &'a Element) -> Vec<Option<&'a Element>> {
+    let matched = match_children(path, &of.children, &other.children);
+    let child = |at: Option<usize>| at.map(|at| &other.children[at]);
+    matched.into_iter().map(child).collect()
 }
 
 /// For each of `ours`, the index of the one of `theirs` that is the same by identity; no index is given twice.

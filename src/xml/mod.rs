@@ -4,3 +4,4 @@ pub mod document;
 pub mod merge;
 pub mod schema;
 pub mod tree;
+pub mod whose;

@@ -260,7 +260,7 @@ pub fn rank(path: &str) -> Option<usize> {
 
 /// Lists that are the user's: an element that neither the definition nor the last apply has was put there by someone
 /// else and is taken out again. libvirt itself adds nothing to them.
-const OWNED: &[&str] = &[
+pub(super) const OWNED: &[&str] = &[
     "domain/devices/disk",
     "domain/devices/interface",
     "domain/devices/filesystem",
@@ -299,12 +299,15 @@ pub fn holds_owned(path: &str) -> bool {
     })
 }
 
+/// Whether an element is there for what it holds alone.
+pub fn is_container(path: &str) -> bool {
+    matches!(path, "domain/metadata" | "network/metadata")
+}
+
 /// Whether an element or attribute only serves miniascape to find things again: it is put in along with other changes,
 /// and is no reason for a change by itself.
 pub fn is_mark(path: &str) -> bool {
     MARK_PATHS.iter().any(|mark| path.starts_with(mark))
-        || path == "domain/metadata"
-        || path == "network/metadata"
         || path.ends_with("/alias")
         || path.ends_with("/alias@name")
 }

@@ -1,8 +1,9 @@
 //! The three-way merge.
 
 use miniascape::xml::merge::{merge, overlay};
-use miniascape::xml::schema;
+use miniascape::xml::schema::{self, Strength};
 use miniascape::xml::tree::Element;
+use miniascape::xml::whose;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -27,6 +28,33 @@ fn has(path: &str, tree: &Element, wanted: &Element) -> bool {
     wanted.attributes.iter().all(attribute)
         && (wanted.text.is_empty() || schema::same(path, &wanted.text, &tree.text))
         && wanted.children.iter().all(child)
+}
+
+/// A tree without what libvirt takes for something else where another tree's `memory` is put in.
+fn unclamped(mut tree: Element) -> Element {
+    tree.children.retain(|child| child.name != "currentMemory");
+    tree
+}
+
+/// A tree whose elements of lists are told apart by their best key alone, as libvirt gives each one.
+fn keyed(path: &str, mut tree: Element) -> Element {
+    let children = std::mem::take(&mut tree.children).into_iter();
+    let children = children.map(|child| (format!("{path}/{}", child.name), child));
+    tree.children = children
+        .filter(|(path, child)| {
+            let keys = schema::keys(path);
+            if keys.iter().any(|key| key.strength == Strength::Weak) {
+                return false;
+            }
+            let mut keys = keys.iter();
+            let named =
+                Element::new("device").with_child(Element::new("alias").with("name", "ua-a"));
+            let best = keys.find(|key| key.of(&named).is_none());
+            child.name != "alias" && best.is_none_or(|key| key.of(child).is_some())
+        })
+        .map(|(path, child)| keyed(&path, child))
+        .collect();
+    tree
 }
 
 /// A mark left in a tree: at the element of this index, counted through the tree without those that hold a text.
@@ -187,6 +215,42 @@ proptest! {
     }
 
     #[test]
+    fn what_others_change_is_told_and_nothing_else_is(trees in trees(2), added in marks()) {
+        let trees: Vec<Element> = trees
+            .iter()
+            .map(|tree| unclamped(without(Double::ByAnyKey, tree)))
+            .map(|tree| keyed(&tree.name, whose::beside(&tree, None)))
+            .collect();
+        let [applied, more] = &trees[..] else { unreachable!() };
+        // What was applied, and what libvirt filled in.
+        let live = &mut applied.clone();
+        overlay(live, more);
+        let was = whose::beside(live, Some(applied));
+        let was = Element::parse(&was.to_string()).unwrap();
+        let changed = |live: &Element| whose::changed(&was, Some(applied), live, &[applied]);
+        prop_assert_eq!(told(&changed(live)), Vec::<String>::new(), "{}", was);
+
+        let mut all = Vec::new();
+        ways(live, &[], &mut all);
+        let mut other = live.clone();
+        for (n, mark) in added.iter().enumerate() {
+            let way = mark.at.get::<Vec<usize>>(&all);
+            put(&mut other, way, mark.kind, &format!("added-{n}."));
+        }
+        let changed_by_others = changed(&other);
+        let merged = merge(std::slice::from_ref(applied), &other, applied);
+        let seen = format!("{changed_by_others:?}{:?}", merged.differences);
+        let looked_at = whose::beside(&other, None).to_string();
+        for n in 0..added.len() {
+            let name = format!("added-{n}.");
+            prop_assert!(!looked_at.contains(&name) || seen.contains(&name), "{} in {}", name, other);
+        }
+        let mut back = other;
+        whose::put_back(&mut back, &changed_by_others);
+        prop_assert_eq!(told(&changed(&back)), Vec::<String>::new(), "{}", back);
+    }
+
+    #[test]
     fn order_never_matters(trees in trees(3), seed: u64) {
         let trees: Vec<Element> = trees.iter().map(|tree| without(Double::ByAnyKey, tree)).collect();
         let mut dice = Dice(seed);
@@ -201,12 +265,7 @@ proptest! {
     fn an_overlay_is_in_what_it_is_put_over_and_is_put_there_once(trees in trees(2)) {
         let trees: Vec<Element> = trees
             .iter()
-            .map(|tree| {
-                let mut tree = without(Double::ByBestKey, tree);
-                // What libvirt takes this for depends on `memory`, which may be the other tree's.
-                tree.children.retain(|child| child.name != "currentMemory");
-                tree
-            })
+            .map(|tree| unclamped(without(Double::ByBestKey, tree)))
             .collect();
         let [base, over] = &trees[..] else { unreachable!() };
         let mut once = base.clone();

@@ -90,6 +90,7 @@ fn tell(difference: &Difference) -> String {
     let Difference {
         path,
         within,
+        nth: _,
         before,
         after,
         cause,

@@ -78,6 +78,7 @@ fn entry() -> BoxedStrategy<Entry> {
     let trees = (
         option::of(text()),
         vec(text(), 0..=2),
+        btree_set(text(), 0..=2),
         btree_set(address(), 0..=3),
     );
     // TOML has no larger numbers.
@@ -87,7 +88,7 @@ fn entry() -> BoxedStrategy<Entry> {
             let (name, uuid, pool, content, staged) = names;
             let [keep, prevent_destroy, made_directory, kept_name] = marks;
             let [active, autostart] = power;
-            let (applied, attempted, depends_on) = trees;
+            let (applied, attempted, pending, depends_on) = trees;
             Entry {
                 name,
                 uuid,
@@ -101,6 +102,8 @@ fn entry() -> BoxedStrategy<Entry> {
                 made_directory,
                 shutdown_timeout,
                 depends_on,
+                beside: applied.clone().map(Into::into),
+                pending,
                 applied: applied.map(Into::into),
                 attempted: attempted.into_iter().map(Into::into).collect(),
                 kept_name,

@@ -13,6 +13,7 @@ mod away;
 mod crash;
 mod daemon;
 mod data;
+mod drift;
 mod examples;
 mod fake_installer;
 mod features;

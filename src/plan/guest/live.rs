@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use super::running::{device_of, is_filled_in, seen, without_balloon};
 use crate::libvirt::observed::{ObservedGuest, Power};
 use crate::plan::Disruption;
+use crate::plan::foreign::Foreign;
 use crate::plan::label::Cost;
 use crate::plan::step::{MetadataPart, Named, Step};
 use crate::plan::table;
 use crate::size::size;
-use crate::xml::merge::{Difference, Merged, Value, like, merge};
+use crate::state::Entry;
+use crate::xml::merge::{Difference, Merged, Value, like};
 use crate::xml::schema;
 use crate::xml::tree::Element;
 
@@ -43,10 +45,29 @@ impl Running {
         })
     }
 
+    /// What others changed of what runs and the lab puts back, where `defined` is what they changed of its definition.
+    pub(super) fn foreign(
+        &self,
+        entry: Option<&Entry>,
+        wanted: &Element,
+        defined: &Foreign,
+    ) -> Foreign {
+        let running = Foreign::of(entry, &self.xml, wanted);
+        defined.while_running(running, |difference| {
+            is_live(difference) && !is_filled_in(difference, wanted)
+        })
+    }
+
     /// Compares what runs with what is wanted. `memory` says whether what the guest has of its memory is looked at: that is
     /// its balloon driver's to give and take, and no sign of a change.
-    pub(super) fn lack(&self, last: &[Element], wanted: &Element, memory: Balloon) -> Lack {
-        let mut merged = merge(last, &self.xml, wanted);
+    pub(super) fn lack(
+        &self,
+        foreign: &Foreign,
+        last: &[Element],
+        wanted: &Element,
+        memory: Balloon,
+    ) -> Lack {
+        let mut merged = foreign.merge(last, &self.xml, wanted);
         merged.differences.retain(|difference| {
             !schema::is_mark(&difference.path) && !is_filled_in(difference, wanted)
         });

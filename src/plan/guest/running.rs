@@ -3,6 +3,7 @@
 use crate::libvirt::observed::ObservedGuest;
 use crate::xml::merge::{Difference, Value, merge};
 use crate::xml::tree::Element;
+use crate::xml::whose;
 
 /// Parts of a running guest that are libvirt's to add, whole elements below the root.
 const ADDED: [&str; 4] = [
@@ -10,6 +11,14 @@ const ADDED: [&str; 4] = [
     "domain/resource",
     "domain/vcpus",
     "domain/metadata",
+];
+
+/// What libvirt adds nothing to, and others can change of what runs alone: `virsh blkdeviotune`, `schedinfo`.
+const TUNED: [&str; 4] = [
+    "domain/blkiotune/",
+    "domain/cputune/",
+    "domain/memtune/",
+    "domain/devices/disk/iotune",
 ];
 
 /// The live XML of a guest, as a definition would say it.
@@ -120,9 +129,10 @@ pub(super) fn behind(live: &ObservedGuest, definition: &Element) -> Vec<Differen
             let path = difference.path.as_str();
             let depth = path.matches('/').count();
             let is_own = depth == 1 || (depth == 2 && path.starts_with("domain/devices/"));
-            !whole || !is_own || ADDED.contains(&path)
+            let is_tuned = TUNED.iter().any(|tuned| path.starts_with(tuned));
+            (!whole || !is_own || ADDED.contains(&path)) && !is_tuned
         };
-        !added && !is_filled_in(difference, definition)
+        !added && !whose::is_by_itself(difference) && !is_filled_in(difference, definition)
     });
     without_balloon(&mut differences);
     differences

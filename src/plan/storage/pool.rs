@@ -8,6 +8,7 @@ use crate::address::Address;
 use crate::desired::Resource;
 use crate::libvirt::observed::ObservedPool;
 use crate::plan::build::{Found, Planner, last_trees, reason, reason_to_create};
+use crate::plan::foreign::Foreign;
 use crate::plan::network::{renamed, switched, with_uuid};
 use crate::plan::step::{Named, Step};
 use crate::plan::{Action, AttributeChange, Change, Disruption, Reason, label, table, users};
@@ -152,7 +153,10 @@ fn update(
         });
     }
     let record = planner.applied(resource, Some(live.uuid), &wanted);
-    let mut change = Change::unchanged(resource.address.clone(), Some(record));
+    let mut change = Change {
+        foreign: Foreign::of_storage(entry, &live.xml.tree(), &merged.differences).left(),
+        ..Change::unchanged(resource.address.clone(), Some(record))
+    };
     if !steps.is_empty() {
         change.action = Action::Update;
         change.disruption = Some(Disruption::Live);

@@ -1,0 +1,422 @@
+//! Whose the parts of an object are that its definition does not say: the lab's, where a key or a template has a default for them,
+//! others', or libvirt's own.
+//!
+//! libvirt fills in much, and nothing tells that from what somebody put there, but that it was there at the end of the last
+//! apply. So that is recorded ([`beside`]), and what is not as recorded was changed since ([`changed`]). What becomes of it goes
+//! by [`PARTS`].
+
+use std::fmt::Write as _;
+
+use super::merge::{Cause, Difference, children_of, merge, overlay};
+use super::schema;
+use super::tree::Element;
+
+/// Who decides about a part of an object that its definition does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The definition has a word for it, so that to say nothing means the default. It is put back.
+    Lab,
+    /// It is shown and left.
+    Others,
+    /// It comes and goes with how the object is used.
+    Libvirt,
+}
+
+/// Some parts of objects, and whose they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// What it is in the definition, or in plain words.
+    pub what: &'static str,
+    /// Where it is in libvirt's XML; `*` is any element. All below it is meant, too.
+    pub paths: &'static [&'static str],
+    /// Whose it is.
+    pub whose: Whose,
+}
+
+const fn lab(what: &'static str, paths: &'static [&'static str]) -> Part {
+    Part {
+        what,
+        paths,
+        whose: Whose::Lab,
+    }
+}
+
+const fn others(what: &'static str, paths: &'static [&'static str]) -> Part {
+    Part {
+        what,
+        paths,
+        whose: Whose::Others,
+    }
+}
+
+const fn libvirt(what: &'static str, paths: &'static [&'static str]) -> Part {
+    Part {
+        what,
+        paths,
+        whose: Whose::Libvirt,
+    }
+}
+
+/// Whose is what. The longest path counts, and what no path holds is others'. Elements that are added to lists which are the
+/// user's alone ([`schema::is_owned`]) are the lab's.
+///
+/// Sources: <https://libvirt.org/formatdomain.html>, <https://libvirt.org/formatnetwork.html>,
+/// <https://libvirt.org/formatstorage.html>.
+pub const PARTS: &[Part] = &[
+    lab(
+        "`title`, `description`",
+        &["domain/title", "domain/description"],
+    ),
+    lab(
+        "`boot.kernel`, `initrd`, `cmdline`",
+        &["domain/os/kernel", "domain/os/initrd", "domain/os/cmdline"],
+    ),
+    lab(
+        "`boot.order`",
+        &[
+            "domain/os/boot",
+            "domain/devices/disk/boot",
+            "domain/devices/interface/boot",
+        ],
+    ),
+    lab(
+        "`firmware`",
+        &[
+            "domain/os@firmware",
+            "domain/os/firmware",
+            "domain/os/loader",
+            "domain/os/nvram",
+        ],
+    ),
+    lab("`disks.*.readonly`", &["domain/devices/disk/readonly"]),
+    lab("`disks.*.shareable`", &["domain/devices/disk/shareable"]),
+    lab("`disks.*.cache`", &["domain/devices/disk/driver@cache"]),
+    lab(
+        "`disks.*.path`, `volume`: the medium in a drive",
+        &["domain/devices/disk/source", "domain/devices/disk@type"],
+    ),
+    lab("`interfaces.*.mtu`", &["domain/devices/interface/mtu"]),
+    lab("`interfaces.*.link`", &["domain/devices/interface/link"]),
+    lab(
+        "`interfaces.*.bandwidth`",
+        &["domain/devices/interface/bandwidth"],
+    ),
+    lab(
+        "`graphics`, with its video card",
+        &["domain/devices/graphics", "domain/devices/video"],
+    ),
+    others("QEMU's own command line", &["domain/qemu:commandline"]),
+    others(
+        "`on_poweroff` and its kin",
+        &[
+            "domain/on_poweroff",
+            "domain/on_reboot",
+            "domain/on_crash",
+            "domain/on_lockfailure",
+        ],
+    ),
+    others("the clock", &["domain/clock"]),
+    others("a disk's limits", &["domain/devices/disk/iotune"]),
+    others("a disk's serial number", &["domain/devices/disk/serial"]),
+    others(
+        "how else a disk is driven",
+        &[
+            "domain/devices/disk/driver",
+            "domain/devices/disk/transient",
+        ],
+    ),
+    others("a NIC's filter", &["domain/devices/interface/filterref"]),
+    others(
+        "how else a NIC is driven",
+        &["domain/devices/interface/driver"],
+    ),
+    others("an rng", &["domain/devices/rng"]),
+    others("a watchdog", &["domain/devices/watchdog"]),
+    others("a TPM", &["domain/devices/tpm"]),
+    others(
+        "channels, consoles and serial ports",
+        &[
+            "domain/devices/channel",
+            "domain/devices/console",
+            "domain/devices/serial",
+        ],
+    ),
+    others("input devices", &["domain/devices/input"]),
+    others("sound", &["domain/devices/sound", "domain/devices/audio"]),
+    others("shares of processors", &["domain/cputune"]),
+    others("I/O threads", &["domain/iothreads", "domain/iothreadids"]),
+    others("what backs the memory", &["domain/memoryBacking"]),
+    others(
+        "features of machine and processor",
+        &["domain/features", "domain/cpu"],
+    ),
+    others("metadata", &["domain/metadata", "network/metadata"]),
+    libvirt(
+        "addresses, names and namespaces that things are told by",
+        &[
+            "domain/devices/*/address",
+            "domain/devices/*/alias",
+            "domain@xmlns:qemu",
+            "network@xmlns:dnsmasq",
+            "pool/name",
+            "pool/uuid",
+        ],
+    ),
+    libvirt("controllers", &["domain/devices/controller"]),
+    libvirt(
+        "the chain of files below a disk, and copies under way",
+        &[
+            "domain/devices/disk/backingStore",
+            "domain/devices/disk/mirror",
+            "domain/devices/disk/source@index",
+            "domain/devices/disk/target@tray",
+        ],
+    ),
+    libvirt(
+        "each processor by itself, and its resources",
+        &["domain/vcpus", "domain/resource"],
+    ),
+    lab(
+        "`mode`, `dev`",
+        &[
+            "network/forward@mode",
+            "network/forward@dev",
+            "network/forward",
+        ],
+    ),
+    lab("a network's `mtu`", &["network/mtu"]),
+    lab("`domain`", &["network/domain"]),
+    lab("`bridge`", &["network/bridge@name"]),
+    lab("`dns.enabled`", &["network/dns@enable"]),
+    others("how NAT is done", &["network/forward/nat"]),
+    others("how a bridge is driven", &["network/bridge", "network/mac"]),
+    others("a network's bandwidth", &["network/bandwidth"]),
+    others(
+        "who may open a pool's directory",
+        &["pool/target/permissions"],
+    ),
+    libvirt(
+        "how full a pool is",
+        &["pool/capacity", "pool/allocation", "pool/available"],
+    ),
+    others(
+        "what a volume is: its size, format and base",
+        &[
+            "volume/capacity",
+            "volume/target/format",
+            "volume/backingStore/path",
+            "volume/backingStore/format",
+        ],
+    ),
+    others(
+        "who may open a volume's file",
+        &["volume/target/permissions/mode"],
+    ),
+    libvirt(
+        "how a volume was made, how much of it is written, and to whom its file belongs: libvirt learns that late, and gives the \
+         file to QEMU's user",
+        &["volume"],
+    ),
+];
+
+/// Whose a part is, by its path.
+fn whose(path: &str) -> Whose {
+    if schema::is_owned(path) {
+        return Whose::Lab;
+    }
+    let all = PARTS
+        .iter()
+        .flat_map(|part| part.paths.iter().map(|path| (*path, part.whose)));
+    all.filter(|(above, _)| holds(above, path))
+        .max_by_key(|(above, _)| above.len())
+        .map_or(Whose::Others, |(_, whose)| whose)
+}
+
+/// Whether a path is that of a part, or below it.
+fn holds(part: &str, path: &str) -> bool {
+    let mut rest = path.split('/');
+    let mut wanted = part.split('/').peekable();
+    while let Some(element) = wanted.next() {
+        let is_last = wanted.peek().is_none();
+        let Some(there) = rest.next() else {
+            return false;
+        };
+        let attribute_of = || {
+            is_last
+                && there
+                    .strip_prefix(element)
+                    .is_some_and(|a| a.starts_with('@'))
+        };
+        if element != "*" && element != there && !attribute_of() {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether an element, as far as it is told by itself, is libvirt's own.
+fn is_libvirts(path: &str, element: &Element) -> bool {
+    // It stands for the first serial port.
+    let is_serial = |console: &Element| {
+        console
+            .attribute_at("target", "type")
+            .is_none_or(|kind| kind == "serial")
+    };
+    whose(path) == Whose::Libvirt || path == "domain/devices/console" && is_serial(element)
+}
+
+/// Whether it is a name that the lab gave a device, by which it is told.
+fn is_given(element: &Element) -> bool {
+    let name = element.attribute("name");
+    element.name == "alias" && name.is_some_and(|name| name.starts_with("ua-"))
+}
+
+/// Whether the table speaks of something below a path.
+fn has_parts(path: &str) -> bool {
+    let mut paths = PARTS.iter().flat_map(|part| part.paths);
+    paths.any(|part| {
+        let rest = part.strip_prefix(path);
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    })
+}
+
+/// What an object has beside what `said` says of it, without what comes and goes by itself. Elements of lists are whole, so that they
+/// can be told apart: with what is said, it is the object again.
+pub fn beside(live: &Element, said: Option<&Element>) -> Element {
+    let mut live = schema::canonical(live);
+    let said = said.map(schema::canonical);
+    let path = live.name.clone();
+    keep_beside(&path, &mut live, said.as_ref());
+    live
+}
+
+/// Whether anything of an element is not said; what is said is taken out.
+fn keep_beside(path: &str, element: &mut Element, said: Option<&Element>) -> bool {
+    if is_given(element) {
+        element.attributes.retain(|(name, _)| name == "name");
+        element.children.clear();
+        return said.is_none();
+    }
+    let is_own = is_libvirts(path, element);
+    if schema::is_mark(path) || is_own && !has_parts(path) {
+        return false;
+    }
+    let whole = element.clone();
+    if is_own {
+        element.text.clear();
+    }
+    element
+        .attributes
+        .retain(|(name, _)| whose(&format!("{path}@{name}")) != Whose::Libvirt);
+    let is_text_said = element.text.is_empty() || said.is_some_and(|said| !said.text.is_empty());
+    let is_said = |name: &str| said.is_some_and(|said| said.attribute(name).is_some());
+    let mut beside = said.is_none() && !is_own
+        || !is_text_said
+        || element.attributes.iter().any(|(name, _)| !is_said(name));
+    let matched = said.map(|said| children_of(path, element, said));
+    let names: Vec<String> = element.children.iter().map(|it| it.name.clone()).collect();
+    let mut at = 0;
+    element.children.retain_mut(|child| {
+        let path = format!("{path}/{}", child.name);
+        let like = names.iter().filter(|name| **name == child.name);
+        // Of what only its order tells apart, all stay.
+        let has_key = schema::keys(&path)
+            .iter()
+            .any(|key| key.of(child).is_some());
+        let is_told = has_key || like.count() == 1;
+        let said = matched.as_ref().and_then(|matched| matched[at]);
+        at += 1;
+        let kept = keep_beside(&path, child, said.filter(|_| is_told));
+        beside |= kept;
+        kept
+    });
+    if beside && said.is_some() && !schema::keys(path).is_empty() {
+        *element = whole;
+        keep_beside(path, element, None);
+    }
+    beside
+}
+
+/// What of an object is not as it was, as differences that lead back. `was` is what it had beside what `said` says. What one of
+/// `definitions` says is left out: they are compared with the object for themselves.
+pub fn changed(
+    was: &Element,
+    said: Option<&Element>,
+    live: &Element,
+    definitions: &[&Element],
+) -> Vec<Difference> {
+    let is = beside(live, None);
+    let was = match said.map(|said| beside(said, None)) {
+        Some(mut said) => {
+            overlay(&mut said, was);
+            said
+        }
+        None => was.clone(),
+    };
+    let definitions: Vec<Element> = definitions.iter().map(|it| beside(it, None)).collect();
+    let is_apart = |path: &str| schema::holds_owned(path) && !schema::is_owned(path);
+    let back = merge(std::slice::from_ref(&is), &is, &was).differences;
+    let apart = back
+        .into_iter()
+        .flat_map(|difference| difference.taken_apart(&is_apart));
+    let is_foreign = |difference: &Difference| {
+        let path = &difference.path;
+        let of = match difference.before {
+            Some(_) => &is,
+            None => &was,
+        };
+        let is_said = || definitions.iter().any(|it| difference.is_said_by(it, of));
+        // Of what is added to the user's lists a comparison with what is wanted tells.
+        let is_told = schema::is_mark(path) || schema::is_owned(path);
+        !is_told && whose(path) != Whose::Libvirt && !is_said()
+    };
+    apart
+        .filter(is_foreign)
+        .map(|difference| Difference {
+            cause: Cause::Drift,
+            last: None,
+            ..difference
+        })
+        .collect()
+}
+
+/// Puts back what has changed.
+pub fn put_back(live: &mut Element, changed: &[Difference]) {
+    // What goes is told by its place, until another goes before it.
+    let (stays, goes): (Vec<_>, Vec<_>) = changed.iter().partition(|it| it.after.is_some());
+    for difference in stays.into_iter().chain(goes.into_iter().rev()) {
+        difference.put(live, difference.after.as_ref());
+    }
+}
+
+/// Whether a difference comes and goes by itself.
+pub fn is_by_itself(difference: &Difference) -> bool {
+    whose(&difference.path) == Whose::Libvirt
+}
+
+/// Whether a difference is put back.
+pub fn is_put_back(difference: &Difference) -> bool {
+    whose(&difference.path) == Whose::Lab
+}
+
+/// The table as Markdown, with what it goes without saying.
+pub fn markdown() -> String {
+    let mut text =
+        String::from("| what | in libvirt's XML | what others change |\n|---|---|---|\n");
+    let mut row = |what: &str, paths: &[&str], whose: Whose| {
+        let becomes = match whose {
+            Whose::Lab => "is put back",
+            Whose::Others => "is shown and left",
+            Whose::Libvirt => "is libvirt's own",
+        };
+        let paths: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
+        let _ = writeln!(text, "| {what} | {} | {becomes} |", paths.join(", "));
+    };
+    row("what the definition or a template says", &[], Whose::Lab);
+    row("what is added to these lists", schema::OWNED, Whose::Lab);
+    for part in PARTS {
+        row(part.what, part.paths, part.whose);
+    }
+    row("all else", &[], Whose::Others);
+    text
+}
