@@ -85,8 +85,11 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         }
     };
     let look = || {
-        let (observed, _) = observe(&mut live, scope)?;
-        let plan = plan::destroy(&lab, &observed, &live.state, &options);
+        let (mut observed, _) = observe(&mut live, scope)?;
+        let mut plan = plan::destroy(&lab, &observed, &live.state, &options);
+        if live.learn_jobs(&plan, &mut observed)? {
+            plan = plan::destroy(&lab, &observed, &live.state, &options);
+        }
         Ok(Found { observed, plan })
     };
     let asks = |plan: &Plan| !plan.is_empty() && !arguments.yes;

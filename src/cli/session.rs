@@ -148,6 +148,16 @@ impl Live {
         ));
     }
 
+    /// Asks the guests that a plan disturbs what is under way on their disks; gives whether that is more than was known.
+    pub fn learn_jobs(&self, plan: &Plan, observed: &mut Observed) -> Result<bool, Failure> {
+        let guests = plan.disturbs(observed);
+        if guests.is_empty() {
+            return Ok(false);
+        }
+        let _waiting = self.whom.wait();
+        Ok(self.connection.ask_for_jobs(observed, &guests)?)
+    }
+
     /// Keeps what was seen when there was nothing to do, so that the next look is a short one.
     pub fn remember(&mut self, seen: Seen) {
         let seen = Seen {
@@ -346,7 +356,7 @@ impl Session {
     }
 
     /// Plans from what was looked at. A plan that deletes a volume, or gives a disk another, is made again after a second look that
-    /// takes in all volumes there.
+    /// takes in all volumes there; one that stops guests, after they were asked what is under way on their disks.
     pub fn plan_closely(
         &self,
         live: &mut Live,
@@ -354,13 +364,31 @@ impl Session {
         options: &plan::Options,
     ) -> Result<Planned, Failure> {
         let plan = self.plan(&desired, &observed, &live.state, options)?;
-        if !plan.touches_volumes() {
-            return Ok(Planned {
-                observed,
-                desired,
-                plan,
-            });
+        let planned = Planned {
+            observed,
+            desired,
+            plan,
+        };
+        let mut planned = match planned.plan.touches_volumes() {
+            true => self.plan_from_all(live, planned.desired, options)?,
+            false => planned,
+        };
+        if live.learn_jobs(&planned.plan, &mut planned.observed)? {
+            let Planned {
+                observed, desired, ..
+            } = &planned;
+            planned.plan = self.plan(desired, observed, &live.state, options)?;
         }
+        Ok(planned)
+    }
+
+    /// Plans after a look that takes in all volumes there.
+    fn plan_from_all(
+        &self,
+        live: &mut Live,
+        desired: Desired,
+        options: &plan::Options,
+    ) -> Result<Planned, Failure> {
         let scope = |state: &State| Scope {
             others: Others::Read,
             ..desired::scope(Some(&self.lab), state)

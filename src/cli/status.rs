@@ -3,10 +3,10 @@
 use super::output::{Failure, result};
 use super::session::Session;
 use super::{Common, Exit};
-use crate::address::Address;
+use crate::address::{Address, Kind};
 use crate::desired::{Detail, Resource};
-use crate::libvirt::observed::{Observed, ObservedGuest, Power};
-use crate::plan;
+use crate::libvirt::observed::{Observed, ObservedGuest, ObservedVolume, Power};
+use crate::plan::{self, Overlays};
 use crate::state::store::Access;
 use crate::view::Color;
 use crate::view::status::{self, Row};
@@ -14,10 +14,12 @@ use crate::view::status::{self, Row};
 pub(super) fn run(common: &Common, color: Color) -> Result<Exit, Failure> {
     let (session, mut live) = Session::open_live(common, Access::Read, color)?;
     let (observed, desired) = session.look(&mut live)?;
+    let uuids = live.state.resources.values().filter_map(|entry| entry.uuid);
+    let overlays = Overlays::of(&observed, &uuids.collect());
     let mut rows: Vec<Row> = desired
         .resources
         .values()
-        .map(|resource| row(resource, &observed))
+        .map(|resource| row(resource, &observed, &overlays))
         .collect();
     let orphans = live
         .state
@@ -40,7 +42,7 @@ pub(super) fn run(common: &Common, color: Color) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn row(resource: &Resource, observed: &Observed) -> Row {
+fn row(resource: &Resource, observed: &Observed, overlays: &Overlays) -> Row {
     let (state, detail) = match &resource.detail {
         Detail::Network { .. } => (
             observed
@@ -62,7 +64,9 @@ fn row(resource: &Resource, observed: &Observed) -> Row {
             let volume = observed.volumes.get(&(pool.clone(), resource.name.clone()));
             (
                 volume.map(|_| "present"),
-                volume.map(|volume| volume.path.clone()).unwrap_or_default(),
+                volume
+                    .map(|volume| place(&resource.address, volume, observed, overlays))
+                    .unwrap_or_default(),
             )
         }
         Detail::Guest { summary, .. } => {
@@ -72,11 +76,13 @@ fn row(resource: &Resource, observed: &Observed) -> Row {
                 .flat_map(plan::pending_restarts)
                 .map(|attribute| attribute.name)
                 .collect();
-            let detail = match pending.is_empty() {
-                true => summary.clone(),
-                false => format!("{summary}; pending restart: {}", pending.join(", ")),
+            let pending = match pending.is_empty() {
+                true => None,
+                false => Some(format!("pending restart: {}", pending.join(", "))),
             };
-            (guest.map(power), detail)
+            let said = std::iter::once(summary.clone()).chain(pending);
+            let said = said.chain(guest.into_iter().flat_map(plan::jobs));
+            (guest.map(power), Vec::from_iter(said).join("; "))
         }
     };
     Row {
@@ -85,6 +91,23 @@ fn row(resource: &Resource, observed: &Observed) -> Row {
         state: state.unwrap_or("missing").to_owned(),
         detail,
     }
+}
+
+/// Where a volume is, and what others put over it. Over an image are the lab's own volumes.
+fn place(
+    address: &Address,
+    volume: &ObservedVolume,
+    observed: &Observed,
+    overlays: &Overlays,
+) -> String {
+    let over = match address.kind {
+        Kind::Volume => overlays.over(&observed.paths, &volume.path),
+        Kind::Network | Kind::Pool | Kind::Image | Kind::Guest => Vec::new(),
+    };
+    let over = over
+        .iter()
+        .map(|overlay| format!("; its overlay {overlay}"));
+    std::iter::once(volume.path.clone()).chain(over).collect()
 }
 
 fn active(on: bool) -> &'static str {

@@ -94,7 +94,7 @@ impl Connection {
     }
 }
 
-fn reading(trouble: Trouble) -> HypervisorError {
+pub(super) fn reading(trouble: Trouble) -> HypervisorError {
     trouble.during("read what is there")
 }
 

@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use super::files::Files;
+use super::job;
 use super::observed::{
     Facts, Observed, ObservedGuest, ObservedNetwork, ObservedPool, ObservedVolume, Power,
 };
@@ -379,6 +380,7 @@ impl Model {
             persistent: object.persistent,
             saved: object.saved.is_some(),
             snapshots: object.snapshots,
+            jobs: object.live.as_ref().map(job::told_by).unwrap_or_default(),
             install: self.install_phase(object),
             xml: object.xml.clone().into(),
             live_xml: object.live.clone().map(Into::into),

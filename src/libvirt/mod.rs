@@ -14,6 +14,7 @@ mod guest;
 mod host;
 mod hotplug;
 mod install;
+pub mod job;
 pub mod keepalive;
 mod kvm;
 mod observe;

@@ -15,6 +15,7 @@ use super::connection::{Connection, if_there, is_daemon_here};
 use super::error::{Trouble, is_missing, is_unsupported};
 use super::files::Files;
 use super::host;
+use super::job::{self, BlockJob};
 use super::observed::{
     Facts, Observed, ObservedGuest, ObservedNetwork, ObservedPool, ObservedVolume, Power,
 };
@@ -160,6 +161,7 @@ impl Connection {
                 true => None,
                 false => self.install_phase(&guest.domain, &xml.tree(), guest.power)?,
             };
+            let live_xml = guest.live_xml.map(read).transpose()?;
             let observed = ObservedGuest {
                 uuid: guest.uuid,
                 power: guest.power,
@@ -167,9 +169,10 @@ impl Connection {
                 persistent: guest.persistent,
                 saved: guest.saved,
                 snapshots: guest.snapshots,
+                jobs: live_xml.as_ref().map(jobs).unwrap_or_default(),
                 install,
                 xml,
-                live_xml: guest.live_xml.map(read).transpose()?,
+                live_xml,
             };
             Ok((guest.domain.name()?, observed))
         })?;
@@ -540,6 +543,14 @@ fn inactive_text(flag: u32, read: impl Fn(u32) -> Result<String, Error>) -> Resu
     match read(flag) {
         Err(error) if is_unsupported(&error) => read(0),
         xml => xml,
+    }
+}
+
+/// The jobs on a running guest's disks that its XML tells of. Hardly ever are there any, and then it need not be looked into.
+fn jobs(live_xml: &Document) -> BTreeMap<String, BlockJob> {
+    match live_xml.text().contains("<mirror") {
+        true => job::told_by(&live_xml.tree()),
+        false => BTreeMap::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::DiskFile;
 use super::files::Files;
+use super::job::BlockJob;
 use crate::header::Format;
 use crate::lab::model::DomainType;
 use crate::place::Place;
@@ -128,6 +129,9 @@ pub struct ObservedGuest {
     pub saved: bool,
     /// Whether it has snapshots or checkpoints.
     pub snapshots: bool,
+    /// What is under way on its disks, by their device names. Of the jobs that its live XML does not tell, those that were
+    /// [asked for](super::connection::Connection::ask_for_jobs).
+    pub jobs: BTreeMap<String, BlockJob>,
     /// How far its install is; `None` where none is under way.
     pub install: Option<InstallPhase>,
     /// Its inactive definition, passwords included.

@@ -123,6 +123,23 @@ pub fn state(domain: &Domain) -> Result<(sys::virDomainState, i32), Error> {
     }
 }
 
+/// The kind of job that is under way on a disk of a running guest, as libvirt's number; `None` where there is none.
+pub fn block_job(domain: &Domain, disk: &str) -> Result<Option<sys::virDomainBlockJobType>, Error> {
+    let disk = CString::new(disk)?;
+    let mut info = sys::virDomainBlockJobInfo {
+        type_: 0,
+        bandwidth: 0,
+        cur: 0,
+        end: 0,
+    };
+    // SAFETY: the domain is valid as long as it is borrowed, the text ends with a zero byte, and libvirt fills `info`.
+    match unsafe { sys::virDomainGetBlockJobInfo(domain.as_ptr(), disk.as_ptr(), &mut info, 0) } {
+        0 => Ok(None),
+        1 => Ok(Some(info.type_ as sys::virDomainBlockJobType)),
+        _ => Err(Error::last_error()),
+    }
+}
+
 /// The state of every guest, as libvirt's number, in one call; guests whose state is not told are left out.
 pub fn all_states(connect: &Connect) -> Result<BTreeMap<Uuid, sys::virDomainState>, Error> {
     let mut records: *mut sys::virDomainStatsRecordPtr = std::ptr::null_mut();

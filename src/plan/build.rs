@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::overlay::Overlays;
 use super::step::Named;
 use super::{
-    Action, Change, Plan, Reason, author, bridges, checks, foreign, guest, lost, moved, network,
-    order, saved, seen, storage, transient, users,
+    Action, Change, Plan, Reason, author, bridges, checks, foreign, guest, jobs, lost, moved,
+    network, order, saved, seen, storage, transient, users,
 };
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
@@ -639,6 +639,7 @@ impl<'a> Planner<'a> {
             }
         };
         checks::definitions(&mut self);
+        jobs::tell(&mut self);
         let mut plan = Plan {
             lab: self.lab.clone(),
             uri: self.observed.facts.uri.clone(),
@@ -650,6 +651,7 @@ impl<'a> Planner<'a> {
         if !options.targets.is_empty() {
             order::limit(&mut plan, &options.targets);
         }
+        jobs::check(&mut plan, desired, self.observed);
         if !plan.edges.is_empty()
             && let Err(cycle) = crate::graph::order(&plan)
         {

@@ -9,6 +9,7 @@ mod foreign;
 mod guest;
 mod import;
 mod install;
+mod jobs;
 mod label;
 mod lost;
 mod moved;
@@ -28,6 +29,8 @@ mod users;
 pub use build::{Marked, Options, PendingRestarts, destroy, make};
 pub use guest::pending_restarts;
 pub use import::{Adoption, import, import_all};
+pub use jobs::of as jobs;
+pub use overlay::Overlays;
 pub use seen::seen;
 
 use std::collections::{BTreeMap, BTreeSet};

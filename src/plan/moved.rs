@@ -1,6 +1,8 @@
 //! Resources that have another name now. libvirt renames guests that are off; networks, pools and volumes keep the name that
 //! they have there, and only what the lab calls them changes.
 
+use std::collections::BTreeMap;
+
 use super::build::Planner;
 use super::guest::{self, Wish};
 use super::step::{Named, Step};
@@ -77,6 +79,7 @@ pub(super) fn rename(
         persistent: live.persistent,
         saved: live.saved,
         snapshots: live.snapshots,
+        jobs: BTreeMap::new(),
         install: live.install,
         xml: named(&live.xml.tree(), &resource.name).into(),
     };

@@ -108,7 +108,7 @@ fn devices(guest: &Element) -> Vec<Element> {
 }
 
 /// A disk's name in the definition.
-fn key(disk: &Element) -> Option<String> {
+pub(super) fn key(disk: &Element) -> Option<String> {
     let alias = disk.attribute_at("alias", "name")?;
     alias.strip_prefix("ua-").map(str::to_owned)
 }
@@ -123,7 +123,7 @@ fn backing(disk: &Element) -> impl Iterator<Item = &str> {
 
 /// The overlays over each file that guests of the lab have as a disk, the uppermost first. Those of others are users of it.
 #[derive(Debug, Default)]
-pub(super) struct Overlays(BTreeMap<File, BTreeSet<Vec<String>>>);
+pub struct Overlays(BTreeMap<File, BTreeSet<Vec<String>>>);
 
 impl Overlays {
     /// Looks for them in the guests with these UUIDs.

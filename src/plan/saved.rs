@@ -28,9 +28,12 @@ pub(super) fn discard(planner: &mut Planner<'_>, desired: Option<&Desired>) {
         change.action == Action::Create && planner.entry(&change.address).is_some()
     });
     for change in planner.changes.values_mut() {
-        let Some((name, live)) = saved(change, planner.observed) else {
+        let Some((name, live)) = guest_of(change, planner.observed) else {
             continue;
         };
+        if !live.saved {
+            continue;
+        }
         let resource = desired.and_then(|desired| desired.resources.get(&change.address));
         let has = |disks| resource.is_some_and(|it| !it.depends_on.is_disjoint(disks));
         let disks = match (has(&missing), has(&replaced)) {
@@ -52,8 +55,11 @@ enum Disks {
     Missing,
 }
 
-/// The guest that a change is about, where it is saved.
-fn saved<'a>(change: &Change, observed: &'a Observed) -> Option<(Named, &'a ObservedGuest)> {
+/// The guest that a change is about, as it is.
+pub(super) fn guest_of<'a>(
+    change: &Change,
+    observed: &'a Observed,
+) -> Option<(Named, &'a ObservedGuest)> {
     if change.address.kind != Kind::Guest {
         return None;
     }
@@ -65,7 +71,7 @@ fn saved<'a>(change: &Change, observed: &'a Observed) -> Option<(Named, &'a Obse
     };
     let name = named.or_else(known)?;
     let live = observed.guests.get(&name.name)?;
-    (live.saved && live.uuid == name.uuid).then_some((name, live))
+    (live.uuid == name.uuid).then_some((name, live))
 }
 
 fn settle(change: &mut Change, name: &Named, live: &ObservedGuest, disks: Disks) {

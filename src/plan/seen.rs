@@ -79,6 +79,8 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
                 saved,
                 // They only keep it from another name, and what has another name is looked at.
                 snapshots: _,
+                // What is under way on its disks shows in the live XML, or keeps it from nothing.
+                jobs: _,
                 install: None,
                 xml,
                 live_xml,

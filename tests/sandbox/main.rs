@@ -21,6 +21,7 @@ mod generate;
 mod host_setup;
 mod install;
 mod interrupts;
+mod jobs;
 mod lifecycle;
 mod live;
 mod moved;
