@@ -10,7 +10,7 @@ use super::overlay::Overlays;
 use super::step::Named;
 use super::{
     Action, Change, Plan, Reason, author, bridges, checks, foreign, guest, jobs, lost, moved,
-    network, order, saved, seen, storage, transient, users,
+    network, order, saved, seen, snapshots, storage, transient, users,
 };
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
@@ -640,6 +640,7 @@ impl<'a> Planner<'a> {
         };
         checks::definitions(&mut self);
         jobs::tell(&mut self);
+        snapshots::tell(&mut self);
         let mut plan = Plan {
             lab: self.lab.clone(),
             uri: self.observed.facts.uri.clone(),

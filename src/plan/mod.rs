@@ -19,6 +19,7 @@ mod overlay;
 mod saved;
 mod secrets;
 mod seen;
+mod snapshots;
 pub mod step;
 mod storage;
 pub mod table;

@@ -174,3 +174,77 @@ fn a_job_on_a_disk_goes_on_through_every_change() {
     assert_eq!(inventory(), before);
     assert!(!lab.path().join("pool").exists());
 }
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn checkpoints_stay_with_every_change_and_go_with_their_guest() {
+    let before = inventory();
+    // They are in the disk, whose format has to have room for them.
+    let room = "xml: <volume><target><compat>1.1</compat></target></volume>";
+    let definition = LAB.replace("24MiB}", &format!("8MiB, {room}}}"));
+    let with = |old: &str, new: &str| definition.replace(old, new);
+    let lab = Lab::new(&definition);
+    lab.apply(&[]);
+    let mut made = 0;
+    let mut one_more = || {
+        made += 1;
+        virsh(&["checkpoint-create-as", "one", &format!("c{made}")]);
+        let listed = virsh(&["checkpoint-list", "one", "--name"]);
+        assert_eq!(listed.split_whitespace().count(), made, "{listed}");
+        lab.is_settled();
+    };
+    one_more();
+    // Live; with a restart; a disk that grows under its guest, and while that is off.
+    let live = with("memory: 64MiB", "memory: 72MiB");
+    let bigger = with("128MiB", "160MiB");
+    let grown = bigger.replace(
+        "data: {pool: jobs, size: 8MiB",
+        "data: {pool: jobs, size: 16MiB",
+    );
+    let off = grown.replace("max_memory", "running: false\n    max_memory");
+    let off = off.replace("size: 8MiB", "size: 12MiB");
+    let on = off.replace("running: false\n    ", "");
+    for change in [&live, &bigger, &grown] {
+        lab.define(change);
+        lab.apply(&[]);
+        one_more();
+    }
+    lab.define(&off);
+    lab.apply(&[]);
+    lab.define(&on);
+    lab.apply(&[]);
+    one_more();
+
+    // libvirt does not rename a guest that has any, which is known before anything is done.
+    let id = virsh(&["domid", "one"]);
+    lab.define(
+        &(on.replace("  one:\n", "  two:\n") + "moved: [{from: guest.one, to: guest.two}]\n"),
+    );
+    for arguments in [&["plan"][..], &["apply", "-y"]] {
+        let refused = lab.fails(arguments);
+        assert!(refused.contains("virsh checkpoint-list one"), "{refused}");
+    }
+    assert_eq!(virsh(&["domid", "one"]), id);
+
+    let told = |output: &str| output.split_whitespace().collect::<Vec<_>>().join(" ");
+    lab.define(&on);
+    let anew = |what| ["--replace", what, "--allow-data-loss", what];
+    let applied = told(&lab.apply(&anew("volume.one.root")));
+    assert!(applied.contains("are of the disk as it was"), "{applied}");
+    one_more();
+    let applied = lab.apply(&anew("guest.one"));
+    assert!(
+        applied.contains("snapshots and checkpoints go with it"),
+        "{applied}"
+    );
+    assert_eq!(virsh(&["checkpoint-list", "one", "--name"]).trim(), "");
+    virsh(&["checkpoint-create-as", "one", "last"]);
+    let destroyed = lab.ok(&["destroy", "-y"]);
+    assert!(
+        destroyed.contains("snapshots and checkpoints go with it"),
+        "{destroyed}"
+    );
+    assert_eq!(inventory(), before);
+    let kept = std::fs::read_dir("/var/lib/libvirt/qemu/checkpoint").unwrap();
+    assert_eq!(kept.count(), 0);
+}
