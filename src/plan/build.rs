@@ -10,7 +10,7 @@ use super::overlay::Overlays;
 use super::step::Named;
 use super::{
     Action, Change, Plan, Reason, author, bridges, checks, foreign, guest, jobs, lost, moved,
-    network, order, saved, seen, snapshots, storage, transient, users,
+    network, order, overlay, saved, seen, snapshots, storage, transient, users,
 };
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
@@ -187,7 +187,16 @@ impl<'a> Planner<'a> {
     fn resource(&mut self, resource: &Resource) -> Change {
         let address = &resource.address;
         let seen = || seen::print_of(resource, self.observed, self.state);
-        if !self.replaces(address) && seen().is_some_and(|print| self.state.seen.has(print)) {
+        let seen = || seen().is_some_and(|print| self.state.seen.has(print));
+        // What libvirt wrote down of a disk does not go with another one in its place.
+        let has_other_disk = || {
+            let mut disks = resource
+                .depends_on
+                .iter()
+                .filter_map(|it| self.changes.get(it));
+            disks.any(|it| it.address.kind == Kind::Volume && overlay::makes_anew(it))
+        };
+        if !self.replaces(address) && seen() && !has_other_disk() {
             return Change::unchanged(address.clone(), self.entry(address).cloned());
         }
         match &resource.detail {

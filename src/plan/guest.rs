@@ -204,10 +204,17 @@ pub(super) fn update(
     let adopted = live.uuid != wish.uuid;
     let mut wanted = wanted(&resource.xml.tree(), &wish.chosen, live, adopted);
     let kept = overlay::keep(planner, &resource.address, &mut wanted, live);
-    let back = overlay::goes_back(&last, &live.xml.tree(), &wanted, &planner.observed.paths);
+    let back = overlay::goes_back(planner, &last, &live.xml.tree(), &wanted);
     let foreign = Foreign::of(entry, &live.xml.tree(), &wanted);
     let own = foreign.put_back(&live.xml.tree());
     last.extend(outdated_choices(&last, &own, &wanted));
+    let address = &resource.address;
+    last.extend(overlay::outdated(
+        planner,
+        address,
+        &live.xml.tree(),
+        &wanted,
+    ));
     let mut merged = foreign.merge(&last, &live.xml.tree(), &wanted);
     let unfinished = entry.is_some_and(|entry| entry.status != Status::Applied);
     let makes_pending = planner.pending_restarts() == PendingRestarts::Make;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::build::Planner;
 use super::checks::source_of;
 use super::step::{SeenFile, Step};
+use super::{Action, Change};
 use crate::address::Address;
 use crate::libvirt::files::{File, Files};
 use crate::libvirt::observed::{Observed, ObservedGuest};
@@ -73,14 +74,54 @@ pub(super) fn keep(
     kept
 }
 
+/// What libvirt wrote down of the files beneath disks that get another file, or the same made anew: put among the trees that were
+/// applied last, it goes. QEMU would open the new one with the old ones beneath, or with none: an overlay of an image without that.
+pub(super) fn outdated(
+    planner: &Planner<'_>,
+    guest: &Address,
+    live: &Element,
+    wanted: &Element,
+) -> Option<Element> {
+    let wanted = devices(wanted);
+    let is_made = |disk: &Element| {
+        let key = key(disk)?;
+        let volume: Address = format!("volume.{}.{key}", guest.name).parse().ok()?;
+        planner.changes.get(&volume).map(makes_anew)
+    };
+    let outdated = devices(live).into_iter().filter_map(|mut disk| {
+        let now = like(DEVICES, &disk, &wanted)?;
+        let stays = source_of(now) == source_of(&disk) && is_made(now) != Some(true);
+        if disk.child("backingStore").is_none() || now.child("backingStore").is_some() || stays {
+            return None;
+        }
+        let kept = ["target", "alias", "backingStore"];
+        disk.children
+            .retain(|child| kept.contains(&child.name.as_str()));
+        Some(disk)
+    });
+    let mut xml = Element::new("domain");
+    let disks = &mut xml.child_or_insert("devices").children;
+    disks.extend(outdated);
+    (!disks.is_empty()).then_some(xml)
+}
+
+/// Whether a volume is another one after a change than before.
+pub(super) fn makes_anew(change: &Change) -> bool {
+    match change.action {
+        Action::Create | Action::Replace => true,
+        Action::None | Action::Update | Action::Delete | Action::Forget => false,
+    }
+}
+
 /// The disks that somebody put on another file than was applied, and that would go back: after a block copy or pull what the guest
 /// wrote since is there alone. Each is told with that file.
 pub(super) fn goes_back(
+    planner: &Planner<'_>,
     last: &[Element],
     live: &Element,
     wanted: &Element,
-    paths: &Files,
 ) -> Vec<String> {
+    let paths = &planner.observed.paths;
     let there = devices(live);
     let last: Vec<Vec<Element>> = last.iter().map(devices).collect();
     let is_disk = |device: &&Element| {
@@ -89,11 +130,14 @@ pub(super) fn goes_back(
     let back = devices(wanted);
     let back = back.iter().filter(is_disk).filter_map(|disk| {
         let (now, then) = (source_of(like(DEVICES, disk, &there)?)?, source_of(disk)?);
-        let was_so = |last: &Vec<Element>| {
-            let applied = like(DEVICES, disk, last).and_then(source_of);
-            applied.is_some_and(|applied| paths.is_same(applied, then))
+        let was_at = |path: &str| {
+            let mut applied = last.iter().filter_map(|last| like(DEVICES, disk, last));
+            applied.any(|disk| source_of(disk).is_some_and(|it| paths.is_same(it, path)))
         };
-        let goes = !paths.is_same(now, then) && last.iter().any(was_so);
+        // Of a run that broke off both may have been applied.
+        let is_moved = !paths.is_same(now, then) && was_at(then) && !was_at(now);
+        // An overlay that is not kept goes with its volume.
+        let goes = is_moved && !planner.overlays_over(then).contains(&now);
         let key = key(disk).filter(|_| goes)?;
         Some(format!(
             "disks.{key} goes back from {now}, which stays with what was written there"

@@ -246,7 +246,10 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
                 resource.address
             ))
             .at(resource.span)
-            .hint("what was written since is in the overlay: merge it into the volume first, with `virsh blockcommit` or `virsh snapshot-delete`; or give both up with `--replace`"),
+            .hint(format!(
+                "what was written since is in the overlay: merge it into the volume first, with `virsh blockcommit … --active --pivot --base {}` or `virsh snapshot-delete`; or give both up with `--replace`",
+                live.path
+            )),
         );
         return Change::unchanged(resource.address.clone(), entry.cloned());
     }

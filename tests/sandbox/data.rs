@@ -199,6 +199,78 @@ fn overlays_that_others_put_over_a_disk_stay_and_go_with_it() {
 
 #[test]
 #[ignore = "needs scripts/sandbox"]
+fn a_disk_has_what_is_beneath_it_again() {
+    let lab = Lab::new(
+        "lab: chain
+pools: {chain: {path: @DIR@/pool}}
+images: {base: {pool: chain, source: @TINY@/tiny.qcow2}}
+guests: {one: {memory: 64MiB, shutdown_timeout: 1s, disks: {root: {pool: chain, image: base}}}}
+",
+    );
+    lab.apply(&[]);
+    let at = |file: &str| lab.path().join(file).display().to_string();
+    let stands_on_its_image = || {
+        let xml = virsh(&["dumpxml", "one"]);
+        let disk = &xml[xml.find("<disk").unwrap()..xml.find("</disk>").unwrap()];
+        let files: Vec<&str> = disk
+            .split("file='")
+            .skip(1)
+            .map(|rest| rest.split('\'').next().unwrap())
+            .collect();
+        assert_eq!(
+            files,
+            [at("pool/one.root.qcow2"), at("pool/base.qcow2")],
+            "{disk}"
+        );
+    };
+    let copy = |to: &str, more: &[&str]| {
+        let to = at(to);
+        let begin = [
+            "blockcopy",
+            "one",
+            "vda",
+            &to,
+            "--transient-job",
+            "--wait",
+            "--pivot",
+        ];
+        virsh(&[&begin[..], more].concat());
+        assert!(virsh(&["dumpxml", "one", "--inactive"]).contains("<backingStore/>"));
+    };
+    // libvirt writes down that there is nothing beneath a copy, which is no truth of what takes its place.
+    copy("copy.qcow2", &[]);
+    let refused = lab.fails(&["apply", "-y"]);
+    assert!(refused.contains("--allow-data-loss guest.one"), "{refused}");
+    lab.apply(&["--allow-data-loss", "guest.one"]);
+    stands_on_its_image();
+
+    let anew = [
+        "--replace",
+        "volume.one.root",
+        "--allow-data-loss",
+        "volume.one.root",
+    ];
+    copy("again.qcow2", &[]);
+    copy("pool/one.root.qcow2", &["--reuse-external"]);
+    lab.is_settled();
+    lab.apply(&anew);
+    stands_on_its_image();
+
+    virsh(&[
+        "snapshot-create-as",
+        "one",
+        "over",
+        "--disk-only",
+        "--no-metadata",
+    ]);
+    lab.is_settled();
+    lab.apply(&anew);
+    stands_on_its_image();
+    lab.destroy();
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
 fn who_uses_a_volume_is_found_however_it_is_spelt() {
     let lab = Lab::new(
         "lab: spelt
