@@ -19,11 +19,11 @@ use crate::address::{Address, Kind, Name};
 use crate::diagnostic::Span;
 use crate::header::Header;
 use crate::lab::model::{Disk, DiskSource, DomainType, InterfaceSource, Lab, Lifecycle, OnChange};
-use crate::libvirt::observed::{Facts, Observed};
+use crate::libvirt::observed::{Facts, Observed, trial_name};
 use crate::libvirt::{DiskFile, Scope};
 use crate::moves::Moves;
 use crate::plan::step::{Content, Stage};
-use crate::state::State;
+use crate::state::{State, Status};
 use crate::xml::document::Document;
 use crate::xml::tree::Element;
 
@@ -199,6 +199,9 @@ pub fn scope(lab: Option<&Lab>, state: &State) -> Scope {
     for entry in state.resources.values() {
         if let Some(pool) = &entry.pool {
             volumes.insert((pool.clone(), entry.name.clone()));
+            if entry.status != Status::Applied {
+                volumes.insert((pool.clone(), trial_name(&entry.name)));
+            }
         }
     }
     Scope {

@@ -496,10 +496,16 @@ impl Model {
             Step::CreateVolume { pool, xml } => {
                 self.create_volume(&pool.name, &xml.tree()).map(done)
             }
-            Step::CheckContent { content, .. } => match content {
-                Content::File { path, .. } if !path.is_file() => refuse("it is not there"),
-                Content::File { .. } | Content::Bytes(_) => Ok(Outcome::default()),
+            Step::CheckRoom { content, .. } => match content {
+                Some(Content::File { path, .. }) if !path.is_file() => refuse("it is not there"),
+                Some(_) | None => Ok(Outcome::default()),
             },
+            Step::TryVolume { pool, xml } => {
+                let xml = xml.tree();
+                self.create_volume(&pool.name, &xml)?;
+                let name = xml.text_at("name").unwrap_or_default();
+                self.delete_volume(&pool.name, name).map(done)
+            }
             Step::UploadVolume {
                 pool,
                 name,

@@ -85,6 +85,12 @@ pub fn parking_name(network: &str) -> String {
     format!("miniascape-parking-{network}")
 }
 
+/// The name of the volume that libvirt is had make before another is replaced, to see whether it makes such a one. It is there only
+/// meanwhile: one that is found was left by a run that was killed.
+pub fn trial_name(volume: &str) -> String {
+    format!("miniascape-trial-{volume}")
+}
+
 /// A pool as it is.
 #[derive(Debug)]
 pub struct ObservedPool {

@@ -21,6 +21,7 @@ use crate::address::Kind;
 use crate::crash;
 use crate::plan::step::{Named, NetworkSection, SeenFile, Step, UpdateVerb};
 use crate::stamp::FileId;
+use crate::xml::document::Document;
 
 /// How long a pool that is busy with other volumes is waited for.
 const BUSY: Duration = Duration::from_secs(60);
@@ -81,12 +82,15 @@ impl Connection {
             },
             Step::AutostartPool { name, on } => Ok(done(self.pool(name)?.set_autostart(*on)?)),
             Step::CreateVolume { pool, xml } => self.create_volume(pool, &xml.text()).map(done),
-            Step::CheckContent {
+            Step::CheckRoom {
                 pool,
                 content,
                 size,
                 frees,
-            } => self.check_content(pool, content, *size, *frees).map(done),
+            } => self
+                .check_room(pool, content.as_ref(), *size, *frees)
+                .map(done),
+            Step::TryVolume { pool, xml } => self.try_volume(pool, xml).map(done),
             Step::UploadVolume {
                 pool,
                 name,
@@ -340,6 +344,22 @@ impl Connection {
             }
             result => Ok(result?),
         }
+    }
+
+    /// Has a volume made, and deletes it again; and so one that a run left which was killed.
+    fn try_volume(&self, pool: &Named, xml: &Document) -> Result<(), Trouble> {
+        let tree = xml.tree();
+        let name = tree.text_at("name").unwrap_or_default();
+        let make = || self.create_volume(pool, &xml.text());
+        match make() {
+            Err(Trouble::Libvirt(error)) if error.code().is(ErrorNumber::StorageVolExist) => {
+                self.delete_volume(pool, name, None)?;
+                make()
+            }
+            made => made,
+        }?;
+        crash::point(format_args!("try volume {name}: it is made"));
+        self.delete_volume(pool, name, None)
     }
 
     fn grow_volume(

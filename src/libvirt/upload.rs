@@ -55,15 +55,15 @@ impl Connection {
         }
     }
 
-    /// Makes sure that a volume can be filled once what is in its place is gone.
-    pub(super) fn check_content(
+    /// Makes sure that there is room for a volume once what is in its place is gone, and what it is to be filled with.
+    pub(super) fn check_room(
         &self,
         pool: &Named,
-        content: &Content,
+        content: Option<&Content>,
         size: u64,
         frees: u64,
     ) -> Result<(), Trouble> {
-        if let Content::File { path, .. } = content {
+        if let Some(Content::File { path, .. }) = content {
             let told = path.display().to_string();
             let length = File::open(path).and_then(|file| Ok(file.metadata()?.len()));
             let length = length.map_err(|error| unreadable(&told, &error))?;

@@ -634,6 +634,7 @@ impl<'a> Planner<'a> {
         moves: &[(Address, Address)],
         options: &Options,
     ) -> Plan {
+        storage::trial::left(&mut self);
         users::check(&mut self);
         saved::discard(&mut self, desired);
         let does_nothing = |change: &Change| {

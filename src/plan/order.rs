@@ -2,7 +2,8 @@
 //!
 //! - What is made or changed waits for what it depends on.
 //! - What is deleted waits for all that depended on it, as the state remembers.
-//! - A guest whose dependency is replaced is shut down before that and started after it; its seed waits until it is off.
+//! - A guest whose dependency is replaced is shut down before that, once it is known that it can be, and started after it; its seed
+//!   waits until it is off.
 //! - A network whose addresses an orphan still holds waits until that is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,10 @@ pub(super) fn edges(
         for dependency in *dependencies {
             edges.insert((main(dependency), main(address)));
             edges.insert((quiesced(address), main(dependency)));
+            // Whether a volume can be made anew is found out before its guest is stopped.
+            if matches!(dependency.kind, Kind::Image | Kind::Volume) {
+                edges.insert((quiesced(dependency), quiesced(address)));
+            }
         }
     }
     for address in planner.changes.keys() {

@@ -150,16 +150,23 @@ pub enum Step {
         /// The whole definition.
         xml: Document,
     },
-    /// Makes sure that what a volume is to be filled with is there and has room, before what it replaces goes.
-    CheckContent {
+    /// Makes sure that there is room for a volume, and what it is to be filled with, before what it replaces goes.
+    CheckRoom {
         /// The volume's pool.
         pool: Named,
         /// What it is to be filled with.
-        content: Content,
+        content: Option<Content>,
         /// What that takes, in bytes.
         size: u64,
         /// What goes before, in bytes.
         frees: u64,
+    },
+    /// Makes sure that libvirt makes such a volume, before what it replaces goes: has one made, and deletes it again.
+    TryVolume {
+        /// Where it is made.
+        pool: Named,
+        /// What is made, under a name of its own.
+        xml: Document,
     },
     /// Fills a volume that was just made, by stream; on failure the volume is deleted again.
     UploadVolume {
@@ -472,7 +479,7 @@ impl Step {
                 Some((xml, "network"))
             }
             Step::DefinePool { xml } => Some((xml, "pool")),
-            Step::CreateVolume { xml, .. } => Some((xml, "volume")),
+            Step::CreateVolume { xml, .. } | Step::TryVolume { xml, .. } => Some((xml, "volume")),
             Step::DefineGuest { xml } | Step::SettleGuest { wanted: xml, .. } => {
                 Some((xml, "domain"))
             }
@@ -495,7 +502,8 @@ impl Step {
             | Step::UndefinePool { name }
             | Step::AutostartPool { name, .. } => vec![(Kind::Pool, name)],
             Step::CreateVolume { pool, .. }
-            | Step::CheckContent { pool, .. }
+            | Step::CheckRoom { pool, .. }
+            | Step::TryVolume { pool, .. }
             | Step::UploadVolume { pool, .. }
             | Step::DeleteVolume { pool, .. }
             | Step::StageInstall { pool, .. } => vec![(Kind::Pool, pool)],
@@ -556,13 +564,26 @@ impl Step {
             Step::CreateVolume { pool, xml } => {
                 format!("create volume {} in pool {pool}", name_of(xml))
             }
-            Step::CheckContent { pool, content, .. } => {
+            Step::CheckRoom {
+                pool,
+                content: None,
+                size: bytes,
+                ..
+            } => format!("look for room for {} in pool {pool}", size(*bytes)),
+            Step::CheckRoom {
+                pool,
+                content: Some(content),
+                ..
+            } => {
                 let what = match content {
                     Content::File { path, .. } => path.file_name().unwrap_or(path.as_os_str()),
                     Content::Bytes(_) => "the seed".as_ref(),
                 };
                 let what = what.display();
                 format!("look for {what}, and room for it in pool {pool}")
+            }
+            Step::TryVolume { pool, xml } => {
+                format!("try volume {} in pool {pool}", name_of(xml))
             }
             Step::UploadVolume { pool, name, .. } => {
                 format!("upload volume {name} into pool {pool}")

@@ -3,10 +3,12 @@
 pub(super) mod made;
 pub(super) mod pool;
 pub(super) mod sight;
+pub(super) mod trial;
 
 use std::sync::Arc;
 
 use made::{Sizes, merge_lasting};
+use trial::Old;
 
 use super::build::{Planner, reason, reason_to_create};
 use super::foreign::Foreign;
@@ -124,18 +126,11 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         name: resource.name.clone(),
         seen: Some(seen(live)),
     };
-    match is_seed && capacity(&live.xml.tree()) == *size {
-        // Written over, so that a run that ends in between leaves its guest all of its disks.
+    // Written over, so that a run that ends in between leaves its guest all of its disks.
+    let is_written_over = is_seed && capacity(&live.xml.tree()) == *size;
+    match is_written_over {
         true => drop(steps.remove(0)),
-        false => {
-            let check = Step::CheckContent {
-                pool: planner.pool(pool),
-                content: content.clone(),
-                size: *size,
-                frees: allocation(&live.xml.tree()),
-            };
-            steps.splice(0..0, [check, delete]);
-        }
+        false => steps.insert(0, delete),
     }
     if (changed || asked_for) && resource.lifecycle.prevent_destroy {
         planner.protected(&resource.address, "replaced", resource.span);
@@ -150,7 +145,7 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         ),
         false => (Action::Replace, table::CONTENT.class, summary, Vec::new()),
     };
-    Change {
+    let mut change = Change {
         action,
         summary,
         notes,
@@ -172,7 +167,16 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         after_xml: Some(resource.xml.clone()),
         steps,
         ..Change::unchanged(resource.address.clone(), Some(record))
+    };
+    if !is_written_over {
+        let old = Old {
+            pool,
+            name: &resource.name,
+            live,
+        };
+        trial::first(planner, &mut change, resource, &old, Some((content, *size)));
     }
+    change
 }
 
 fn heeded_once(seed: &Resource) -> String {
@@ -305,6 +309,12 @@ pub(super) fn volume(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         seen: Some(seen(live)),
     });
     change.steps.push(create);
+    let old = Old {
+        pool,
+        name: &resource.name,
+        live,
+    };
+    trial::first(planner, &mut change, resource, &old, None);
     change
 }
 
@@ -394,7 +404,7 @@ fn move_volume(
     }
     // An image is a copy of a file that the user has.
     let is_data = !entry.keep && resource.address.kind != Kind::Image;
-    Change {
+    let mut change = Change {
         action: Action::Replace,
         summary,
         attributes: attributes.collect(),
@@ -404,7 +414,23 @@ fn move_volume(
         after_xml: Some(resource.xml.clone()),
         steps,
         ..Change::unchanged(resource.address.clone(), Some(record))
+    };
+    if !entry.keep {
+        let content = match &resource.detail {
+            Detail::Image { content, size, .. } => Some((content, *size)),
+            Detail::Network { .. }
+            | Detail::Pool { .. }
+            | Detail::Volume { .. }
+            | Detail::Guest { .. } => None,
+        };
+        let old = Old {
+            pool: &before,
+            name: &entry.name,
+            live: old,
+        };
+        trial::first(planner, &mut change, resource, &old, content);
     }
+    change
 }
 
 /// A volume's entry where it cannot be looked at: its pool is not active, or its name is another pool's now.

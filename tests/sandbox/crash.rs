@@ -132,7 +132,7 @@ impl Site {
         let arguments = match what {
             Run::Create => "apply -y".to_owned(),
             Run::Update => format!(
-                "apply -y --allow-data-loss volume.gone-lab{}.root",
+                "apply -y --allow-data-loss volume.gone-lab{0}.root --allow-data-loss volume.second-lab{0}.anew",
                 self.number
             ),
             Run::Destroy => "destroy -y".to_owned(),
@@ -421,6 +421,7 @@ fn wherever_the_process_dies_one_more_run_converges() {
         "journal, ",
         "state: ",
         "grow volume",
+        "try volume",
     ] {
         assert!(
             all.iter().any(|p| p.contains(wanted)),

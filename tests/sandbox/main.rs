@@ -33,4 +33,5 @@ mod relink;
 mod session;
 mod state_faults;
 mod storage;
+mod trial;
 mod under_way;
