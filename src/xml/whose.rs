@@ -420,3 +420,82 @@ pub fn markdown() -> String {
     row("all else", &[], Whose::Others);
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn xml(text: &str) -> Element {
+        Element::parse(text).unwrap()
+    }
+
+    fn devices(text: &str) -> Element {
+        xml(&format!("<domain><devices>{text}</devices></domain>"))
+    }
+
+    /// What differs, and the object with all of it put back.
+    fn changed_back(said: &Element, was: &Element, is: &Element) -> (Vec<String>, Element) {
+        let beside = beside(was, Some(said));
+        let changed = changed(&beside, Some(said), is, &[said]);
+        let mut back = is.clone();
+        put_back(&mut back, &changed);
+        (changed.into_iter().map(|it| it.path).collect(), back)
+    }
+
+    #[test]
+    fn the_longest_path_says_whose_it_is() {
+        for (path, owner) in [
+            ("domain/os/kernel", Whose::Lab),
+            ("domain/os@firmware", Whose::Lab),
+            ("domain/os@other", Whose::Others),
+            ("domain/devices/disk", Whose::Lab),
+            ("domain/devices/disk/driver@cache", Whose::Lab),
+            ("domain/devices/disk/driver@io", Whose::Others),
+            ("domain/devices/rng/address@slot", Whose::Libvirt),
+            ("volume/allocation", Whose::Libvirt),
+            ("volume/target/format@type", Whose::Others),
+            ("domain/anything", Whose::Others),
+        ] {
+            assert_eq!(whose(path), owner, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_not_said_is_recorded() {
+        let said = devices("<disk><target dev='vda'/></disk><rng model='virtio'/>");
+        let live = devices(
+            "<disk><target dev='vda'/><address slot='1'/></disk><rng model='virtio'><rate bytes='1'/></rng>\
+             <controller type='usb'/><memballoon/>",
+        );
+        let expected = devices("<rng model='virtio'><rate bytes='1'/></rng><memballoon/>");
+        assert_eq!(beside(&live, Some(&said)), expected);
+    }
+
+    #[test]
+    fn of_what_its_order_alone_tells_the_right_one_goes() {
+        let said = devices("<video><model type='virtio'/></video>");
+        let was = devices("<video><model type='virtio' heads='1'/><address slot='1'/></video>");
+        let more = devices(
+            "<video><model type='virtio' heads='1'/><address slot='1'/></video>\
+             <video><model type='qxl'/><address slot='2'/></video>",
+        );
+        let (paths, back) = changed_back(&said, &was, &more);
+        assert_eq!(paths, ["domain/devices/video"]);
+        assert_eq!(back, was);
+
+        let os = |boot: &str| xml(&format!("<domain><os>{boot}</os></domain>"));
+        let was = os("<boot dev='hd'/><boot dev='network'/>");
+        let is = os("<boot dev='hd'/><boot dev='cdrom'/><boot dev='fd'/>");
+        let (paths, back) = changed_back(&os(""), &was, &is);
+        assert_eq!(paths, ["domain/os/boot@dev", "domain/os/boot"]);
+        assert_eq!(back, was);
+    }
+
+    #[test]
+    fn what_the_definition_says_is_told_by_the_definition() {
+        let said = devices("<disk><target dev='vda'/></disk><rng/>");
+        let live = devices("<disk><target dev='vdb'/></disk>");
+        let (paths, _) = changed_back(&said, &said, &live);
+        assert_eq!(paths, [""; 0]);
+    }
+}

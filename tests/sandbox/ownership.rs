@@ -167,21 +167,35 @@ fn a_guest_made_by_hand_is_adopted_as_it_is() {
         "<domain type='qemu'><name>old</name><memory unit='MiB'>128</memory><vcpu>1</vcpu>
            <os><type machine='pc'>hvm</type></os>
            <devices><interface type='user'><mac address='52:54:00:12:34:56'/><model type='virtio'/></interface>
-             <serial type='pty'/></devices></domain>",
+             <serial type='pty'/><watchdog model='i6300esb' action='reset'/>
+             <tpm model='tpm-tis'><backend type='passthrough'><device path='/dev/tpm0'/></backend></tpm>
+             <graphics type='vnc' autoport='yes' listen='0.0.0.0'/></devices></domain>",
     );
     let uuid = domain("old").text_at("uuid").unwrap().to_owned();
-    let lab = Lab::new(
-        "lab: adopt
+    let definition = "lab: adopt
 guests:
   old:
     memory: 128MiB
     running: false
     interfaces: {eth0: {user: true}}
-",
-    );
+";
+    let lab = Lab::new(definition);
     lab.fails(&["plan"]);
     lab.ok(&["import", "guest.old"]);
-    lab.apply(&[]);
+    // What it has beside the definition stays, however often that is applied, and changed.
+    for memory in ["128MiB", "128MiB", "192MiB"] {
+        lab.define(&definition.replace("128MiB", memory));
+        lab.apply(&[]);
+        let quiet = lab.ok(&["plan"]);
+        assert!(
+            quiet.contains("Nothing to do") && !quiet.contains("by others"),
+            "{quiet}"
+        );
+        let devices = domain("old").child("devices").cloned().unwrap();
+        for device in ["watchdog", "tpm", "graphics", "video"] {
+            assert!(devices.child(device).is_some(), "{device}");
+        }
+    }
     let after = domain("old");
     assert_eq!(after.text_at("uuid"), Some(uuid.as_str()));
     assert_eq!(
