@@ -27,7 +27,7 @@ pub enum Whose {
 pub struct Part {
     /// What it is in the definition, or in plain words.
     pub what: &'static str,
-    /// Where it is in libvirt's XML; `*` is any element. All below it is meant, too.
+    /// Where it is in libvirt's XML; `*` is any element, `@*` any attribute. All below it is meant, too.
     pub paths: &'static [&'static str],
     /// Whose it is.
     pub whose: Whose,
@@ -103,7 +103,26 @@ pub const PARTS: &[Part] = &[
     ),
     lab(
         "`graphics`, with its video card",
-        &["domain/devices/graphics", "domain/devices/video"],
+        &[
+            "domain/devices/graphics",
+            "domain/devices/graphics@listen",
+            "domain/devices/graphics/listen",
+            "domain/devices/video",
+        ],
+    ),
+    // Newer versions of libvirt spell out more of these, in definitions that are there already.
+    others(
+        "how else firmware, media, graphics and video cards are given",
+        &[
+            "domain/os/loader@*",
+            "domain/os/nvram@*",
+            "domain/os/firmware/*",
+            "domain/devices/disk/source@*",
+            "domain/devices/disk/source/*",
+            "domain/devices/graphics@*",
+            "domain/devices/graphics/*",
+            "domain/devices/video/*",
+        ],
     ),
     others("QEMU's own command line", &["domain/qemu:commandline"]),
     others(
@@ -188,7 +207,10 @@ pub const PARTS: &[Part] = &[
     lab("`domain`", &["network/domain"]),
     lab("`bridge`", &["network/bridge@name"]),
     lab("`dns.enabled`", &["network/dns@enable"]),
-    others("how NAT is done", &["network/forward/nat"]),
+    others(
+        "how else a network is forwarded",
+        &["network/forward@*", "network/forward/*"],
+    ),
     others("how a bridge is driven", &["network/bridge", "network/mac"]),
     others("a network's bandwidth", &["network/bandwidth"]),
     others(
@@ -241,13 +263,16 @@ fn holds(part: &str, path: &str) -> bool {
         let Some(there) = rest.next() else {
             return false;
         };
-        let attribute_of = || {
-            is_last
-                && there
-                    .strip_prefix(element)
-                    .is_some_and(|a| a.starts_with('@'))
+        let is_below = |above: &str| {
+            there
+                .strip_prefix(above)
+                .is_some_and(|it| it.starts_with('@'))
         };
-        if element != "*" && element != there && !attribute_of() {
+        let is_it = match element.strip_suffix("@*") {
+            Some(element) => is_below(element),
+            None => element == "*" || element == there || is_last && is_below(element),
+        };
+        if !is_it {
             return false;
         }
     }
@@ -451,6 +476,11 @@ mod tests {
             ("domain/devices/disk", Whose::Lab),
             ("domain/devices/disk/driver@cache", Whose::Lab),
             ("domain/devices/disk/driver@io", Whose::Others),
+            ("domain/devices/graphics", Whose::Lab),
+            ("domain/devices/graphics/listen@address", Whose::Lab),
+            ("domain/devices/graphics@listen", Whose::Lab),
+            ("domain/devices/graphics@port", Whose::Others),
+            ("domain/devices/video/model@blob", Whose::Others),
             ("domain/devices/rng/address@slot", Whose::Libvirt),
             ("volume/allocation", Whose::Libvirt),
             ("volume/target/format@type", Whose::Others),

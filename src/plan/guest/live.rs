@@ -54,7 +54,9 @@ impl Running {
     ) -> Foreign {
         let running = Foreign::of(entry, &self.xml, wanted);
         defined.while_running(running, |difference| {
-            is_live(difference) && !is_filled_in(difference, wanted)
+            // The limit of a port group is shown as that of its NICs.
+            let is_limit = difference.path == "domain/devices/interface/bandwidth";
+            is_live(difference) && !is_limit && !is_filled_in(difference, wanted)
         })
     }
 
