@@ -3,7 +3,8 @@
 //! The rules, in full:
 //! - what is wanted and not live is added or changed;
 //! - what was applied last and is not wanted any more is removed;
-//! - what is only live is libvirt's own and stays, except in lists that are the user's ([`schema::is_owned`]).
+//! - what is only live stays, except in lists that are the user's ([`schema::is_owned`]): it is libvirt's own, or others put
+//!   it there, which [`super::whose`] tells apart.
 //!
 //! The target is the live tree with just these differences applied, so that addresses, MACs and all that others
 //! set survive. Elements of a list are matched by identity ([`schema::keys`]).

@@ -87,6 +87,7 @@ const KINDS: &[(&str, Deed)] = &[
             "<loader readonly='yes' type='rom'>/usr/share/bios.bin</loader>",
         ),
     ),
+    ("`firmware`", Change("<os>", "<os firmware='efi'>")),
     ("`disks.*.readonly`", Define(DISK, "<readonly/>")),
     (
         "`disks.*.shareable`",
@@ -688,6 +689,17 @@ fn what_others_change_is_mended_or_shown_or_libvirts_own() {
         .iter()
         .filter(|part| KINDS.iter().all(|(tried, _)| *tried != part.what));
     assert_eq!(untried.map(|part| part.what).collect::<Vec<_>>(), [""; 0]);
+
+    // What can be put back only without its data is shown, and waits for a consent.
+    let root = objects(&File("off.root.qcow2", ""), Whose::Lab).remove(0);
+    let over = File("off.root.qcow2", "head -c 1M /dev/zero >off.root.qcow2");
+    do_it(&lab, &over, &root);
+    assert_eq!(outcome(&lab, &root.address, &over), Outcome::Mended);
+    let told = lab.ok(&["plan"]);
+    assert!(told.contains("format             raw -> qcow2"), "{told}");
+    let told = lab.fails(&["apply", "-y"]);
+    assert!(told.contains("--allow-data-loss volume.off.root"), "{told}");
+    lab.apply(&["--allow-data-loss", "volume.off.root"]);
     lab.destroy();
     assert_eq!(inventory(), before);
 }
