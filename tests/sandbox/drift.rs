@@ -21,6 +21,7 @@ guests:
     running: false
     disks: {root: {pool: store, size: 1MiB}, cd: {device: cdrom}, plain: {pool: store, size: 1MiB, format: raw}}
     interfaces: {eth0: {network: front}}
+  bare: {running: false, graphics: null}
   on:
     disks: {root: {pool: store, size: 1MiB}, cd: {device: cdrom}, plain: {pool: store, size: 1MiB, format: raw}}
     interfaces: {eth0: {network: front, ip: 192.168.167.11}}
@@ -30,7 +31,9 @@ guests:
 enum Deed {
     /// To the definition of a guest: in front of the first, the second is put in.
     Define(&'static str, &'static str),
-    /// To the same, the first becomes the second.
+    /// To that of a guest without graphics.
+    Bare(&'static str, &'static str),
+    /// To that of a guest, the first becomes the second.
     Change(&'static str, &'static str),
     /// To the definition of the guest that runs, which is started again with it.
     Restart(&'static str, &'static str),
@@ -43,7 +46,7 @@ enum Deed {
     /// To a volume, by a command of the shell in the directory of its pool.
     File(&'static str, &'static str),
 }
-use Deed::{Change, Define, File, Live, Network, Redefine, Restart};
+use Deed::{Bare, Change, Define, File, Live, Network, Redefine, Restart};
 
 const DEVICES: &str = "</devices>";
 const DISK: &str = "<target dev='vda' bus='virtio'/>";
@@ -130,7 +133,7 @@ const KINDS: &[(&str, Deed)] = &[
     ),
     (
         "`graphics`, with its video card",
-        Define(DEVICES, "<graphics type='spice' autoport='yes'/>"),
+        Bare(DEVICES, "<graphics type='vnc' autoport='yes'/>"),
     ),
     (
         "`graphics`, with its video card",
@@ -141,7 +144,7 @@ const KINDS: &[(&str, Deed)] = &[
     ),
     (
         "`graphics`, with its video card",
-        Define(DEVICES, "<video><model type='qxl'/></video>"),
+        Define(DEVICES, "<video><model type='virtio'/></video>"),
     ),
     (
         "`graphics`, with its video card",
@@ -165,7 +168,7 @@ const KINDS: &[(&str, Deed)] = &[
         "a watchdog",
         Restart(
             DEVICES,
-            "<watchdog model='i6300esb' action='poweroff'/></devices>",
+            "<watchdog model='i6300esb' action='reset'/></devices>",
         ),
     ),
     (
@@ -266,7 +269,7 @@ const KINDS: &[(&str, Deed)] = &[
     ),
     (
         "a watchdog",
-        Define(DEVICES, "<watchdog model='i6300esb' action='poweroff'/>"),
+        Define(DEVICES, "<watchdog model='i6300esb' action='reset'/>"),
     ),
     (
         "a TPM",
@@ -562,6 +565,7 @@ fn objects(deed: &Deed, whose: Whose) -> Vec<Object> {
         Define(..) | Change(..) if whose == Whose::Lab => vec![guest("off"), guest("on")],
         // With the one that runs, it would wait for a restart besides.
         Define(..) | Change(..) => vec![guest("off")],
+        Bare(..) => vec![guest("bare")],
         Restart(..) => vec![guest("on")],
         Live(_) => vec![object("guest.on".to_owned(), &["dumpxml", "on"], "define")],
         Redefine(name @ "store", ..) => {
@@ -593,7 +597,9 @@ fn do_it(lab: &Lab, deed: &Deed, object: &Object) {
         virsh_xml(object.define, &was.replacen(&from, &filled(to), 1));
     };
     match deed {
-        Define(before, put) | Network(_, before, put) => define(before, &format!("{put}{before}")),
+        Define(before, put) | Bare(before, put) | Network(_, before, put) => {
+            define(before, &format!("{put}{before}"))
+        }
         Change(from, to) | Redefine(_, from, to) => define(from, to),
         Restart(from, to) => {
             define(from, to);

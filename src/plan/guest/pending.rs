@@ -1,7 +1,7 @@
 //! What waits for a guest's next restart: the guest runs, and not with all of its definition.
 
 use super::live::Running;
-use super::running::behind;
+use super::running::{behind, is_tuned};
 use crate::libvirt::observed::ObservedGuest;
 use crate::plan::{AttributeChange, Disruption, label};
 use crate::xml::merge::Difference;
@@ -22,7 +22,7 @@ pub(super) fn restarts_for(live: &ObservedGuest, definition: &Element) -> Vec<At
     let late: Vec<Difference> = differences
         .into_iter()
         .zip(costs)
-        .filter(|(_, cost)| cost.class == Disruption::Restart)
+        .filter(|(it, cost)| cost.class == Disruption::Restart || is_tuned(it))
         .map(|(difference, _)| difference)
         .collect();
     let mut attributes = label::attributes(&late, |_| Disruption::Restart);

@@ -13,13 +13,23 @@ const ADDED: [&str; 4] = [
     "domain/metadata",
 ];
 
-/// What libvirt adds nothing to, and others can change of what runs alone: `virsh blkdeviotune`, `schedinfo`.
-const TUNED: [&str; 4] = [
+/// What libvirt adds nothing to, and others can change of what runs alone: `virsh blkdeviotune`, `schedinfo`, `update-device`. With `/`
+/// at the end, it is what is below.
+const TUNED: [&str; 6] = [
     "domain/blkiotune/",
     "domain/cputune/",
     "domain/memtune/",
     "domain/devices/disk/iotune",
+    "domain/devices/disk/iotune/",
+    "domain/devices/interface/filterref",
 ];
+
+/// Whether somebody gave it to a guest that runs, beside its definition.
+pub(super) fn is_tuned(difference: &Difference) -> bool {
+    let path = difference.path.as_str();
+    let is_it = |tuned: &&str| path == *tuned || tuned.ends_with('/') && path.starts_with(*tuned);
+    difference.after.is_none() && TUNED.iter().any(is_it)
+}
 
 /// The live XML of a guest, as a definition would say it.
 pub(super) fn seen(live_xml: &Element) -> Element {
@@ -129,8 +139,7 @@ pub(super) fn behind(live: &ObservedGuest, definition: &Element) -> Vec<Differen
             let path = difference.path.as_str();
             let depth = path.matches('/').count();
             let is_own = depth == 1 || (depth == 2 && path.starts_with("domain/devices/"));
-            let is_tuned = TUNED.iter().any(|tuned| path.starts_with(tuned));
-            (!whole || !is_own || ADDED.contains(&path)) && !is_tuned
+            (!whole || !is_own || ADDED.contains(&path)) && !is_tuned(difference)
         };
         !added && !whose::is_by_itself(difference) && !is_filled_in(difference, definition)
     });
