@@ -86,6 +86,7 @@ pub const PARTS: &[Part] = &[
             "domain/os/firmware",
             "domain/os/loader",
             "domain/os/nvram",
+            "domain/features/smm",
         ],
     ),
     lab("`disks.*.readonly`", &["domain/devices/disk/readonly"]),

@@ -665,9 +665,11 @@ fn what_others_change_is_mended_or_shown_or_libvirts_own() {
                 Whose::Libvirt => true,
             };
             if outcome != Outcome::of(whose) || !is_right {
+                let left = whose::changed(&was, None, &now, &[]);
+                let left: Vec<&str> = left.iter().map(|it| it.path.as_str()).collect();
                 let address = &object.address;
                 others.push(format!(
-                    "{part}, {address}: {outcome:?}, right after: {is_right}"
+                    "{part}, {address}: {outcome:?}, right after: {is_right}, other than before: {left:?}"
                 ));
             }
             // As it was, for the next one.
