@@ -67,7 +67,6 @@ pub fn make(desired: &Desired, observed: &Observed, state: &State, options: &Opt
     for resource in desired.resources.values() {
         let mut change = planner.resource(resource);
         transient::persist(&mut change, observed);
-        planner.take_note(&mut change);
         author::name(&mut change, planner.entry(&resource.address));
         planner.changes.insert(resource.address.clone(), change);
     }
@@ -199,7 +198,7 @@ impl<'a> Planner<'a> {
         if !self.replaces(address) && seen() && !has_other_disk() {
             return Change::unchanged(address.clone(), self.entry(address).cloned());
         }
-        match &resource.detail {
+        let mut change = match &resource.detail {
             Detail::Network { uuid, autostart } => {
                 network::change(self, resource, *uuid, *autostart)
             }
@@ -209,7 +208,9 @@ impl<'a> Planner<'a> {
             Detail::Image { .. } => storage::image(self, resource),
             Detail::Volume { .. } => storage::volume(self, resource),
             Detail::Guest { .. } => guest::change(self, resource),
-        }
+        };
+        self.take_note(&mut change);
+        change
     }
 
     /// Whether a resource is to be made anew in any case.

@@ -257,27 +257,15 @@ fn whose(path: &str) -> Whose {
 
 /// Whether a path is that of a part, or below it.
 fn holds(part: &str, path: &str) -> bool {
-    let mut rest = path.split('/');
-    let mut wanted = part.split('/').peekable();
-    while let Some(element) = wanted.next() {
-        let is_last = wanted.peek().is_none();
-        let Some(there) = rest.next() else {
-            return false;
-        };
-        let is_below = |above: &str| {
-            there
-                .strip_prefix(above)
-                .is_some_and(|it| it.starts_with('@'))
-        };
-        let is_it = match element.strip_suffix("@*") {
-            Some(element) => is_below(element),
-            None => element == "*" || element == there || is_last && is_below(element),
-        };
-        if !is_it {
-            return false;
-        }
-    }
-    true
+    let is_end = |rest: &str| rest.is_empty() || rest.starts_with(['/', '@']);
+    let Some((before, after)) = part.split_once('*') else {
+        return path.strip_prefix(part).is_some_and(is_end);
+    };
+    let Some(any) = path.strip_prefix(before) else {
+        return false;
+    };
+    let rest = any.find(['/', '@']).map_or("", |end| &any[end..]);
+    rest.strip_prefix(after).is_some_and(is_end)
 }
 
 /// Whether an element, as far as it is told by itself, is libvirt's own.
