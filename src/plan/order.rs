@@ -15,6 +15,7 @@ use super::step::{Named, Step};
 use super::{Action, Change, Node, Phase, Plan, checks, guest, storage};
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, Detail};
+use crate::state::Entry;
 use crate::xml::tree::Element;
 
 /// The edges of all changes. Guests that have to be quiesced for a replacement get their steps here.
@@ -99,7 +100,12 @@ fn departures(planner: &Planner<'_>) -> Vec<(Node, Node)> {
     let mut edges = Vec::new();
     for (dependent, dependency_of) in &planner.changes {
         let dependencies: Vec<&Address> = match planner.entry(dependent) {
-            Some(entry) => entry.depends_on.iter().collect(),
+            // After a run that did not end, what it is in may be no more what it depends on.
+            Some(entry) => entry
+                .depends_on
+                .iter()
+                .chain(pool_of(planner, entry))
+                .collect(),
             None if dependent.kind == Kind::Guest => leaving
                 .keys()
                 .copied()
@@ -117,6 +123,15 @@ fn departures(planner: &Planner<'_>) -> Vec<(Node, Node)> {
         }
     }
     edges
+}
+
+/// The pool that a volume was in last.
+fn pool_of<'a>(planner: &Planner<'a>, volume: &Entry) -> Option<&'a Address> {
+    let mut recorded = planner.state.resources.iter();
+    let is_it = |(address, entry): &(&Address, &Entry)| {
+        address.kind == Kind::Pool && Some(&entry.name) == volume.pool.as_ref()
+    };
+    recorded.find(is_it).map(|(address, _)| address)
 }
 
 fn quiesce_guests(

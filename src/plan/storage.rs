@@ -377,6 +377,11 @@ fn move_volume(
     }
     let before = entry.pool.clone().unwrap_or_default();
     let after = record.pool.clone().unwrap_or_default();
+    // What is there is not the lab's, but where a run that did not end made it.
+    if entry.status == Status::Applied && volume_of(planner, &after, &resource.name).is_some() {
+        planner.conflict(resource, None);
+        return Change::unchanged(resource.address.clone(), Some(entry.clone()));
+    }
     let changed = |name: &str, before: &str, after: &str| {
         (before != after).then(|| AttributeChange {
             name: name.to_owned(),
