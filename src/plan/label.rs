@@ -219,12 +219,7 @@ fn name(difference: &Difference) -> String {
 
 /// The name of the list's element that a difference is in or that it is about.
 fn list_item(difference: &Difference) -> Option<String> {
-    let own = [&difference.after, &difference.before]
-        .into_iter()
-        .find_map(|value| match value {
-            Some(Value::Tree(tree)) => Some(tree),
-            Some(Value::Text(_)) | None => None,
-        });
+    let own = difference.tree();
     if difference.path == "network/dns/host/hostname" {
         return own.map(|hostname| hostname.text.clone());
     }

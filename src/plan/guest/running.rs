@@ -113,16 +113,7 @@ pub(super) fn is_filled_in(difference: &Difference, definition: &Element) -> boo
 
 /// The device that a difference is in, or that it is about.
 pub(super) fn device_of(difference: &Difference) -> Option<&Element> {
-    if let Some(device) = difference.within.get(1) {
-        return Some(device);
-    }
-    [&difference.after, &difference.before]
-        .into_iter()
-        .flatten()
-        .find_map(|value| match value {
-            Value::Tree(tree) => Some(tree),
-            Value::Text(_) => None,
-        })
+    difference.within.get(1).or_else(|| difference.tree())
 }
 
 /// What a running guest does not have of an inactive definition, or still has.
