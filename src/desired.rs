@@ -164,6 +164,35 @@ pub struct Chosen {
     pub disks: BTreeSet<String>,
 }
 
+impl Chosen {
+    /// What of this the user wrote in a definition, in the words of the state: `cpu`, and the alias of a disk for its device name.
+    pub fn written(&self, xml: &Element) -> BTreeSet<String> {
+        let parts = [
+            ("type", self.domain_type),
+            ("machine", self.machine),
+            ("cpu", self.cpu),
+        ];
+        let parts = parts.into_iter().filter(|(_, chosen)| !chosen);
+        let devices = xml.child("devices").into_iter();
+        let disks = devices.flat_map(|devices| devices.children_named("disk"));
+        let disks = disks.filter_map(|disk| disk.attribute_at("alias", "name"));
+        parts
+            .map(|(part, _)| part)
+            .chain(disks.filter(|alias| !self.disks.contains(*alias)))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// What of this was chosen before, too, and so stays as it is.
+    pub fn but(mut self, written: &BTreeSet<String>) -> Self {
+        self.domain_type &= !written.contains("type");
+        self.machine &= !written.contains("machine");
+        self.cpu &= !written.contains("cpu");
+        self.disks.retain(|alias| !written.contains(alias));
+        self
+    }
+}
+
 /// The volumes to look at: those of the definition, where there is one, and those of the state.
 pub fn scope(lab: Option<&Lab>, state: &State) -> Scope {
     let mut volumes = BTreeSet::new();

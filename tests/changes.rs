@@ -5,7 +5,7 @@
 use std::fs;
 
 use miniascape::plan::table::{self, markdown};
-use miniascape::xml::whose;
+use miniascape::xml::{derived, whose};
 
 /// Wants a page to have these tables, each between `<!-- NAME -->` and `<!-- end -->`.
 fn has_tables(page: &str, tables: &[(&str, String)]) {
@@ -32,6 +32,7 @@ fn the_pages_have_the_tables_of_the_code() {
         ("pools", markdown(table::POOL)),
         ("volumes", markdown(table::VOLUME)),
         ("images", markdown(table::IMAGE)),
+        ("derived", derived::markdown()),
     ];
     has_tables("changes.md", &tables);
     has_tables("drift.md", &[("others", whose::markdown())]);

@@ -67,6 +67,7 @@ fn entry(name: &str) -> Entry {
         attempted: Vec::new(),
         beside: None,
         pending: BTreeSet::new(),
+        written: BTreeSet::new(),
         staged: None,
         kept_name: false,
         active: None,

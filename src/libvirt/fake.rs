@@ -542,6 +542,7 @@ impl Model {
                 self.settle_guest(&install.tree(), &wanted.tree()).map(done)
             }
             Step::UndefineGuest { name } => self.undefine_guest(&name.name).map(done),
+            Step::DeleteVariables { .. } => Ok(Outcome::default()),
             Step::SetMemory { guest, kib } => self.set_memory(&guest.name, *kib).map(done),
             Step::SetVcpus { guest, count } => self.set_vcpus(&guest.name, *count).map(done),
             Step::UpdateDevice { guest, xml } => self.update_device(&guest.name, xml).map(done),

@@ -17,6 +17,7 @@ use super::raw::Held;
 use super::{ErrorKind, Monitor, Outcome};
 use crate::address::Kind;
 use crate::plan::step::Named;
+use crate::xml::document::Document;
 
 /// When the request is made again: a guest that was still booting did not hear the first.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
@@ -138,6 +139,16 @@ impl Connection {
                 )
             }),
         })
+    }
+
+    pub(super) fn delete_variables(&self, guest: &Named, xml: &Document) -> Result<(), Trouble> {
+        // They are in use.
+        if self.guest(guest)?.is_active()? {
+            return Err(Trouble::ours("it is running"));
+        }
+        let holder = Named::of(&xml.tree()).ok_or_else(|| Trouble::ours("it has no UUID"))?;
+        self.define_guest(&xml.text())?;
+        self.undefine_guest(&holder)
     }
 
     pub(super) fn undefine_guest(&self, name: &Named) -> Result<(), Trouble> {

@@ -139,6 +139,7 @@ impl Connection {
                 self.settle_guest(&install.tree(), &wanted.tree()).map(done)
             }
             Step::UndefineGuest { name } => self.undefine_guest(name).map(done),
+            Step::DeleteVariables { guest, xml } => self.delete_variables(guest, xml).map(done),
             Step::SetMemory { guest, kib } => self.set_memory(guest, *kib).map(done),
             Step::SetVcpus { guest, count } => self.set_vcpus(guest, *count).map(done),
             Step::UpdateDevice { guest, xml } => self.update_device(guest, xml).map(done),

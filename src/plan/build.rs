@@ -495,6 +495,13 @@ impl<'a> Planner<'a> {
             } => Some((*running, *autostart)),
             Detail::Image { .. } | Detail::Volume { .. } => None,
         };
+        let written = match &resource.detail {
+            Detail::Guest { chosen, .. } => chosen.written(xml),
+            Detail::Network { .. }
+            | Detail::Pool { .. }
+            | Detail::Image { .. }
+            | Detail::Volume { .. } => BTreeSet::new(),
+        };
         Entry {
             name: resource.name.clone(),
             uuid,
@@ -512,6 +519,7 @@ impl<'a> Planner<'a> {
             attempted: Vec::new(),
             beside: None,
             pending: BTreeSet::new(),
+            written,
             staged: None,
             kept_name: old.is_some_and(|old| old.kept_name && old.name == resource.name),
             active: switches.map(|(active, _)| active),

@@ -1,10 +1,12 @@
 //! What happens to a guest.
 
+mod firmware;
 mod live;
 mod pending;
 mod running;
 mod wanted;
 
+pub(super) use firmware::{is_uefi, variables};
 pub(super) use live::left;
 pub use pending::restarts as pending_restarts;
 pub(super) use wanted::wanted;
@@ -12,6 +14,7 @@ pub(super) use wanted::wanted;
 use uuid::Uuid;
 
 use live::{Balloon, Lack, Running};
+use running::is_hidden;
 use wanted::outdated_choices;
 
 use super::build::{Found, PendingRestarts, Planner, last_trees, reason, reason_to_create};
@@ -76,7 +79,10 @@ pub(super) fn change(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         running: *running,
         timeout: *shutdown_timeout,
         on_change: *on_change,
-        chosen: chosen.clone(),
+        chosen: match planner.entry(&resource.address) {
+            Some(entry) => chosen.clone().but(&entry.written),
+            None => chosen.clone(),
+        },
     };
     let guests = &planner.observed.guests;
     match planner.find(resource, wish.uuid, guests) {
@@ -207,7 +213,7 @@ pub(super) fn update(
     let back = overlay::goes_back(planner, &last, &live.xml.tree(), &wanted);
     let foreign = Foreign::of(entry, &live.xml.tree(), &wanted);
     let own = foreign.put_back(&live.xml.tree());
-    last.extend(outdated_choices(&last, &own, &wanted));
+    last.extend(outdated_choices(&own, &wanted));
     let address = &resource.address;
     last.extend(overlay::outdated(
         planner,
@@ -265,6 +271,14 @@ pub(super) fn update(
             xml: Document::from(&merged.target),
         });
     }
+    let outdated = firmware::outdated(
+        planner,
+        (&resource.name, live),
+        &last_trees(entry),
+        &wanted,
+        &merged.target,
+    )
+    .filter(|_| goes_down || !active);
     if goes_down {
         steps.push(Step::ShutdownGuest {
             name: name(),
@@ -272,6 +286,11 @@ pub(super) fn update(
         });
     } else if let (Some(running), Some(during)) = (&running, &during) {
         steps.extend(during.lack.steps(&name(), running));
+    }
+    let mut notes = kept;
+    if let Some(outdated) = outdated {
+        steps.push(outdated.step);
+        notes.push(outdated.note);
     }
     if live.autostart != wish.autostart {
         attributes.push(switched("autostart", wish.autostart));
@@ -290,7 +309,7 @@ pub(super) fn update(
     };
     let record = planner.applied(resource, Some(live.uuid), recorded);
     let mut change = Change {
-        notes: kept,
+        notes,
         foreign: foreign.left(),
         ..Change::unchanged(resource.address.clone(), Some(record))
     };
@@ -400,8 +419,9 @@ fn while_running(
         .any(|(difference, cost)| {
             cost.class == Disruption::Restart && !schema::is_mark(&difference.path)
         });
+    let hides = merged.differences.iter().any(|it| is_hidden(it, wanted));
     During {
-        needs_restart: (unfinished || changes) && lack.needs_restart(),
+        needs_restart: (unfinished || changes) && lack.needs_restart() || hides,
         lack,
         costs,
     }
@@ -476,6 +496,13 @@ pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) ->
         None => entry.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT),
     };
     let mut steps = removal(name, live, timeout);
+    // What it has of another firmware's does not go with its definition.
+    let defined = live.xml.tree();
+    let last = last_trees(Some(entry));
+    let outdated = firmware::outdated(planner, (name, live), &last, &defined, &defined)
+        .filter(|_| !is_uefi(&defined));
+    let undefines = steps.len() - 1;
+    steps.splice(undefines..undefines, outdated.map(|it| it.step));
     steps.extend(leftovers);
     Change {
         action: Action::Delete,

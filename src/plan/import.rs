@@ -129,6 +129,7 @@ fn adopt(desired: &Desired, resource: &Resource, found: Found<'_>) -> Result<Ent
         attempted: Vec::new(),
         beside: Some(foreign::record(&xml.tree(), None).into()),
         pending: BTreeSet::new(),
+        written: BTreeSet::new(),
     })
 }
 

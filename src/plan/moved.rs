@@ -16,9 +16,6 @@ use crate::xml::document::Document;
 use crate::xml::tree::Element;
 use crate::xml::{merge, schema};
 
-/// Where libvirt keeps the variables of UEFI guests whose definition names no file (system instances).
-const NVRAM: &str = "/var/lib/libvirt/qemu/nvram";
-
 /// Gives a guest another name, and with that all that else differs. One that runs is shut down and started for it.
 pub(super) fn rename(
     planner: &mut Planner<'_>,
@@ -282,19 +279,15 @@ fn mark(xml: &mut Element, address: &Address) {
 /// Names the file of a UEFI guest's variables, which libvirt would else make anew under the guest's new name (seen with
 /// 9.0.0). `false` where it cannot be known.
 fn keep_nvram(xml: &mut Element, old: &str, live: &ObservedGuest, unprivileged: bool) -> bool {
-    let Some(os) = xml.child_mut("os") else {
+    let is_uefi = guest::is_uefi(xml);
+    let Some(os) = xml.child_mut("os").filter(|_| is_uefi) else {
         return true;
     };
-    let is_uefi = os.attribute("firmware") == Some("efi")
-        || os.attribute_at("loader", "type") == Some("pflash");
-    if !is_uefi || os.text_at("nvram").is_some_and(|path| !path.is_empty()) {
+    if os.text_at("nvram").is_some_and(|path| !path.is_empty()) {
         return true;
     }
-    let running = live.live_xml.as_ref().map(Document::tree);
-    let path = match running.as_ref().and_then(|xml| xml.text_at("os/nvram")) {
-        Some(path) => path.to_owned(),
-        None if unprivileged => return false,
-        None => format!("{NVRAM}/{old}_VARS.fd"),
+    let Some(path) = guest::variables(old, live, unprivileged) else {
+        return false;
     };
     match os.child_mut("nvram") {
         Some(nvram) => nvram.text = path,

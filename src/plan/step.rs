@@ -267,6 +267,14 @@ pub enum Step {
         /// Which.
         name: Named,
     },
+    /// Deletes the file of UEFI variables that a guest has no more, by a guest that is defined to have it and is removed along
+    /// with it; a file that is gone is fine.
+    DeleteVariables {
+        /// The guest that had it. It must be off.
+        guest: Named,
+        /// The definition that has it.
+        xml: Document,
+    },
     /// Gives a running guest more or less memory, within its maximum; its definition stays as it is.
     SetMemory {
         /// Which.
@@ -517,6 +525,7 @@ impl Step {
             | Step::StartGuest { name }
             | Step::ShutdownGuest { name, .. }
             | Step::UndefineGuest { name }
+            | Step::DeleteVariables { guest: name, .. }
             | Step::SetMemory { guest: name, .. }
             | Step::SetVcpus { guest: name, .. }
             | Step::UpdateDevice { guest: name, .. }
@@ -604,6 +613,9 @@ impl Step {
                 format!("take the installer out of guest {}", name_of(wanted))
             }
             Step::UndefineGuest { name } => format!("undefine guest {name}"),
+            Step::DeleteVariables { guest, .. } => {
+                format!("delete the UEFI variables of guest {guest}")
+            }
             Step::SetMemory { guest, kib } => {
                 let memory = size(kib.saturating_mul(1024));
                 format!("set the memory of running guest {guest} to {memory}")

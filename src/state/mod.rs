@@ -109,6 +109,10 @@ pub struct Entry {
     /// Whether it was to start with the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autostart: Option<bool>,
+    /// What of a guest the user wrote that is chosen where nobody writes it ([`crate::desired::Chosen::written`]): what is not
+    /// written any more goes back to the default.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub written: BTreeSet<String>,
     /// The pool in which a guest's installer was put, until it is taken out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staged: Option<String>,
@@ -157,6 +161,7 @@ impl Entry {
             attempted: Vec::new(),
             beside: None,
             pending: BTreeSet::new(),
+            written: BTreeSet::new(),
             staged: None,
             kept_name: false,
             active: None,

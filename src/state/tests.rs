@@ -43,6 +43,7 @@ fn entry(name: &str, status: Status) -> Entry {
         attempted: Vec::new(),
         beside: None,
         pending: BTreeSet::new(),
+        written: BTreeSet::new(),
         staged: None,
         kept_name: false,
         active: None,

@@ -7,8 +7,9 @@
 //!   it there, which [`super::whose`] tells apart.
 //!
 //! The target is the live tree with just these differences applied, so that addresses, MACs and all that others
-//! set survive. Elements of a list are matched by identity ([`schema::keys`]).
+//! set survive; but what libvirt derived from what changes is derived anew ([`super::derived`]). Elements of a list are matched by identity ([`schema::keys`]).
 
+use super::derived::Before;
 use super::schema::{self, Strength};
 use super::tree::Element;
 
@@ -267,6 +268,7 @@ pub fn overlay(base: &mut Element, overlay: &Element) {
 }
 
 fn overlay_at(path: &str, base: &mut Element, overlay: &Element) {
+    let before = Before::of(path, base);
     for (name, value) in &overlay.attributes {
         base.set_attribute(name, value.clone());
     }
@@ -289,6 +291,7 @@ fn overlay_at(path: &str, base: &mut Element, overlay: &Element) {
     for child in added {
         insert(path, base, child);
     }
+    before.renew(path, base, overlay);
 }
 
 struct Merger {
@@ -301,9 +304,14 @@ struct Merger {
 
 impl Merger {
     fn element(&mut self, path: &str, last: &[&Element], live: &mut Element, wanted: &Element) {
+        let before = Before::of(path, live);
+        let count = self.differences.len();
         self.attributes(path, last, live, wanted);
         self.text(path, last, live, wanted);
         self.children(path, last, live, wanted);
+        if self.differences.len() > count {
+            before.renew(path, live, wanted);
+        }
     }
 
     fn attributes(&mut self, path: &str, last: &[&Element], live: &mut Element, wanted: &Element) {

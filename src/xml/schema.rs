@@ -114,6 +114,7 @@ const KEYS: &[(&str, &[Key])] = &[
             strong("@type+target@type"),
         ],
     ),
+    // libvirt adds a console of its own for the first serial port, before all others.
     (
         "domain/devices/console",
         &[
@@ -135,11 +136,6 @@ const KEYS: &[(&str, &[Key])] = &[
     (
         "domain/devices/panic",
         &[strong("alias@name"), strong("@model"), strong(ANY)],
-    ),
-    // libvirt adds a console of its own for the first serial port, before all others.
-    (
-        "domain/devices/console",
-        &[strong("alias@name"), strong("target@type=serial")],
     ),
     (
         "domain/devices/serial",
@@ -609,6 +605,8 @@ pub fn same(path: &str, wanted: &str, live: &str) -> bool {
         "pool/target/permissions/mode" | "volume/target/permissions/mode" => {
             wanted.trim_start_matches('0') == live.trim_start_matches('0')
         }
+        // libvirt counts them as they come, and its own for the first serial port among them.
+        "domain/devices/console/target@port" => true,
         "domain/clock@adjustment" => wanted.strip_prefix('+') == Some(live),
         _ => match (wanted.parse::<IpAddr>(), live.parse::<IpAddr>()) {
             (Ok(wanted), Ok(live)) => wanted == live,
@@ -625,6 +623,15 @@ fn is_machine(wanted: &str, live: &str) -> bool {
             .iter()
             .any(|prefix| live.starts_with(prefix.as_str())),
     }
+}
+
+/// What machines of one kind have in common: `q35` of `pc-q35-7.2` and `pc-q35-noble`.
+pub(super) fn machine_family(machine: &str) -> &str {
+    if machine == "pc" {
+        return "i440fx";
+    }
+    let kind = machine.strip_prefix("pc-").unwrap_or(machine);
+    kind.split('-').next().unwrap_or(kind)
 }
 
 /// Addresses of devices are written `3`, `0x3` and `0x03`; only where one is in hex do numbers compare by value.

@@ -103,6 +103,7 @@ fn entry() -> BoxedStrategy<Entry> {
                 shutdown_timeout,
                 depends_on,
                 beside: applied.clone().map(Into::into),
+                written: pending.clone(),
                 pending,
                 applied: applied.map(Into::into),
                 attempted: attempted.into_iter().map(Into::into).collect(),

@@ -33,5 +33,6 @@ mod relink;
 mod session;
 mod state_faults;
 mod storage;
+mod sweep;
 mod trial;
 mod under_way;

@@ -65,7 +65,7 @@ impl Model {
         let simple = match part {
             MetadataPart::Title => "title",
             MetadataPart::Description => "description",
-            MetadataPart::Element { key, .. } => {
+            MetadataPart::Element { key, uri } => {
                 let metadata = live.child_or_insert("metadata");
                 let prefix = format!("{key}:");
                 metadata
@@ -73,6 +73,7 @@ impl Model {
                     .retain(|child| !child.name.starts_with(&prefix));
                 if let Some(mut element) = value.and_then(|text| Element::parse(text).ok()) {
                     element.name = format!("{prefix}{}", element.name);
+                    element.set_attribute(&format!("xmlns:{key}"), uri.clone());
                     metadata.children.push(element);
                 }
                 return Ok(());

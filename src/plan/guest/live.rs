@@ -440,10 +440,17 @@ impl Lack {
         let uri = element.attribute(&format!("xmlns:{key}"))?.to_owned();
         let metadata = self.merged.target.child("metadata");
         let after = metadata.and_then(|metadata| metadata.child(&element.name));
-        // libvirt puts the prefix in itself.
+        // libvirt puts the prefix in itself, and declares it for this element alone.
         let value = after.map(|after| {
             let mut after = after.clone();
-            after.name = name.to_owned();
+            name.clone_into(&mut after.name);
+            let declaration = format!("xmlns:{key}");
+            after.remove_attribute(&declaration);
+            for child in &mut after.children {
+                if child.to_string().contains(&format!("{key}:")) {
+                    child.set_attribute(&declaration, uri.clone());
+                }
+            }
             after.to_string()
         });
         let part = MetadataPart::Element {

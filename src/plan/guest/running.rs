@@ -1,7 +1,7 @@
 //! What a guest runs with, so that it can be compared: without what libvirt adds to a definition when it starts a guest.
 
 use crate::libvirt::observed::ObservedGuest;
-use crate::xml::merge::{Difference, Value, merge};
+use crate::xml::merge::{Cause, Difference, Value, merge};
 use crate::xml::tree::Element;
 use crate::xml::whose;
 
@@ -82,7 +82,8 @@ pub(super) fn is_filled_in(difference: &Difference, definition: &Element) -> boo
     }
     if let Some(part) = path.strip_prefix("domain/cpu") {
         // The host's processor is spelled out, and others get what QEMU made of them.
-        return definition.attribute_at("cpu", "mode") == Some("host-model")
+        let is_spelled_out = || part != "@mode" || is_text(&difference.before, "custom");
+        return definition.attribute_at("cpu", "mode") == Some("host-model") && is_spelled_out()
             || ["@check", "@match", "/model@fallback", "/vendor", "/feature"]
                 .iter()
                 .any(|filled| part.starts_with(filled));
@@ -109,6 +110,17 @@ pub(super) fn is_filled_in(difference: &Difference, definition: &Element) -> boo
         // Where a device was plugged in while the guest runs, and where it is after the next start.
         _ => within == "address" || within.starts_with("address@"),
     }
+}
+
+fn is_text(value: &Option<Value>, text: &str) -> bool {
+    matches!(value, Some(Value::Text(is)) if is == text)
+}
+
+/// Whether it is a change of the processor that a running guest does not show: the host's is spelled out, as any other may be.
+pub(super) fn is_hidden(difference: &Difference, wanted: &Element) -> bool {
+    difference.path.starts_with("domain/cpu")
+        && difference.cause != Cause::Drift
+        && is_filled_in(difference, wanted)
 }
 
 /// The device that a difference is in, or that it is about.

@@ -175,11 +175,7 @@ fn keep_ports(wanted: &mut Element, live: &Element) {
 }
 
 /// What libvirt chose and what the definition now rules out: put among the trees that were applied last, it goes.
-pub(super) fn outdated_choices(
-    last: &[Element],
-    live: &Element,
-    wanted: &Element,
-) -> Option<Element> {
+pub(super) fn outdated_choices(live: &Element, wanted: &Element) -> Option<Element> {
     let devices = |tree: &Element| {
         tree.child("devices")
             .map_or(&[][..], |d| &d.children)
@@ -195,22 +191,6 @@ pub(super) fn outdated_choices(
         let boot = os.children_named("boot").cloned();
         outdated.child_or_insert("os").children.extend(boot);
     }
-    // Loader, variables and features are libvirt's for the firmware that was asked for.
-    let firmware = |tree: &Element| tree.attribute_at("os", "firmware").map(str::to_owned);
-    if firmware(wanted) != firmware(live)
-        && last.iter().any(|last| firmware(last).is_some())
-        && let Some(os) = live.child("os")
-    {
-        let of_firmware = ["firmware", "loader", "nvram"];
-        let chosen = os
-            .children
-            .iter()
-            .filter(|child| of_firmware.contains(&child.name.as_str()));
-        outdated
-            .child_or_insert("os")
-            .children
-            .extend(chosen.cloned());
-    }
     // Without a number of its own a guest has as many processors as it can have.
     if let (Some(vcpu), Some(current)) =
         (wanted.child("vcpu"), live.attribute_at("vcpu", "current"))
@@ -224,19 +204,6 @@ pub(super) fn outdated_choices(
         if wanted.child("vcpus").is_none() && vcpu.attribute("current") != Some(current) {
             outdated.children.extend(live.child("vcpus").cloned());
         }
-    }
-    // Sound over SPICE comes with its display.
-    let is_spice = |device: &&Element, name: &str| {
-        device.name == name && device.attribute("type") == Some("spice")
-    };
-    let had_spice = last
-        .iter()
-        .flat_map(devices)
-        .any(|d| is_spice(&&d, "graphics"));
-    if had_spice && !devices(wanted).iter().any(|d| is_spice(&d, "graphics")) {
-        let live = devices(live);
-        let audio = live.iter().filter(|d| is_spice(d, "audio")).cloned();
-        outdated.child_or_insert("devices").children.extend(audio);
     }
     (!outdated.children.is_empty()).then_some(outdated)
 }
@@ -294,7 +261,7 @@ mod tests {
     fn merged(last: &str, live: &str, wanted: &str) -> Element {
         let (live, wanted) = (xml(live), xml(wanted));
         let mut last = vec![xml(last)];
-        last.extend(outdated_choices(&last, &live, &wanted));
+        last.extend(outdated_choices(&live, &wanted));
         merge(&last, &live, &wanted).target
     }
 
@@ -321,29 +288,5 @@ mod tests {
         let target = merged("<domain/>", live, wanted);
         assert!(target.find("os/boot").is_none());
         assert!(target.find("devices/disk/boot").is_some());
-    }
-
-    #[test]
-    fn what_libvirt_chose_for_a_firmware_goes_with_it() {
-        let with = "<domain><os firmware='efi'><type>hvm</type></os></domain>";
-        let without = "<domain><os><type>hvm</type></os></domain>";
-        let live = "<domain><os firmware='efi'><type>hvm</type><firmware><feature enabled='no' name='secure-boot'/></firmware>\
-                    <loader readonly='yes' type='pflash'>/code</loader><nvram template='/vars'>/one_VARS.fd</nvram></os></domain>";
-        assert_eq!(merged(with, live, without), xml(without));
-        assert_eq!(merged(with, live, with), xml(live));
-        // What someone else gave it stays.
-        assert_eq!(merged(without, live, without), xml(live));
-    }
-
-    #[test]
-    fn sound_over_spice_goes_with_its_display() {
-        let with = "<domain><devices><graphics type='spice'/></devices></domain>";
-        let live = "<domain><devices><graphics type='spice'/><audio id='1' type='spice'/></devices></domain>";
-        let without = "<domain><devices/></domain>";
-        let empty = xml(without);
-        assert_eq!(merged(with, live, without), empty);
-        assert!(merged(with, live, with).find("devices/audio").is_some());
-        // A display that someone else put in stays, with its sound.
-        assert_eq!(merged(without, live, without), xml(live));
     }
 }
