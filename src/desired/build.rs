@@ -748,7 +748,10 @@ fn reservations<'a>(hosts: impl Iterator<Item = &'a DhcpHost>) -> Vec<HostContex
         .map(|host| HostContext {
             mac: &host.mac,
             // DHCPv6 tells hosts apart by name alone.
-            name: (named.insert(&host.name) || host.ip.is_ipv6()).then_some(&host.name),
+            name: host
+                .name
+                .as_deref()
+                .filter(|name| named.insert(*name) || host.ip.is_ipv6()),
             ip: host.ip,
         })
         .collect()

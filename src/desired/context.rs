@@ -27,7 +27,7 @@ pub(super) struct IpContext<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct HostContext<'a> {
     pub mac: &'a str,
-    /// Only a guest's first reservation has its name: libvirt takes two of one name for the same.
+    /// Only the first reservation of a name has it: libvirt takes two for the same.
     pub name: Option<&'a str>,
     pub ip: IpAddr,
 }

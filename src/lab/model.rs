@@ -86,7 +86,7 @@ pub struct Network {
     pub key: Name,
     /// Its name in libvirt.
     pub name: String,
-    /// Referenced only: never created, changed or deleted. All below is then unset.
+    /// Referenced only: never created or deleted, nor changed but for reservations. All else below is then unset.
     pub external: bool,
     /// UUID in libvirt.
     pub uuid: Uuid,
@@ -104,6 +104,9 @@ pub struct Network {
     pub domain: Option<String>,
     /// The DHCP ranges, at most one for each address.
     pub dhcp: Vec<DhcpRange>,
+    /// Whether guests are given the addresses that they have by `ip`, with a range or without: not where `dhcp` is `false`, and on an
+    /// external network where that is allowed.
+    pub reserves: bool,
     /// The reservations, by guest, in the order of the guests' names.
     pub dhcp_hosts: Vec<DhcpHost>,
     /// What the network's name server answers.
@@ -133,8 +136,8 @@ pub struct DhcpHost {
     pub guest: Name,
     /// The NIC; DHCPv6 knows a host by its name instead.
     pub mac: String,
-    /// The host name that DHCP hands out.
-    pub name: String,
+    /// The host name that DHCP hands out, where the NIC has one.
+    pub name: Option<String>,
     /// The address.
     pub ip: IpAddr,
 }
@@ -144,6 +147,8 @@ pub struct DhcpHost {
 pub struct Dns {
     /// Whether there is a name server at all; `None` leaves it to libvirt, which has one.
     pub enabled: Option<bool>,
+    /// Names of the network's domain that it does not know are asked of nobody else.
+    pub local_only: bool,
     /// Names for addresses: the lab's own and those of its guests, sorted by address.
     pub hosts: Vec<DnsHost>,
     /// Servers to ask, for one domain or for all.
@@ -500,6 +505,10 @@ pub struct Interface {
     pub mac: String,
     /// The addresses reserved for it.
     pub ips: Vec<IpAddr>,
+    /// A name of its own for them, beside the guest's.
+    pub hostname: Option<String>,
+    /// Whether they have a name.
+    pub dns: bool,
     /// MTU in bytes.
     pub mtu: Option<u32>,
     /// Whether the cable is plugged in; `None` is libvirt's own, plugged in.
@@ -591,6 +600,14 @@ pub struct Overlay {
 }
 
 impl Lab {
+    /// The network that a NIC is on.
+    pub fn network_of(&self, nic: &Interface) -> Option<&Network> {
+        match &nic.source {
+            InterfaceSource::Network { network, .. } => self.networks.get(network),
+            InterfaceSource::Bridge { .. } | InterfaceSource::User => None,
+        }
+    }
+
     /// Every volume that the lab makes, with the guest it is for.
     pub fn volumes(&self) -> impl Iterator<Item = (&Guest, &Volume)> {
         let guests = self.guests.values();
@@ -598,7 +615,37 @@ impl Lab {
     }
 }
 
+impl Network {
+    /// The whole name of a host on it.
+    pub fn qualified(&self, hostname: &str) -> String {
+        match &self.domain {
+            Some(domain) => format!("{hostname}.{domain}"),
+            None => hostname.to_owned(),
+        }
+    }
+
+    /// Whether its name server is the lab's to tell what it answers.
+    pub fn answers(&self) -> bool {
+        !self.external && self.mode != NetworkMode::Bridge && self.dns.enabled != Some(false)
+    }
+}
+
 impl Guest {
+    /// The NIC that the guest's own name means: the first with an address and a name, before any other one that has no name of
+    /// its own, and before that one whose network's domain is that of the guest's whole name.
+    pub fn main_nic(&self, networks: &BTreeMap<Name, Network>) -> Option<&Interface> {
+        let is_of_domain = |nic: &Interface| match &nic.source {
+            InterfaceSource::Network { network, .. } => networks
+                .get(network)
+                .is_some_and(|network| network.qualified(&self.hostname) == self.fqdn),
+            InterfaceSource::Bridge { .. } | InterfaceSource::User => false,
+        };
+        let named = self.interfaces.iter();
+        named
+            .filter(|nic| nic.dns && !nic.ips.is_empty())
+            .min_by_key(|nic| (nic.hostname.is_some(), !is_of_domain(nic)))
+    }
+
     /// The volumes that the lab makes for its disks.
     pub fn volumes(&self) -> impl Iterator<Item = &Volume> {
         self.disks.iter().filter_map(|disk| match &disk.source {

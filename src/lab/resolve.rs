@@ -11,6 +11,7 @@ mod host;
 mod install;
 mod interfaces;
 mod moved;
+mod names;
 mod networks;
 mod overlay;
 mod storage;
@@ -26,7 +27,7 @@ pub(crate) use interfaces::derive_mac;
 use super::decode::{Given, Spanned};
 use super::model::host::Host;
 use super::model::{Lab, Lifecycle, Written};
-use super::spec::{Named, Spec};
+use super::spec::{Named, NetworkSpec, Spec};
 use crate::address::{Address, Name};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, Span, did_you_mean};
 use crate::moves::Moves;
@@ -48,6 +49,7 @@ pub fn resolve(spec: &Spec, sources: &SourceMap, problems: &mut Diagnostics) -> 
         sources,
         problems,
         flawed_networks: flawed(&spec.networks),
+        reserved_by_others: reserved_by_others(&spec.networks),
         image_keys: spec.images.iter().map(|i| i.key.value.clone()).collect(),
         guest_keys: spec.guests.iter().map(|g| g.key.value.clone()).collect(),
         lab: Lab {
@@ -99,12 +101,22 @@ fn flawed<T>(all: &[Named<T>]) -> BTreeSet<Name> {
     flawed.map(|named| named.key.value.clone()).collect()
 }
 
+fn reserved_by_others(networks: &[Named<NetworkSpec>]) -> BTreeSet<Name> {
+    let written = networks.iter().filter(|named| {
+        let reservations = named.spec.reservations.as_ref();
+        reservations.is_some_and(|reservations| !reservations.value)
+    });
+    written.map(|named| named.key.value.clone()).collect()
+}
+
 /// What is known while a lab is resolved.
 struct Resolver<'a> {
     sources: &'a SourceMap,
     problems: &'a mut Diagnostics,
     /// Networks in which something could not be read: addresses are not held against them.
     flawed_networks: BTreeSet<Name>,
+    /// External networks of which the definition says that others make the reservations.
+    reserved_by_others: BTreeSet<Name>,
     image_keys: BTreeSet<Name>,
     guest_keys: BTreeSet<Name>,
     lab: Lab,

@@ -59,6 +59,8 @@ pub struct NetworkSpec {
     pub name: Given<String>,
     /// `external`
     pub external: bool,
+    /// `external.reservations`
+    pub reservations: Given<bool>,
     /// `mode`
     pub mode: Given<NetworkMode>,
     /// `dev`
@@ -86,9 +88,11 @@ pub struct NetworkSpec {
 /// `dhcp` of a network.
 #[derive(Debug, Clone, Default)]
 pub enum DhcpSpec {
-    /// `false`, or not given.
+    /// Not given: no range, and what the guests have by `ip`.
     #[default]
-    Off,
+    Reservations,
+    /// `false`: none.
+    Off(Span),
     /// `true`: a range for each family of addresses.
     Derived(Span),
     /// Ranges.
@@ -111,6 +115,8 @@ pub struct DnsSpec {
     pub span: Option<Span>,
     /// `enabled`
     pub enabled: Given<bool>,
+    /// `local_only`
+    pub local_only: Given<bool>,
     /// `hosts`: each name with its addresses.
     pub hosts: Vec<(Spanned<String>, Vec<Spanned<IpAddr>>)>,
     /// `forwarders`
@@ -276,8 +282,11 @@ fn network(d: &mut Decoder<'_>, node: &Node, _: Span) -> Option<NetworkSpec> {
     let mut fields = d.fields(node, "the settings of a network")?;
     let mut spec = NetworkSpec {
         name: fields.take("name").and_then(|n| d.text(n)),
-        external: external(d, fields.take("external")),
         ..NetworkSpec::default()
+    };
+    (spec.external, spec.reservations) = match fields.take("external") {
+        Some(node) if matches!(node.value, Value::Mapping(_)) => (true, reservations(d, node)),
+        node => (external(d, node), None),
     };
     if spec.external {
         refuse_more(d, &fields, "network", &[]);
@@ -313,6 +322,14 @@ fn external(d: &mut Decoder<'_>, node: Option<&Node>) -> bool {
     node.and_then(|n| d.boolean(n)).is_some_and(|e| e.value)
 }
 
+/// `external: {reservations: true}`
+fn reservations(d: &mut Decoder<'_>, node: &Node) -> Given<bool> {
+    let mut fields = d.fields(node, "`true`, or `{reservations: true}`")?;
+    let reservations = fields.take("reservations").and_then(|n| d.boolean(n));
+    fields.finish(d, "`external`");
+    reservations
+}
+
 fn refuse_more(
     d: &mut Decoder<'_>,
     fields: &super::decode::Fields<'_>,
@@ -340,7 +357,8 @@ fn dhcp(d: &mut Decoder<'_>, node: &Node) -> DhcpSpec {
     match &node.value {
         Value::Scalar(..) => match d.boolean(node) {
             Some(on) if on.value => DhcpSpec::Derived(on.span),
-            Some(_) | None => DhcpSpec::Off,
+            Some(off) => DhcpSpec::Off(off.span),
+            None => DhcpSpec::Reservations,
         },
         Value::Sequence(items) => {
             DhcpSpec::Ranges(items.iter().filter_map(|item| range(d, item)).collect())
@@ -373,6 +391,7 @@ fn dns(d: &mut Decoder<'_>, node: &Node) -> Option<DnsSpec> {
     let mut spec = DnsSpec {
         span: Some(node.span),
         enabled: fields.take("enabled").and_then(|n| d.boolean(n)),
+        local_only: fields.take("local_only").and_then(|n| d.boolean(n)),
         ..DnsSpec::default()
     };
     if let Some(node) = fields.take("hosts") {

@@ -172,6 +172,7 @@ const NAMES: &[(&str, &str)] = &[
     ("network/mtu@size", "mtu"),
     ("network/domain", "domain"),
     ("network/domain@name", "domain"),
+    ("network/domain@localOnly", "dns.local_only"),
     ("network/ip", "address"),
     ("network/ip@address", "address"),
     ("network/ip@prefix", "address.prefix"),

@@ -26,7 +26,7 @@ use miniascape::view::Color;
 use miniascape::view::diagnostic::render;
 use walkdir::WalkDir;
 
-const CASES: [&str; 4] = ["autofs", "bare", "everything", "names"];
+const CASES: [&str; 5] = ["autofs", "bare", "everything", "names", "nic-names"];
 
 fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -25,6 +25,7 @@ mod jobs;
 mod lifecycle;
 mod live;
 mod moved;
+mod names;
 mod ownership;
 mod port;
 mod power;

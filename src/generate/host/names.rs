@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::lab::model::{Lab, Network, NetworkMode};
+use crate::lab::model::{Guest, Lab, Network, NetworkMode};
 
 /// A line of `/etc/hosts`.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -25,19 +25,51 @@ pub(super) fn addresses(lab: &Lab) -> Vec<Address> {
             names.push(name.to_owned());
         }
     };
+    // A name leads to one of a guest's NICs: what other networks answer by it is for those who are on them.
     for guest in lab.guests.values() {
-        for ip in guest.interfaces.iter().flat_map(|nic| &nic.ips) {
-            add(*ip, &guest.fqdn);
-            add(*ip, &guest.hostname);
+        let main = guest.main_nic(&lab.networks).map(|nic| &nic.key);
+        for nic in guest.interfaces.iter().filter(|nic| nic.dns) {
+            let network = lab.network_of(nic);
+            let whole = |name: &str| match network {
+                Some(network) if !name.contains('.') => network.qualified(name),
+                Some(_) | None => name.to_owned(),
+            };
+            let mut names = Vec::new();
+            if main == Some(&nic.key) {
+                names.extend([guest.fqdn.clone(), guest.hostname.clone()]);
+            } else if nic.hostname.is_none() {
+                let other = whole(&guest.hostname);
+                names.extend(Some(other).filter(|name| !is_guests(guest, name)));
+            }
+            if let Some(own) = &nic.hostname {
+                names.extend([whole(own), own.clone()]);
+            }
+            for ip in &nic.ips {
+                names.iter().for_each(|name| add(*ip, name));
+            }
         }
     }
     for host in lab.networks.values().flat_map(|network| &network.dns.hosts) {
+        let nics_of = |guest: &&Guest| {
+            guest
+                .interfaces
+                .iter()
+                .any(|nic| nic.ips.contains(&host.ip))
+        };
+        let guest = lab.guests.values().find(nics_of);
         for name in &host.names {
-            add(host.ip, name);
+            if !guest.is_some_and(|guest| is_guests(guest, name)) {
+                add(host.ip, name);
+            }
         }
     }
     let lines = all.into_iter();
     lines.map(|(ip, names)| Address { ip, names }).collect()
+}
+
+/// Whether a name is the guest's own, and not that of one of its NICs.
+fn is_guests(guest: &Guest, name: &str) -> bool {
+    name.eq_ignore_ascii_case(&guest.fqdn) || name.eq_ignore_ascii_case(&guest.hostname)
 }
 
 /// A name server of a network.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Resolver, is_label, value};
+use super::{Resolver, is_label, value, value_or};
 use crate::diagnostic::Diagnostic;
 use crate::lab::decode::{Given, Spanned};
 use crate::lab::model::{Dns, DnsForwarder, DnsHost, DnsSrv};
@@ -11,9 +11,10 @@ use crate::lab::spec::DnsSpec;
 
 impl Resolver<'_> {
     /// Checks what the name server is to answer, without what the guests bring.
-    pub(super) fn dns(&mut self, spec: &DnsSpec) -> Dns {
+    pub(super) fn dns(&mut self, spec: &DnsSpec, has_domain: bool) -> Dns {
         if let Some(enabled) = spec.enabled.as_ref().filter(|enabled| !enabled.value) {
             let others = !spec.hosts.is_empty()
+                || spec.local_only.is_some()
                 || !spec.forwarders.is_empty()
                 || !spec.srv.is_empty()
                 || !spec.txt.is_empty();
@@ -24,6 +25,13 @@ impl Resolver<'_> {
                         .hint("remove `enabled: false`, or what else stands under `dns`"),
                 );
             }
+        }
+        if let Some(local_only) = spec.local_only.as_ref().filter(|_| !has_domain) {
+            self.report(
+                Diagnostic::error("`local_only` is about the network's `domain`, and it has none")
+                    .at(local_only.span)
+                    .hint("write `domain: shop.test` in the network, or remove `local_only`"),
+            );
         }
         let mut by_ip: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
         for (name, ips) in &spec.hosts {
@@ -55,6 +63,7 @@ impl Resolver<'_> {
         }
         Dns {
             enabled: value(&spec.enabled),
+            local_only: value_or(&spec.local_only, true),
             hosts: by_ip
                 .into_iter()
                 .map(|(ip, names)| DnsHost { ip, names })

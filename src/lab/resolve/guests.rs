@@ -277,7 +277,10 @@ impl Resolver<'_> {
                     .hint(hint),
             );
         }
-        let domain = interfaces.iter().find_map(|nic| match &nic.source {
+        // The guest's name is for what has no other and is to have one.
+        let mut nics: Vec<&Interface> = interfaces.iter().collect();
+        nics.sort_by_key(|nic| (!nic.dns, nic.hostname.is_some()));
+        let domain = nics.into_iter().find_map(|nic| match &nic.source {
             InterfaceSource::Network { network, .. } => self
                 .lab
                 .networks
@@ -351,6 +354,13 @@ impl Resolver<'_> {
                     .into_iter()
                     .map(|network| (Some(network), hostname.clone())),
             );
+            names.extend(guest.interfaces.iter().filter_map(|nic| {
+                let InterfaceSource::Network { network, .. } = &nic.source else {
+                    return None;
+                };
+                let name = nic.hostname.as_ref()?.to_ascii_lowercase();
+                Some((Some(network.clone()), name))
+            }));
             let clash = names
                 .iter()
                 .find_map(|name| seen.get(name).cloned().map(|first| (name, first)));

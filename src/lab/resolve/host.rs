@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use super::storage::clean;
 use super::{Resolver, is_absolute, value, value_or};
+use crate::address::{Address, Name};
 use crate::diagnostic::{Diagnostic, Span, did_you_mean};
 use crate::lab::decode::Spanned;
+use crate::lab::model::Network;
 use crate::lab::model::host::{Export, ExportClient, Host, Iso, Listen, Nfs, Serve, WebServer};
 use crate::lab::spec::host::{ExportSpec, HostSpec, ServeSpec};
 
@@ -79,6 +81,7 @@ impl Resolver<'_> {
                 );
             }
         }
+        self.circles(spec);
         self.lab.host = Host {
             isos: std::mem::take(&mut self.lab.host.isos),
             serve,
@@ -89,6 +92,40 @@ impl Resolver<'_> {
             hosts: value_or(&spec.hosts, false),
             resolver: value(&spec.resolver),
         };
+    }
+
+    /// Where the host asks a network's name server, that one cannot ask the host about the same domain.
+    fn circles(&mut self, spec: &HostSpec) {
+        let asks_back = |network: &&Network| {
+            let elsewhere = network.dns.forwarders.iter().any(|forwarder| {
+                let domain = forwarder.domain.as_ref();
+                forwarder.address.is_some()
+                    && domain.is_none_or(|domain| Some(domain) == network.domain.as_ref())
+            });
+            let is_asked = network.answers() && !network.addresses.is_empty();
+            is_asked && !network.dns.local_only && !elsewhere
+        };
+        let networks = self.lab.networks.values();
+        let circles: Vec<(Name, String)> = networks
+            .filter(asks_back)
+            .filter_map(|network| Some((network.key.clone(), network.domain.clone()?)))
+            .collect();
+        let Some(resolver) = &spec.resolver else {
+            return;
+        };
+        for (key, domain) in circles {
+            let place = self.lab.places.get(&Address::network(&key)).copied();
+            self.report(
+                Diagnostic::error(format!(
+                    "questions about `{domain}` would go round in circles between the host and `{key}`"
+                ))
+                .at(resolver.span)
+                .related(place, "the network, whose `dns.local_only` is `false`")
+                .hint(format!(
+                    "write `dns: {{forwarders: [{{domain: {domain}, address: …}}]}}` in the network with the domain's own name server"
+                )),
+            );
+        }
     }
 
     /// A path that ends up in the configuration of several programs; it is reported where one of them could not take it.

@@ -5,18 +5,18 @@ use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
+use super::names;
 use super::networks::{reserved, same_family};
 use super::system_network::is_static;
 use super::{Referent, Resolver, value, value_or};
-use crate::address::Name;
+use crate::address::{Address, Name};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::{Given, Spanned};
 use crate::lab::model::{
-    Bandwidth, DhcpHost, DnsHost, Interface, InterfaceSource, Network, NetworkMode, Rate,
+    Bandwidth, DhcpHost, DnsHost, Guest, Interface, InterfaceSource, Network, NetworkMode, Rate,
 };
 use crate::lab::spec::Named;
 use crate::lab::spec::guest::{GuestSpec, InterfaceSpec, RateSpec};
-use crate::lab::spec::system::AddressMethod;
 
 impl Resolver<'_> {
     /// Resolves a guest's NICs, without the MACs that are derived.
@@ -43,6 +43,7 @@ impl Resolver<'_> {
                 );
             }
             self.check_families(&spec.ips);
+            self.check_names_of_nic(spec);
             let bandwidth = self.bandwidth(&source, spec);
             interfaces.push(Interface {
                 key: named.key.value.clone(),
@@ -50,6 +51,8 @@ impl Resolver<'_> {
                 model: value_or(&spec.model, "virtio".to_owned()),
                 mac: String::new(),
                 ips: spec.ips.iter().map(|ip| ip.value).collect(),
+                hostname: value(&spec.hostname),
+                dns: value_or(&spec.dns, true),
                 mtu: value(&spec.mtu),
                 link: value(&spec.link),
                 bandwidth,
@@ -104,6 +107,33 @@ impl Resolver<'_> {
                         .hint("remove one, or give the guest another NIC"),
                 );
             }
+        }
+    }
+
+    /// What a NIC is called is what its addresses are called.
+    fn check_names_of_nic(&mut self, spec: &InterfaceSpec) {
+        if let Some(hostname) = &spec.hostname {
+            self.check_domain(hostname, "a host name");
+            if let Some(dns) = spec.dns.as_ref().filter(|dns| !dns.value) {
+                self.report(
+                    Diagnostic::error("a NIC without a name has a `hostname`")
+                        .at(hostname.span)
+                        .related(Some(dns.span), "no name is to lead to it")
+                        .hint("remove `hostname` or `dns: false`"),
+                );
+            }
+        }
+        let hostname = spec.hostname.as_ref().map(|given| ("hostname", given.span));
+        let dns = spec.dns.as_ref().filter(|dns| dns.value);
+        let dns = dns.map(|given| ("dns: true", given.span));
+        if let Some((key, span)) = hostname.or(dns).filter(|_| spec.ips.is_empty()) {
+            self.report(
+                Diagnostic::error(format!(
+                    "`{key}` is about the NIC's address, and it has none"
+                ))
+                .at(span)
+                .hint("give it an `ip`"),
+            );
         }
     }
 
@@ -225,24 +255,30 @@ impl Resolver<'_> {
     pub(super) fn addresses(&mut self, specs: &[Named<GuestSpec>]) {
         let mut guests: Vec<&Named<GuestSpec>> = specs.iter().collect();
         guests.sort_by(|a, b| a.key.value.cmp(&b.key.value));
+        let networks = self.lab.networks.iter();
+        let own_names: BTreeMap<Name, Vec<DnsHost>> = networks
+            .map(|(key, network)| (key.clone(), network.dns.hosts.clone()))
+            .collect();
         let mut seen: BTreeMap<(String, IpAddr), Span> = BTreeMap::new();
         for named in guests {
+            let Some(guest) = self.lab.guests.get(&named.key.value).cloned() else {
+                continue;
+            };
             for nic in &named.spec.interfaces {
-                let found = self.lab.guests.get(&named.key.value).and_then(|guest| {
-                    let interface = guest.interfaces.iter().find(|i| i.key == nic.key.value)?;
-                    Some((
-                        guest.hostname.clone(),
-                        guest.fqdn.clone(),
-                        interface.clone(),
-                    ))
-                });
-                let Some((hostname, fqdn, interface)) = found else {
+                let interfaces = guest.interfaces.iter();
+                let Some(interface) = interfaces.clone().find(|i| i.key == nic.key.value) else {
                     continue;
                 };
                 let segment = match &interface.source {
                     InterfaceSource::Network { network, .. } => format!("network {network}"),
                     InterfaceSource::Bridge { bridge } => format!("bridge {bridge}"),
                     InterfaceSource::User => continue,
+                };
+                let names = names::of_nic(&self.lab, &guest, interface);
+                let own = match is_static(&named.spec.system.network) {
+                    true => Own::System,
+                    false if value_or(&nic.spec.dns, false) => Own::Named,
+                    false => Own::None,
                 };
                 for ip in &nic.spec.ips {
                     if let Some(first) = seen.get(&(segment.clone(), ip.value)) {
@@ -255,99 +291,151 @@ impl Resolver<'_> {
                         continue;
                     }
                     seen.insert((segment.clone(), ip.value), ip.span);
-                    if let InterfaceSource::Network { network, .. } = &interface.source {
-                        let host = DhcpHost {
-                            guest: named.key.value.clone(),
-                            mac: interface.mac.clone(),
-                            name: hostname.clone(),
-                            ip: ip.value,
-                        };
-                        let method = match is_static(&named.spec.system.network) {
-                            true => AddressMethod::Static,
-                            false => AddressMethod::Dhcp,
-                        };
-                        self.enter(network, host, &fqdn, ip.span, method);
+                    let entry = Entry {
+                        guest: &guest,
+                        nic: interface,
+                        names: &names,
+                        ip,
+                        own,
+                    };
+                    match &interface.source {
+                        InterfaceSource::Network { network, .. } => {
+                            let own_names = own_names.get(network).map_or(&[][..], Vec::as_slice);
+                            self.enter(network, &entry, own_names);
+                        }
+                        InterfaceSource::Bridge { bridge } => self.not_reserved(
+                            &entry,
+                            &format!("who runs the bridge `{bridge}` gives out its addresses"),
+                            &format!("have it reserved there for {}", interface.mac),
+                        ),
+                        InterfaceSource::User => {}
                     }
                 }
             }
         }
+        self.names_elsewhere();
         for network in self.lab.networks.values_mut() {
             network.dns.hosts.sort_by_key(|host| host.ip);
         }
     }
 
     /// Enters one address of a NIC into its network.
-    fn enter(&mut self, key: &Name, host: DhcpHost, fqdn: &str, span: Span, method: AddressMethod) {
+    fn enter(&mut self, key: &Name, entry: &Entry<'_>, own_names: &[DnsHost]) {
         if self.flawed_networks.contains(key) {
             return;
         }
-        let Some(network) = self.lab.networks.get_mut(key) else {
+        let Some(network) = self.lab.networks.get(key) else {
             return;
         };
+        let (ip, span) = (entry.ip.value, entry.ip.span);
         // Others give out the addresses there.
-        if network.external || network.mode == NetworkMode::Bridge {
+        if network.mode == NetworkMode::Bridge {
+            self.not_reserved(
+                entry,
+                &format!("who runs the bridge of the network `{key}` gives out its addresses"),
+                &format!("have it reserved there for {}", entry.nic.mac),
+            );
             return;
         }
-        let place = self
-            .lab
-            .places
-            .get(&crate::address::Address::network(key))
-            .copied();
-        if network.addresses.is_empty() && method == AddressMethod::Static {
+        if network.external {
+            if network.reserves {
+                self.reserve(key, entry);
+            } else if !self.reserved_by_others.contains(key) {
+                self.not_reserved(
+                    entry,
+                    &format!("the network `{key}` is external"),
+                    "write `external: {reservations: true}` in the network to have it made there, `reservations: false` where others make it",
+                );
+            }
             return;
         }
-        let served = is_served(network, host.ip);
-        if let Some(problem) = unfit(network, host.ip).or_else(|| match (served, method) {
-            (false, AddressMethod::Dhcp) => Some(not_served(network, host.ip)),
-            (true, AddressMethod::Dhcp) | (_, AddressMethod::Static) => None,
-        }) {
+        if network.addresses.is_empty() && entry.own == Own::System {
+            return;
+        }
+        let place = self.lab.places.get(&Address::network(key)).copied();
+        let unserved = || match (network.reserves, entry.own) {
+            (true, Own::None | Own::Named) => served_elsewhere(network, ip),
+            (false, Own::None) => Some(not_served(network, ip)),
+            (_, Own::System) | (false, Own::Named) => None,
+        };
+        if let Some(problem) = unfit(network, ip).or_else(unserved) {
             self.problems
                 .push(problem.at(span).related(place, "the network"));
             return;
         }
-        if network.dns.enabled != Some(false) {
-            let named_otherwise = network.dns.hosts.iter().find_map(|entry| {
-                let same = |name: &&String| {
-                    name.eq_ignore_ascii_case(&host.name) || name.eq_ignore_ascii_case(fqdn)
-                };
-                let name = entry.names.iter().find(same)?;
-                let taken = entry.ip != host.ip && same_family(entry.ip, host.ip);
-                let own = network
-                    .dhcp_hosts
-                    .iter()
-                    .any(|h| h.guest == host.guest && h.ip == entry.ip);
-                (taken && !own).then(|| (name.clone(), entry.ip))
-            });
-            if let Some((name, ip)) = named_otherwise {
-                self.problems.push(
-                    Diagnostic::error(format!(
-                        "`{name}` is named twice: for {ip} and for {}",
-                        host.ip
-                    ))
-                    .at(span)
-                    .related(place, "the network, whose `dns.hosts` has it too")
-                    .hint("remove the name from `dns.hosts`: the guest brings it"),
-                );
+        // A guest that knows its address asks no DHCP server, but others are to find it taken.
+        let reserves = match entry.own {
+            Own::None | Own::Named => network.reserves,
+            Own::System => has_range(network, ip),
+        };
+        if network.answers() {
+            if let Some(problem) = named_otherwise(own_names, entry, place) {
+                self.problems.push(problem);
             }
-            match network
-                .dns
-                .hosts
-                .iter_mut()
-                .find(|entry| entry.ip == host.ip)
-            {
-                Some(entry) if entry.names.contains(&host.name) => {}
-                Some(entry) => entry.names.push(host.name.clone()),
-                None => network.dns.hosts.push(DnsHost {
-                    ip: host.ip,
-                    names: vec![host.name.clone()],
-                }),
+            if let Some(network) = self.lab.networks.get_mut(key) {
+                for name in entry.names {
+                    names::name(network, ip, name);
+                }
             }
         }
-        // A guest that knows its address asks no DHCP server, but others are to find it taken.
-        if served {
-            network.dhcp_hosts.push(host);
+        if reserves {
+            self.reserve(key, entry);
         }
     }
+
+    fn reserve(&mut self, key: &Name, entry: &Entry<'_>) {
+        let ip = entry.ip.value;
+        let name = match ip {
+            IpAddr::V4(_) if entry.names.contains(&entry.guest.hostname) => {
+                Some(entry.guest.hostname.clone())
+            }
+            IpAddr::V4(_) => entry.names.first().cloned(),
+            // DHCPv6 knows a host by the name that it says it has.
+            IpAddr::V6(_) => Some(entry.guest.hostname.clone()),
+        };
+        if let Some(network) = self.lab.networks.get_mut(key) {
+            network.dhcp_hosts.push(DhcpHost {
+                guest: entry.guest.key.clone(),
+                mac: entry.nic.mac.clone(),
+                name,
+                ip,
+            });
+        }
+    }
+
+    /// Says of an address that the lab does not see to it that the NIC gets it.
+    fn not_reserved(&mut self, entry: &Entry<'_>, why: &str, way_out: &str) {
+        if entry.own == Own::None {
+            let ip = entry.ip.value;
+            self.problems.push(
+                Diagnostic::warning(format!("nothing here reserves {ip}: {why}"))
+                    .at(entry.ip.span)
+                    .hint(format!(
+                        "{way_out}; `dns: true` beside `ip` says that the guest has the address by itself"
+                    )),
+            );
+        }
+    }
+}
+
+/// One address of a NIC.
+struct Entry<'a> {
+    guest: &'a Guest,
+    nic: &'a Interface,
+    names: &'a [String],
+    ip: &'a Spanned<IpAddr>,
+    own: Own,
+}
+
+/// What the definition says of how a guest comes to an address without DHCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Own {
+    /// Nothing: it is to be reserved.
+    None,
+    /// `dns: true` is written beside it: where nobody reserves it, the name is all that is wanted.
+    Named,
+    /// `system: {network: static}`: it is written down in the system.
+    System,
 }
 
 /// Why a network cannot reserve an address.
@@ -382,18 +470,63 @@ fn unfit(network: &Network, ip: IpAddr) -> Option<Diagnostic> {
     None
 }
 
-/// Whether the network has DHCP where the address is.
-fn is_served(network: &Network, ip: IpAddr) -> bool {
-    let homes = network.addresses.iter().filter(|net| net.contains(&ip));
-    homes
-        .into_iter()
-        .any(|home| network.dhcp.iter().any(|range| home.contains(&range.start)))
+/// The network's own `dns.hosts` may not say otherwise of a guest's name.
+fn named_otherwise(
+    hosts: &[DnsHost],
+    entry: &Entry<'_>,
+    place: Option<Span>,
+) -> Option<Diagnostic> {
+    let (ip, guest) = (entry.ip.value, entry.guest);
+    let is_own = |other| guest.interfaces.iter().any(|nic| nic.ips.contains(other));
+    let has_guests_name = entry.names.contains(&guest.hostname);
+    let same = |name: &&String| {
+        let is = |other: &String| name.eq_ignore_ascii_case(other);
+        entry.names.iter().any(is) || (has_guests_name && is(&guest.fqdn))
+    };
+    let (name, other) = hosts.iter().find_map(|host| {
+        let name = host.names.iter().find(same)?;
+        let taken = host.ip != ip && same_family(host.ip, ip) && !is_own(&host.ip);
+        taken.then_some((name, host.ip))
+    })?;
+    Some(
+        Diagnostic::error(format!("`{name}` is named twice: for {other} and for {ip}"))
+            .at(entry.ip.span)
+            .related(place, "the network, whose `dns.hosts` has it too")
+            .hint("remove the name from `dns.hosts`: the guest brings it"),
+    )
+}
+
+/// Whether the network has a DHCP range where the address is.
+fn has_range(network: &Network, ip: IpAddr) -> bool {
+    let mut homes = network.addresses.iter().filter(|net| net.contains(&ip));
+    homes.any(|home| network.dhcp.iter().any(|range| home.contains(&range.start)))
 }
 
 fn not_served(network: &Network, ip: IpAddr) -> Diagnostic {
     let key = &network.key;
     Diagnostic::error(format!("the network `{key}` has no DHCP to give {ip} with")).hint(
-        "write `dhcp: true` in the network, or `system: {network: static}` in a guest that sets its address itself",
+        "remove `dhcp: false` from the network; in a guest that sets its address itself write `system: {network: static}`, or `dns: true` beside `ip` for the name alone",
+    )
+}
+
+/// libvirt serves one subnet of a family (`Multiple IPv4 dhcp sections found`): that with the range, or the first with a reservation.
+fn served_elsewhere(network: &Network, ip: IpAddr) -> Option<Diagnostic> {
+    let key = &network.key;
+    let is_here = |served: &IpAddr| {
+        let mut homes = network.addresses.iter().filter(|net| net.contains(&ip));
+        homes.any(|home| home.contains(served))
+    };
+    let ranges = network.dhcp.iter().map(|range| range.start);
+    let hosts = network.dhcp_hosts.iter().map(|host| host.ip);
+    let other = ranges
+        .chain(hosts)
+        .find(|served| same_family(*served, ip) && !is_here(served))?;
+    let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
+    let mut nets = network.addresses.iter();
+    let subnet = nets.find(|net| net.contains(&other))?.trunc();
+    Some(
+        Diagnostic::error(format!("{ip} cannot be given by DHCP: of {family}, `{key}` serves {subnet}"))
+            .hint("libvirt has DHCP in one subnet of a network: give an address there, or write `system: {network: static}` in a guest that sets its address itself"),
     )
 }
 

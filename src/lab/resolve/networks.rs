@@ -47,6 +47,10 @@ impl Resolver<'_> {
             addresses: spec.addresses.iter().map(|address| address.value).collect(),
             domain: value(&spec.domain),
             dhcp: Vec::new(),
+            reserves: match spec.external {
+                true => value_or(&spec.reservations, false),
+                false => !matches!(spec.dhcp, DhcpSpec::Off(_)),
+            },
             dhcp_hosts: Vec::new(),
             dns: Dns::default(),
             autostart: value_or(&spec.autostart, true),
@@ -67,11 +71,11 @@ impl Resolver<'_> {
             self.check_host_address(address);
         }
         network.dhcp = match &spec.dhcp {
-            DhcpSpec::Off => Vec::new(),
+            DhcpSpec::Reservations | DhcpSpec::Off(_) => Vec::new(),
             DhcpSpec::Derived(span) => self.derived_ranges(&spec.addresses, *span, named.flawed),
             DhcpSpec::Ranges(ranges) => self.ranges(ranges, &spec.addresses, named.flawed),
         };
-        network.dns = self.dns(&spec.dns);
+        network.dns = self.dns(&spec.dns, spec.domain.is_some() || named.flawed);
         network.xml = self.overlay(&spec.xml, "network");
         network
     }
@@ -83,7 +87,7 @@ impl Resolver<'_> {
         match mode {
             NetworkMode::Bridge => {
                 let dhcp = match &spec.dhcp {
-                    DhcpSpec::Off => None,
+                    DhcpSpec::Reservations | DhcpSpec::Off(_) => None,
                     DhcpSpec::Derived(span) => Some(*span),
                     DhcpSpec::Ranges(ranges) => ranges.first().map(|range| range.start.span),
                 };

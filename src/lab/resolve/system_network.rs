@@ -8,7 +8,7 @@ use super::Resolver;
 use crate::diagnostic::Diagnostic;
 use crate::lab::decode::Spanned;
 use crate::lab::model::system::{Method, SystemNic};
-use crate::lab::model::{Guest, Interface, InterfaceSource, Network, NetworkMode};
+use crate::lab::model::{Guest, Interface, Network, NetworkMode};
 use crate::lab::spec::Named;
 use crate::lab::spec::guest::GuestSpec;
 use crate::lab::spec::system::{AddressMethod, SystemNetworkSpec};
@@ -89,7 +89,7 @@ impl Resolver<'_> {
             return placed;
         }
         for ip in &nic.ips {
-            let known = known(self.network_of(nic));
+            let known = known(self.lab.network_of(nic));
             let home = known.and_then(|n| n.addresses.iter().find(|net| net.contains(ip)));
             let routes = known.is_some_and(|network| network.mode != NetworkMode::Isolated);
             let answers = known.is_some_and(|network| network.dns.enabled != Some(false));
@@ -186,7 +186,7 @@ impl Resolver<'_> {
         gateways: Vec<IpAddr>,
         nameservers: Vec<IpAddr>,
     ) -> SystemNic {
-        let network = self.network_of(nic);
+        let network = self.lab.network_of(nic);
         let known = known(network);
         let method = |v4: bool| {
             let family = |net: &IpNet| net.addr().is_ipv4() == v4;
@@ -208,13 +208,6 @@ impl Resolver<'_> {
             nameservers,
             domain: network.and_then(|network| network.domain.clone()),
             mtu: nic.mtu.or(network.and_then(|network| network.mtu)),
-        }
-    }
-
-    fn network_of(&self, nic: &Interface) -> Option<&Network> {
-        match &nic.source {
-            InterfaceSource::Network { network, .. } => self.lab.networks.get(network),
-            InterfaceSource::Bridge { .. } | InterfaceSource::User => None,
         }
     }
 }

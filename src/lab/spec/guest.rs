@@ -144,6 +144,10 @@ pub struct InterfaceSpec {
     pub mac: Given<String>,
     /// `ip`
     pub ips: Vec<Spanned<IpAddr>>,
+    /// `hostname`
+    pub hostname: Given<String>,
+    /// `dns`
+    pub dns: Given<bool>,
     /// `mtu`
     pub mtu: Given<u32>,
     /// `link`
@@ -484,6 +488,8 @@ fn interface(d: &mut Decoder<'_>, node: &Node, _: Span) -> Option<InterfaceSpec>
             Some(node) => d.one_or_list(node, Decoder::ip),
             None => Vec::new(),
         },
+        hostname: fields.take("hostname").and_then(|n| d.text(n)),
+        dns: fields.take("dns").and_then(|n| d.boolean(n)),
         mtu: fields.take("mtu").and_then(|n| mtu(d, n)),
         link: fields.take("link").and_then(|n| d.choice(n, &links)),
     };

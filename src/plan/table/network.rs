@@ -57,7 +57,12 @@ pub const NETWORK: &[Row] = &[
         Relink,
         "restarted, NICs plugged in again; running guests keep the MTU of their NICs until they restart",
     ),
-    Row::new("`domain`", "network/domain", Relink, RESTART),
+    Row::new(
+        "`domain`, `dns.local_only`",
+        "network/domain",
+        Relink,
+        RESTART,
+    ),
     Row::new("`address`", "network/ip", Relink, RESTART),
     Row::new("`dns.enabled`", "network/dns@enable", Relink, RESTART),
     Row::new("`dns.forwarders`", "network/dns/forwarder", Relink, RESTART),
