@@ -72,6 +72,8 @@ impl std::borrow::Borrow<str> for Name {
 pub enum Kind {
     /// A libvirt network.
     Network,
+    /// What the lab has a network that is not its own reserve for guests.
+    Reservations,
     /// A storage pool.
     Pool,
     /// A volume uploaded from a file, which other volumes can be overlays of.
@@ -84,8 +86,9 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Kind; 5] = [
+    pub const ALL: [Kind; 6] = [
         Kind::Network,
+        Kind::Reservations,
         Kind::Pool,
         Kind::Image,
         Kind::Volume,
@@ -96,6 +99,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Network => "network",
+            Kind::Reservations => "reservations",
             Kind::Pool => "pool",
             Kind::Image => "image",
             Kind::Volume => "volume",
@@ -134,6 +138,11 @@ impl Address {
     /// The address of a network of the lab.
     pub fn network(name: &Name) -> Self {
         Self::of(Kind::Network, name.as_str())
+    }
+
+    /// The address of the reservations on an external network.
+    pub fn reservations(network: &Name) -> Self {
+        Self::of(Kind::Reservations, network.as_str())
     }
 
     /// The address of a storage pool of the lab.
@@ -195,7 +204,9 @@ impl FromStr for Address {
             Kind::Volume => name
                 .split_once('.')
                 .is_some_and(|(guest, disk)| Name::new(guest).is_ok() && Name::new(disk).is_ok()),
-            Kind::Network | Kind::Pool | Kind::Image | Kind::Guest => Name::new(name).is_ok(),
+            Kind::Network | Kind::Reservations | Kind::Pool | Kind::Image | Kind::Guest => {
+                Name::new(name).is_ok()
+            }
         };
         if parts_ok {
             Ok(Self::of(kind, name))

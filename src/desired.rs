@@ -9,6 +9,7 @@ pub mod moved;
 mod ownership;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use uuid::Uuid;
 
@@ -19,7 +20,7 @@ use crate::address::{Address, Kind, Name};
 use crate::diagnostic::Span;
 use crate::header::Header;
 use crate::lab::model::{Disk, DiskSource, DomainType, InterfaceSource, Lab, Lifecycle, OnChange};
-use crate::libvirt::observed::{Facts, Observed, trial_name};
+use crate::libvirt::observed::{Facts, Observed, ObservedPool, trial_name};
 use crate::libvirt::{DiskFile, Scope};
 use crate::moves::Moves;
 use crate::plan::step::{Content, Stage};
@@ -47,6 +48,8 @@ pub struct External {
     pub name: String,
     /// Where it is defined.
     pub span: Option<Span>,
+    /// The addresses that guests have on a network by `ip`, each with the guest's place.
+    pub ips: Vec<(IpAddr, Option<Span>)>,
 }
 
 /// One object as libvirt should hold it.
@@ -73,7 +76,10 @@ impl Resource {
     pub fn pool(&self) -> Option<&str> {
         match &self.detail {
             Detail::Image { pool, .. } | Detail::Volume { pool, .. } => Some(pool),
-            Detail::Network { .. } | Detail::Pool { .. } | Detail::Guest { .. } => None,
+            Detail::Network { .. }
+            | Detail::Reservations
+            | Detail::Pool { .. }
+            | Detail::Guest { .. } => None,
         }
     }
 }
@@ -88,6 +94,8 @@ pub enum Detail {
         /// Started with the host.
         autostart: bool,
     },
+    /// What an external network reserves for the lab's guests; its name is the network's.
+    Reservations,
     /// A pool; it is to be active.
     Pool {
         /// UUID in libvirt.
@@ -292,6 +300,27 @@ pub enum Formats {
     Needed,
     /// What only the hypervisor knows can wait.
     Open,
+}
+
+/// Assumes of external pools that they have a directory, where the definition does not say which: the hypervisor is asked later.
+pub fn assume_pools(lab: &Lab, assumed: &mut Observed) {
+    let open = lab.pools.values();
+    for pool in open.filter(|pool| pool.external && pool.path.is_none()) {
+        let path = Element::new("path").with_text("/");
+        let xml = Element::new("pool")
+            .with("type", "dir")
+            .with_child(Element::new("target").with_child(path));
+        assumed.pools.insert(
+            pool.name.clone(),
+            ObservedPool {
+                uuid: pool.uuid,
+                active: true,
+                autostart: true,
+                persistent: true,
+                xml: xml.into(),
+            },
+        );
+    }
 }
 
 /// What is assumed of a hypervisor where none is asked: an empty one with KVM, on this machine. Files that are not here are not

@@ -121,7 +121,9 @@ impl Address {
         // The names of guests may have dots, those of disks have none.
         let (guest, disk) = match self.kind {
             Kind::Volume => self.name.rsplit_once('.')?,
-            Kind::Network | Kind::Pool | Kind::Image | Kind::Guest => return None,
+            Kind::Network | Kind::Reservations | Kind::Pool | Kind::Image | Kind::Guest => {
+                return None;
+            }
         };
         Some((Name::new(guest).ok()?, Name::new(disk).ok()?))
     }
@@ -130,7 +132,9 @@ impl Address {
     fn own_name(&self) -> Option<Name> {
         match self.kind {
             Kind::Volume => None,
-            Kind::Network | Kind::Pool | Kind::Image | Kind::Guest => Name::new(&self.name).ok(),
+            Kind::Network | Kind::Reservations | Kind::Pool | Kind::Image | Kind::Guest => {
+                Name::new(&self.name).ok()
+            }
         }
     }
 }

@@ -268,6 +268,29 @@ fn the_example_is_valid() {
 }
 
 #[test]
+fn what_only_the_hypervisor_knows_is_no_problem_of_a_definition() {
+    let definition = "
+lab: shop
+pools:
+  theirs: {external: true}
+  group: {type: logical, xml: \"<pool><source><device path='/dev/sdx'/><name>vg</name></source></pool>\"}
+  mounted: {type: fs, xml: \"<pool><source><device path='/dev/sdy'/></source><target><path>/mnt/x</path></target></pool>\"}
+images:
+  theirs: {pool: theirs, source: image.raw}
+  group: {pool: group, source: image.raw}
+  mounted: {pool: mounted, source: image.raw}
+guests:
+  one:
+    disks:
+      theirs: {pool: theirs, image: theirs}
+      group: {pool: group, image: group}
+      mounted: {pool: mounted, image: mounted}
+";
+    let lab = Lab::new(&[("lab.yaml", definition), ("image.raw", &"x".repeat(512))]);
+    lab.run(&["validate"]).exits(0);
+}
+
+#[test]
 fn a_template_error_names_file_line_and_way_out() {
     let text = "lab: x\nguests:\n  one: {memory: {{ size }}}\n";
     let lab = Lab::new(&[

@@ -8,10 +8,25 @@ mod laboratory;
 use std::path::{Path, PathBuf};
 
 use laboratory::Laboratory;
+use miniascape::address::Kind;
 use miniascape::execute::Report;
+use miniascape::libvirt::fake::Activity;
 use miniascape::plan::Plan;
 use miniascape::view::Color;
 use miniascape::view::plan::{Diff, Options, text};
+use miniascape::xml::tree::Element;
+
+/// Nothing but a network of somebody else's, with a reservation.
+fn world() -> Laboratory {
+    let laboratory = Laboratory::new();
+    let office = "<network><name>office</name><bridge name='office0'/><ip address='192.168.158.1' prefix='24'><dhcp>\
+                  <host mac='52:54:00:99:00:01' name='stranger' ip='192.168.158.5'/></dhcp></ip></network>";
+    let office = Element::parse(office).unwrap();
+    laboratory
+        .fake
+        .insert(Kind::Network, office, Activity::Active);
+    laboratory
+}
 
 fn definition(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -61,7 +76,7 @@ enum GivenUp {
 /// Applies `before` undisturbed; then lets each step of the way to `after` (or of a destroy) fail in turn.
 fn fail_everywhere(before: Option<&Path>, after: Option<&Path>, given_up: GivenUp) {
     let prepared = || {
-        let mut laboratory = Laboratory::new();
+        let mut laboratory = world();
         if let Some(before) = before {
             laboratory.apply(before);
         }
@@ -108,7 +123,7 @@ fn gone(laboratory: &mut Laboratory, at: &str) {
     let (destroy, _) = laboratory.plan(None);
     let report = laboratory.run(&destroy);
     assert_eq!(report.failed, [], "{at}");
-    let initial = Laboratory::new().fake.snapshot();
+    let initial = world().fake.snapshot();
     assert_eq!(laboratory.fake.snapshot(), initial, "{at}");
     assert!(laboratory.store.state().resources.is_empty(), "{at}");
 }
@@ -136,6 +151,54 @@ fn destruction() {
 }
 
 #[test]
+fn reservations() {
+    let (before, after) = (
+        definition("reserved.yaml"),
+        definition("reserved-anew.yaml"),
+    );
+    for given_up in [GivenUp::AtOnce, GivenUp::Mended] {
+        fail_everywhere(None, Some(&before), given_up);
+        fail_everywhere(Some(&before), Some(&after), given_up);
+    }
+    fail_everywhere(Some(&before), None, GivenUp::Mended);
+}
+
+/// The process dies after a step and before that is recorded.
+#[test]
+fn reservations_that_were_not_recorded() {
+    let (before, after) = (
+        definition("reserved.yaml"),
+        definition("reserved-anew.yaml"),
+    );
+    for (before, after) in [(None, &before), (Some(&before), &after)] {
+        let prepared = || {
+            let mut laboratory = world();
+            if let Some(before) = before {
+                laboratory.apply(before);
+            }
+            laboratory
+        };
+        for n in 1..=steps(&prepared().plan(Some(after)).0) {
+            for given_up in [GivenUp::AtOnce, GivenUp::Mended] {
+                let mut laboratory = prepared();
+                let (plan, _) = laboratory.plan(Some(after));
+                laboratory.fake.fail_after(n);
+                laboratory.run(&plan);
+                let at = format!("after step {n}");
+                if given_up == GivenUp::Mended {
+                    let (again, _) = laboratory.plan(Some(after));
+                    let report = laboratory.run(&again);
+                    assert_eq!(report.failed, [], "{at}\n{}", shown(&again));
+                    let (settled, _) = laboratory.plan(Some(after));
+                    assert!(settled.is_empty(), "{at}\n{}", shown(&settled));
+                }
+                gone(&mut laboratory, &at);
+            }
+        }
+    }
+}
+
+#[test]
 fn renaming() {
     let (before, after) = (definition("one.yaml"), definition("moved.yaml"));
     fail_everywhere(Some(&before), Some(&after), GivenUp::Mended);
@@ -146,7 +209,7 @@ fn renaming() {
 fn renaming_that_was_not_recorded() {
     let (before, after) = (definition("one.yaml"), definition("moved.yaml"));
     let prepared = || {
-        let mut laboratory = Laboratory::new();
+        let mut laboratory = world();
         laboratory.apply(&before);
         laboratory
     };

@@ -51,6 +51,16 @@ fn row(resource: &Resource, observed: &Observed, overlays: &Overlays) -> Row {
                 .map(|n| active(n.active)),
             String::new(),
         ),
+        Detail::Reservations => {
+            let network = observed.networks.get(&resource.name);
+            (
+                network.map(|network| match plan::reserves(network, resource) {
+                    true => "present",
+                    false => "missing",
+                }),
+                format!("on network {}", resource.name),
+            )
+        }
         Detail::Pool { .. } => (
             observed.pools.get(&resource.name).map(|p| active(p.active)),
             resource
@@ -102,7 +112,7 @@ fn place(
 ) -> String {
     let over = match address.kind {
         Kind::Volume => overlays.over(&observed.paths, &volume.path),
-        Kind::Network | Kind::Pool | Kind::Image | Kind::Guest => Vec::new(),
+        Kind::Network | Kind::Reservations | Kind::Pool | Kind::Image | Kind::Guest => Vec::new(),
     };
     let over = over
         .iter()

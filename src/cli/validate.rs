@@ -10,7 +10,9 @@ use crate::view::Color;
 pub(super) fn run(common: &Common, color: Color) -> Result<Exit, Failure> {
     let session = Session::open(common, color)?;
     let nothing = State::new(session.lab.name.clone());
-    session.desired(&desired::assumed(&session.lab, Formats::Open), &nothing)?;
+    let mut assumed = desired::assumed(&session.lab, Formats::Open);
+    desired::assume_pools(&session.lab, &mut assumed);
+    session.desired(&assumed, &nothing)?;
     let lab = &session.lab;
     let count = |number: usize, noun: &str| {
         let plural = if number == 1 { "" } else { "s" };

@@ -16,13 +16,13 @@ use super::ownership::Owner;
 use super::{Chosen, Desired, Detail, External, Resource, disk_file};
 use crate::address::{Address, Kind, Name};
 use crate::context::Contexts;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::hash::print;
 use crate::header::Format;
 use crate::lab::model::install::Location;
 use crate::lab::model::{
-    DhcpHost, Disk, DiskDevice, DiskSource, DomainType, Firmware, Guest, Image, InterfaceSource,
-    Lab, Lifecycle, Network, Overlay, Pool, Volume, VolumeFormat,
+    DhcpHost, Disk, DiskDevice, DiskSource, DomainType, Firmware, Guest, Image, Interface,
+    InterfaceSource, Lab, Lifecycle, Network, Overlay, Pool, Volume, VolumeFormat,
 };
 use crate::libvirt::DiskFile;
 use crate::libvirt::observed::{Facts, Observed, ObservedPool};
@@ -97,6 +97,8 @@ pub(super) enum Part {
     Network(Name),
     Pool(Name),
     Image(Name),
+    /// What an external network reserves.
+    Reservations(Name),
     /// A disk's volume, by its guest.
     Volume(Name, Address),
     /// A guest's seed for cloud-init.
@@ -117,6 +119,8 @@ impl Sources {
 
 /// All parts of a lab of which definitions are made.
 fn parts(lab: &Lab) -> Vec<Part> {
+    let reserving = lab.networks.iter().filter(|(_, network)| network.external);
+    let reserving = reserving.filter(|(_, network)| !network.dhcp_hosts.is_empty());
     let networks = lab.networks.iter().filter(|(_, network)| !network.external);
     let pools = lab.pools.iter().filter(|(_, pool)| !pool.external);
     let guests = lab.guests.iter();
@@ -129,6 +133,7 @@ fn parts(lab: &Lab) -> Vec<Part> {
     });
     networks
         .map(|(key, _)| Part::Network(key.clone()))
+        .chain(reserving.map(|(key, _)| Part::Reservations(key.clone())))
         .chain(pools.map(|(key, _)| Part::Pool(key.clone())))
         .chain(lab.images.keys().cloned().map(Part::Image))
         .chain(volumes)
@@ -147,8 +152,29 @@ fn externals(lab: &Lab) -> BTreeMap<Address, External> {
             let external = External {
                 name: name.clone(),
                 span: lab.places.get(&address).copied(),
+                ips: ips_on(lab, &address),
             };
             (address, external)
+        })
+        .collect()
+}
+
+/// The addresses of guests on an external network.
+fn ips_on(lab: &Lab, address: &Address) -> Vec<(IpAddr, Option<Span>)> {
+    let is_on = |nic: &&Interface| match &nic.source {
+        InterfaceSource::Network { network: key, .. } => Address::network(key) == *address,
+        InterfaceSource::Bridge { .. } | InterfaceSource::User => false,
+    };
+    let guests = lab.guests.values();
+    guests
+        .flat_map(|guest| {
+            let place = lab.places.get(&Address::guest(&guest.key)).copied();
+            let ips = guest
+                .interfaces
+                .iter()
+                .filter(is_on)
+                .flat_map(|nic| &nic.ips);
+            ips.map(move |ip| (*ip, place))
         })
         .collect()
 }
@@ -206,6 +232,11 @@ impl<'a> Builder<'a> {
                 .get(key)
                 .into_iter()
                 .for_each(|it| self.network(it)),
+            Part::Reservations(key) => lab
+                .networks
+                .get(key)
+                .into_iter()
+                .for_each(|it| self.reservations(it)),
             Part::Pool(key) => lab.pools.get(key).into_iter().for_each(|it| self.pool(it)),
             Part::Image(key) => lab
                 .images
@@ -266,6 +297,31 @@ impl<'a> Builder<'a> {
             BTreeSet::new(),
             network.lifecycle,
             detail,
+        );
+    }
+
+    /// What an external network is to reserve: no template is asked about what is not the lab's.
+    fn reservations(&mut self, network: &Network) {
+        let hosts = reservations(network.dhcp_hosts.iter());
+        let dhcp = hosts.iter().fold(Element::new("dhcp"), |dhcp, host| {
+            let mut element = Element::new("host");
+            if host.ip.is_ipv4() {
+                element.set_attribute("mac", host.mac);
+            }
+            if let Some(name) = host.name {
+                element.set_attribute("name", name);
+            }
+            element.set_attribute("ip", host.ip.to_string());
+            dhcp.with_child(element)
+        });
+        let xml = Element::new("network").with_child(Element::new("ip").with_child(dhcp));
+        self.add(
+            Address::reservations(&network.key),
+            &network.name,
+            Ok(xml.into()),
+            BTreeSet::new(),
+            network.lifecycle,
+            Detail::Reservations,
         );
     }
 
@@ -520,9 +576,17 @@ impl<'a> Builder<'a> {
         for nic in &guest.interfaces {
             match &nic.source {
                 InterfaceSource::Network { network, .. } => {
-                    let external = self.lab.networks.get(network).is_none_or(|n| n.external);
-                    if !external {
-                        depends.insert(Address::network(network));
+                    let Some(network) = self.lab.networks.get(network) else {
+                        continue;
+                    };
+                    if !network.external {
+                        depends.insert(Address::network(&network.key));
+                    } else if network
+                        .dhcp_hosts
+                        .iter()
+                        .any(|host| host.guest == guest.key)
+                    {
+                        depends.insert(Address::reservations(&network.key));
                     }
                 }
                 InterfaceSource::Bridge { .. } | InterfaceSource::User => {}
@@ -594,8 +658,8 @@ impl<'a> Builder<'a> {
         if let Some(path) = self.site.volumes.get(&key) {
             return Some(path.clone());
         }
-        let observed = || self.seen_pool(pool)?.1;
-        let written = definition.path.as_deref();
+        let observed = || self.seen_pool(pool)?.1.map(str::to_owned);
+        let written = directory(definition);
         let directory = match definition.external {
             // What is not ours is where it is seen, whatever was written for when it is not.
             true => observed().or(written)?,
@@ -736,6 +800,17 @@ impl Draft {
         }
         Ok(xml)
     }
+}
+
+/// Where a pool's volumes are by its definition: its `path`, what its own XML says, and of a volume group what libvirt makes of its
+/// name.
+fn directory(pool: &Pool) -> Option<String> {
+    let own = pool.xml.as_ref().map(|overlay| &overlay.tree);
+    let said = |path: &str| own.and_then(|tree| tree.text_at(path)).map(str::to_owned);
+    let group = || said("source/name").unwrap_or_else(|| pool.name.clone());
+    let of_group = || (pool.kind == "logical").then(|| format!("/dev/{}", group()));
+    let of_xml = || said("target/path");
+    pool.path.clone().or_else(of_xml).or_else(of_group)
 }
 
 fn file(template: &str) -> String {

@@ -110,6 +110,6 @@ fn lost(lab: &Name, from: &Address, to: &Address, observed: &Observed) -> Option
             .iter()
             .find(|(_, pool)| pool.uuid == uuid)
             .map(|(name, _)| (entry(name, uuid), Marked::After)),
-        Kind::Image | Kind::Volume => None,
+        Kind::Reservations | Kind::Image | Kind::Volume => None,
     }
 }

@@ -58,7 +58,7 @@ impl Owner {
         match self.address.kind {
             Kind::Network | Kind::Guest => mark(&self.lab, &self.address, xml),
             // libvirt drops the metadata of pools, and volumes have none.
-            Kind::Pool | Kind::Image | Kind::Volume => {}
+            Kind::Reservations | Kind::Pool | Kind::Image | Kind::Volume => {}
         }
     }
 }
@@ -68,7 +68,7 @@ fn uuid_of(detail: &Detail) -> Option<Uuid> {
         Detail::Network { uuid, .. } | Detail::Pool { uuid, .. } | Detail::Guest { uuid, .. } => {
             Some(*uuid)
         }
-        Detail::Image { .. } | Detail::Volume { .. } => None,
+        Detail::Reservations | Detail::Image { .. } | Detail::Volume { .. } => None,
     }
 }
 

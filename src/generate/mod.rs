@@ -136,7 +136,7 @@ fn host(desired: &Desired, output: &mut Output<'_>) {
         let directory = match address.kind {
             Kind::Network => "networks",
             Kind::Pool => "pools",
-            Kind::Image | Kind::Volume | Kind::Guest => continue,
+            Kind::Reservations | Kind::Image | Kind::Volume | Kind::Guest => continue,
         };
         let path = format!("{HOST}/{directory}/{}.xml", address.name);
         output.text(address, path, resource.xml.tree().to_string());

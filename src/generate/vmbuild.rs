@@ -43,6 +43,7 @@ pub(super) fn seed<'a>(
             } => Some(bytes.as_ref()),
             Detail::Image { .. }
             | Detail::Network { .. }
+            | Detail::Reservations
             | Detail::Pool { .. }
             | Detail::Volume { .. }
             | Detail::Guest { .. } => None,

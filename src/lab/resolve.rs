@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use disks::not_shared;
 pub(crate) use interfaces::derive_mac;
+pub(crate) use networks::reserved;
 
 use super::decode::{Given, Spanned};
 use super::model::host::Host;

@@ -153,6 +153,7 @@ impl Fake {
             Kind::Image | Kind::Volume => model
                 .file_named(name)
                 .and_then(|path| model.files.get_mut(&path)),
+            Kind::Reservations => None,
         };
         if let Some(xml) = xml {
             change(xml);
@@ -197,6 +198,7 @@ impl Fake {
                     model.files.remove(&path);
                 }
             }
+            Kind::Reservations => {}
         }
     }
 
@@ -234,6 +236,7 @@ impl Fake {
                 let xml = fill::volume(&xml, &path);
                 model.files.insert(path, xml);
             }
+            Kind::Reservations => {}
         }
     }
 
@@ -244,7 +247,7 @@ impl Fake {
             Kind::Network => (model.networks.get_mut(name), Element::clone),
             Kind::Pool => (model.pools.get_mut(name), Element::clone),
             Kind::Guest => (model.guests.get_mut(name), fill::running),
-            Kind::Image | Kind::Volume => return,
+            Kind::Reservations | Kind::Image | Kind::Volume => return,
         };
         if let Some(object) = object {
             object.live = (activity == Activity::Active).then(|| live(&object.xml));
@@ -258,7 +261,7 @@ impl Fake {
             Kind::Network => model.networks.get_mut(name),
             Kind::Pool => model.pools.get_mut(name),
             Kind::Guest => model.guests.get_mut(name),
-            Kind::Image | Kind::Volume => None,
+            Kind::Reservations | Kind::Image | Kind::Volume => None,
         };
         if let Some(object) = object {
             object.persistent = false;
@@ -428,7 +431,7 @@ impl Model {
             Kind::Network => &self.networks,
             Kind::Pool => &self.pools,
             Kind::Guest => &self.guests,
-            Kind::Image | Kind::Volume => return Ok(()),
+            Kind::Reservations | Kind::Image | Kind::Volume => return Ok(()),
         };
         let Named { name, uuid } = object;
         let is_it = |(_, object): &(&String, &Object)| object.uuid == *uuid;
@@ -466,12 +469,13 @@ impl Model {
             }
             Step::UpdateNetwork {
                 name,
+                side,
                 verb,
                 section,
                 parent,
                 xml,
             } => self
-                .update_network(&name.name, *verb, *section, *parent, xml)
+                .update_network(&name.name, *side, (*verb, *section, *parent), xml)
                 .map(done),
             Step::RestartNetwork { name, xml } => {
                 self.restart_network(&name.name, &xml.tree()).map(done)

@@ -19,7 +19,7 @@ use super::raw::{self, Held, Release};
 use super::{ErrorKind, Monitor, Outcome};
 use crate::address::Kind;
 use crate::crash;
-use crate::plan::step::{Named, NetworkSection, SeenFile, Step, UpdateVerb};
+use crate::plan::step::{Named, NetworkSection, SeenFile, Side, Step, UpdateVerb};
 use crate::stamp::FileId;
 use crate::xml::document::Document;
 
@@ -50,6 +50,7 @@ impl Connection {
             }
             Step::UpdateNetwork {
                 name,
+                side,
                 verb,
                 section,
                 parent,
@@ -60,7 +61,7 @@ impl Connection {
                     update_section(*section),
                     *parent,
                     &xml.to_string(),
-                    sys::VIR_NETWORK_UPDATE_AFFECT_LIVE,
+                    update_side(*side),
                 )?;
                 Ok(Outcome::default())
             }
@@ -566,6 +567,13 @@ fn update_command(verb: UpdateVerb) -> sys::virNetworkUpdateCommand {
         UpdateVerb::Add => sys::VIR_NETWORK_UPDATE_COMMAND_ADD_LAST,
         UpdateVerb::Delete => sys::VIR_NETWORK_UPDATE_COMMAND_DELETE,
         UpdateVerb::Modify => sys::VIR_NETWORK_UPDATE_COMMAND_MODIFY,
+    }
+}
+
+fn update_side(side: Side) -> sys::virNetworkUpdateFlags {
+    match side {
+        Side::Running => sys::VIR_NETWORK_UPDATE_AFFECT_LIVE,
+        Side::Definition => sys::VIR_NETWORK_UPDATE_AFFECT_CONFIG,
     }
 }
 

@@ -10,7 +10,7 @@ use super::overlay::Overlays;
 use super::step::Named;
 use super::{
     Action, Change, Plan, Reason, author, bridges, checks, foreign, guest, jobs, lost, moved,
-    network, order, overlay, saved, seen, snapshots, storage, transient, users,
+    network, order, overlay, reservations, saved, seen, snapshots, storage, transient, users,
 };
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
@@ -202,6 +202,7 @@ impl<'a> Planner<'a> {
             Detail::Network { uuid, autostart } => {
                 network::change(self, resource, *uuid, *autostart)
             }
+            Detail::Reservations => reservations::change(self, resource),
             Detail::Pool { uuid, autostart } => {
                 storage::pool::change(self, resource, *uuid, *autostart)
             }
@@ -369,7 +370,7 @@ impl<'a> Planner<'a> {
             Kind::Network | Kind::Pool => format!(
                 "take it over with `miniascape import {address}`, use it as it is with `external: true`, or give this one another `name`"
             ),
-            Kind::Guest => format!(
+            Kind::Reservations | Kind::Guest => format!(
                 "take it over with `miniascape import {address}`, or give this one another `name`"
             ),
             Kind::Image | Kind::Volume => format!(
@@ -473,6 +474,7 @@ impl<'a> Planner<'a> {
         let keep = match &resource.detail {
             Detail::Volume { keep, .. } => *keep,
             Detail::Network { .. }
+            | Detail::Reservations
             | Detail::Pool { .. }
             | Detail::Image { .. }
             | Detail::Guest { .. } => false,
@@ -482,6 +484,7 @@ impl<'a> Planner<'a> {
                 shutdown_timeout, ..
             } => Some(*shutdown_timeout),
             Detail::Network { .. }
+            | Detail::Reservations
             | Detail::Pool { .. }
             | Detail::Image { .. }
             | Detail::Volume { .. } => None,
@@ -493,7 +496,7 @@ impl<'a> Planner<'a> {
             Detail::Guest {
                 autostart, running, ..
             } => Some((*running, *autostart)),
-            Detail::Image { .. } | Detail::Volume { .. } => None,
+            Detail::Reservations | Detail::Image { .. } | Detail::Volume { .. } => None,
         };
         let written = match &resource.detail {
             Detail::Guest { chosen, .. } => chosen.written(xml),
@@ -597,6 +600,7 @@ impl<'a> Planner<'a> {
     fn delete(&mut self, address: &Address, entry: &Entry, reason: Option<Reason>) -> Change {
         let mut change = match address.kind {
             Kind::Network => network::delete(self, address, entry),
+            Kind::Reservations => reservations::delete(self, address, entry),
             Kind::Pool => storage::pool::delete(self, address, entry),
             Kind::Image | Kind::Volume => storage::delete_volume(self, address, entry),
             Kind::Guest => guest::delete(self, address, entry),

@@ -5,8 +5,9 @@ use ipnet::IpNet;
 use super::Change;
 use super::build::Planner;
 use crate::address::Kind;
-use crate::desired::{Desired, Detail};
+use crate::desired::{Desired, Detail, External};
 use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use crate::lab::resolve::reserved;
 use crate::libvirt::observed::{Observed, ObservedNetwork};
 use crate::xml::schema;
 use crate::xml::tree::Element;
@@ -23,7 +24,7 @@ pub(super) fn externals(desired: &Desired, observed: &Observed, problems: &mut D
                 observed.pools.get(&external.name).map(|p| p.active),
                 observed.pools.keys().map(String::as_str).collect(),
             ),
-            Kind::Image | Kind::Volume | Kind::Guest => continue,
+            Kind::Reservations | Kind::Image | Kind::Volume | Kind::Guest => continue,
         };
         let command = match address.kind {
             Kind::Pool => "pool",
@@ -33,7 +34,14 @@ pub(super) fn externals(desired: &Desired, observed: &Observed, problems: &mut D
         let uri = &observed.facts.uri;
         let name = &external.name;
         let problem = match active {
-            Some(true) => continue,
+            Some(true) => {
+                let network = observed.networks.get(name);
+                let network = network.filter(|_| kind == Kind::Network);
+                if let Some(network) = network {
+                    external_addresses(external, network, problems);
+                }
+                continue;
+            }
             Some(false) => Diagnostic::error(format!("the external {kind} `{name}` is not active"))
                 .hint(format!("start it: virsh -c {uri} {command}-start {name}")),
             None => {
@@ -45,6 +53,40 @@ pub(super) fn externals(desired: &Desired, observed: &Observed, problems: &mut D
             }
         };
         problems.push(problem.at(external.span));
+    }
+}
+
+/// What guests have by `ip` on an external network has to be an address there, as far as the network has any.
+fn external_addresses(external: &External, network: &ObservedNetwork, problems: &mut Diagnostics) {
+    let name = &external.name;
+    let subnets = hosts_own(&network.xml.tree());
+    for (ip, guest) in &external.ips {
+        let home = subnets.iter().find(|subnet| subnet.contains(ip));
+        let listed: Vec<String> = subnets.iter().map(|net| net.trunc().to_string()).collect();
+        let (what, hint) = match home {
+            _ if subnets.is_empty() => continue,
+            None => (
+                format!("is outside of it: it is {}", listed.join(" and ")),
+                "give an address inside, or plug the NIC into another network".to_owned(),
+            ),
+            Some(home) if home.addr() == *ip => (
+                "is the host's own address there".to_owned(),
+                format!("give another address of {}", home.trunc()),
+            ),
+            Some(home) => match reserved(home, *ip) {
+                Some(why) => (
+                    format!("is its {why}"),
+                    format!("give another address of {}", home.trunc()),
+                ),
+                None => continue,
+            },
+        };
+        problems.push(
+            Diagnostic::error(format!("{ip} on the external network `{name}` {what}"))
+                .at(*guest)
+                .related(external.span, "the network")
+                .hint(hint),
+        );
     }
 }
 
@@ -81,7 +123,8 @@ pub(super) fn privileges(desired: &Desired, observed: &Observed, problems: &mut 
                 .at(resource.span)
                 .hint("give guests a NIC with `user: true`, or connect to qemu:///system"),
             ),
-            Detail::Pool { .. }
+            Detail::Reservations
+            | Detail::Pool { .. }
             | Detail::Image { .. }
             | Detail::Volume { .. }
             | Detail::Guest { .. } => {}
@@ -212,6 +255,12 @@ pub(super) fn own_bridge(xml: &Element) -> Option<&str> {
 }
 
 pub(super) fn subnets(xml: &Element) -> Vec<IpNet> {
+    let own = hosts_own(xml).into_iter();
+    own.map(|net| net.trunc()).collect()
+}
+
+/// The host's own addresses on a network, in the order of its `<ip>`.
+pub(super) fn hosts_own(xml: &Element) -> Vec<IpNet> {
     schema::canonical(xml)
         .children_named("ip")
         .filter_map(|ip| {
@@ -219,7 +268,6 @@ pub(super) fn subnets(xml: &Element) -> Vec<IpNet> {
             let prefix = ip.attribute("prefix")?;
             format!("{address}/{prefix}").parse::<IpNet>().ok()
         })
-        .map(|net| net.trunc())
         .collect()
 }
 

@@ -6,7 +6,7 @@ use super::build::Planner;
 use super::foreign::Foreign;
 use super::storage::made::{Sizes, merge_lasting};
 use super::storage::sight::{self, Sight};
-use super::{AttributeChange, Disruption, Options, guest, label, storage, unplugged};
+use super::{AttributeChange, Disruption, Options, guest, label, reservations, storage, unplugged};
 use crate::address::{Address, Kind, Name};
 use crate::libvirt::observed::{Observed, Power};
 use crate::state::{Entry, State, Status};
@@ -69,6 +69,7 @@ fn one(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Drifted {
     }
     let found = match address.kind {
         Kind::Network => network(planner, entry),
+        Kind::Reservations => reservations::drift(planner, entry),
         Kind::Pool => pool(planner, entry),
         Kind::Guest => guest(planner, entry),
         Kind::Image | Kind::Volume => match volume(planner, entry) {

@@ -126,6 +126,8 @@ pub(super) fn looked_at(planner: &Planner<'_>, address: &Address, mut entry: Ent
         Kind::Network => planner
             .owned(&entry, &observed.networks)
             .map(|(_, it)| it.xml.tree()),
+        // Of the network nothing else is the lab's.
+        Kind::Reservations => None,
         Kind::Pool => planner
             .owned(&entry, &observed.pools)
             .map(|(_, it)| it.xml.tree()),

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::build::{Object, owner};
 use super::foreign;
-use crate::address::Address;
+use crate::address::{Address, Kind};
 use crate::desired::{Desired, Detail, Resource};
 use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
 use crate::libvirt::observed::Observed;
@@ -75,6 +75,9 @@ pub fn import_all(
     let mut adoption = Adoption::default();
     let mut problems = Diagnostics::default();
     for (address, resource) in &desired.resources {
+        if address.kind == Kind::Reservations {
+            continue;
+        }
         if state.resources.contains_key(address) {
             adoption.known.push(address.clone());
             continue;
@@ -106,7 +109,10 @@ fn adopt(desired: &Desired, resource: &Resource, found: Found<'_>) -> Result<Ent
         Detail::Guest {
             shutdown_timeout, ..
         } => (false, Some(*shutdown_timeout)),
-        Detail::Network { .. } | Detail::Pool { .. } | Detail::Image { .. } => (false, None),
+        Detail::Network { .. }
+        | Detail::Reservations
+        | Detail::Pool { .. }
+        | Detail::Image { .. } => (false, None),
     };
     Ok(Entry {
         staged: None,
@@ -141,6 +147,8 @@ fn by_name<'a>(resource: &Resource, observed: &'a Observed) -> Option<Found<'a>>
     }
     let (uuid, xml) = match &resource.detail {
         Detail::Network { .. } => observed.networks.get(name).map(of),
+        // What is there is another's, and does as well.
+        Detail::Reservations => None,
         Detail::Pool { .. } => observed.pools.get(name).map(of),
         Detail::Guest { .. } => observed.guests.get(name).map(of),
         Detail::Image { pool, .. } | Detail::Volume { pool, .. } => observed
@@ -179,7 +187,7 @@ fn marked<'a>(desired: &Desired, resource: &Resource, observed: &'a Observed) ->
         Detail::Network { uuid, .. } => first(observed.networks.iter(), uuid, &mark),
         Detail::Pool { uuid, .. } => first(observed.pools.iter(), uuid, &mark),
         Detail::Guest { uuid, .. } => first(observed.guests.iter(), uuid, &mark),
-        Detail::Image { .. } | Detail::Volume { .. } => None,
+        Detail::Reservations | Detail::Image { .. } | Detail::Volume { .. } => None,
     }
 }
 

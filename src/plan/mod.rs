@@ -16,6 +16,7 @@ mod moved;
 mod network;
 mod order;
 mod overlay;
+mod reservations;
 mod saved;
 mod secrets;
 mod seen;
@@ -32,6 +33,7 @@ pub use guest::pending_restarts;
 pub use import::{Adoption, import, import_all};
 pub use jobs::of as jobs;
 pub use overlay::Overlays;
+pub use reservations::reserves;
 pub use seen::seen;
 
 use std::collections::{BTreeMap, BTreeSet};

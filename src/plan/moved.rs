@@ -189,7 +189,7 @@ fn keeps_name(from: &Address, resource: &Resource) -> Option<AttributeChange> {
     let to = &resource.address;
     let stem = |name: &str| name.rsplit_once('.').map(|(stem, _)| stem.to_owned());
     let old = match to.kind {
-        Kind::Guest => return None,
+        Kind::Guest | Kind::Reservations => return None,
         Kind::Network | Kind::Pool => resource.name == from.name,
         Kind::Image | Kind::Volume => stem(&resource.name)? == from.name,
     };
@@ -237,7 +237,7 @@ fn remark(
                 xml: marked(&live.xml.tree())?,
             })
         }
-        Kind::Pool | Kind::Image | Kind::Volume => None,
+        Kind::Reservations | Kind::Pool | Kind::Image | Kind::Volume => None,
     }
 }
 

@@ -296,7 +296,7 @@ impl Place {
             Kind::Network => Some(Self::Subnets(checks::subnets(xml))),
             Kind::Pool => Some(Self::Directory(text("target/path"))),
             Kind::Guest => Some(Self::Guest(text("name"))),
-            Kind::Image | Kind::Volume => None,
+            Kind::Reservations | Kind::Image | Kind::Volume => None,
         }
     }
 

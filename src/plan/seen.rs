@@ -111,7 +111,10 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
             Some(print(&(ours, wish, live)))
         }
         // There are few of these, and more is looked at than they themselves.
-        Detail::Pool { .. } | Detail::Image { .. } | Detail::Guest { .. } => None,
+        Detail::Reservations
+        | Detail::Pool { .. }
+        | Detail::Image { .. }
+        | Detail::Guest { .. } => None,
     }
 }
 

@@ -84,10 +84,12 @@ pub enum Step {
         /// Whether it does.
         on: bool,
     },
-    /// Changes one entry of a running network in place (`virNetworkUpdate`); its definition stays as it is.
+    /// Changes one entry of a network in place (`virNetworkUpdate`).
     UpdateNetwork {
         /// Which.
         name: Named,
+        /// Whether what runs is changed, or the definition; the other stays as it is.
+        side: Side,
         /// What is done with the entry.
         verb: UpdateVerb,
         /// The part of the definition it is in.
@@ -421,6 +423,16 @@ pub enum UpdateVerb {
     Modify,
 }
 
+/// What of an object is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// What runs.
+    Running,
+    /// Its inactive definition.
+    Definition,
+}
+
 /// The parts of a network that `virNetworkUpdate` knows. <https://libvirt.org/html/libvirt-libvirt-network.html#virNetworkUpdateSection>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -554,11 +566,12 @@ impl Step {
             Step::AutostartNetwork { name, on } => autostart("network", name, *on),
             Step::UpdateNetwork {
                 name,
+                side,
                 verb,
                 section,
                 xml,
                 ..
-            } => update(name, *verb, *section, xml),
+            } => update(name, *side, *verb, *section, xml),
             Step::RestartNetwork { name, .. } => format!("restart network {name}"),
             Step::PlugIn { network, nics } => match nics.as_slice() {
                 [(guest, _)] => format!("plug the NIC of guest {guest} into {network} again"),
@@ -646,7 +659,13 @@ impl Step {
 }
 
 /// `add DHCP host web1 to network front`
-fn update(network: &Named, verb: UpdateVerb, section: NetworkSection, xml: &Element) -> String {
+fn update(
+    network: &Named,
+    side: Side,
+    verb: UpdateVerb,
+    section: NetworkSection,
+    xml: &Element,
+) -> String {
     let (verb, preposition) = match verb {
         UpdateVerb::Add => ("add", "to"),
         UpdateVerb::Delete => ("delete", "from"),
@@ -665,7 +684,11 @@ fn update(network: &Named, verb: UpdateVerb, section: NetworkSection, xml: &Elem
         .into_iter()
         .find_map(|key| xml.attribute(key))
         .unwrap_or_default();
-    format!("{verb} {entry} {name} {preposition} network {network}")
+    let side = match side {
+        Side::Running => "",
+        Side::Definition => "the definition of ",
+    };
+    format!("{verb} {entry} {name} {preposition} {side}network {network}")
 }
 
 /// `disk data`, by the name in the definition where it has one.

@@ -44,7 +44,10 @@ pub(super) fn content(detail: &Detail) -> Option<String> {
         // Nobody looked into the file.
         Detail::Image { .. } => None,
         Detail::Guest { install, .. } => install.as_ref().map(|install| install.answers.clone()),
-        Detail::Network { .. } | Detail::Pool { .. } | Detail::Volume { .. } => None,
+        Detail::Network { .. }
+        | Detail::Reservations
+        | Detail::Pool { .. }
+        | Detail::Volume { .. } => None,
     }
 }
 
@@ -424,6 +427,7 @@ fn move_volume(
         let content = match &resource.detail {
             Detail::Image { content, size, .. } => Some((content, *size)),
             Detail::Network { .. }
+            | Detail::Reservations
             | Detail::Pool { .. }
             | Detail::Volume { .. }
             | Detail::Guest { .. } => None,
@@ -485,7 +489,7 @@ pub(super) fn delete_volume(planner: &Planner<'_>, address: &Address, entry: &En
             action: Action::Delete,
             data_loss: match address.kind {
                 Kind::Image => None,
-                Kind::Network | Kind::Pool | Kind::Volume | Kind::Guest => {
+                Kind::Network | Kind::Reservations | Kind::Pool | Kind::Volume | Kind::Guest => {
                     Some(sight::made_with(entry))
                 }
             },
@@ -504,12 +508,14 @@ pub(super) fn delete_volume(planner: &Planner<'_>, address: &Address, entry: &En
     let lost = match address.kind {
         // An image is a copy of a file that the user has.
         Kind::Image => None,
-        Kind::Network | Kind::Pool | Kind::Volume | Kind::Guest => Some(capacity(&live.xml.tree())),
+        Kind::Network | Kind::Reservations | Kind::Pool | Kind::Volume | Kind::Guest => {
+            Some(capacity(&live.xml.tree()))
+        }
     };
     // Over images are the lab's own volumes, which go by themselves.
     let (mut steps, notes) = match address.kind {
         Kind::Image => (Vec::new(), Vec::new()),
-        Kind::Network | Kind::Pool | Kind::Volume | Kind::Guest => {
+        Kind::Network | Kind::Reservations | Kind::Pool | Kind::Volume | Kind::Guest => {
             overlay::removal(planner, &live.path)
         }
     };

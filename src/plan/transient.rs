@@ -20,14 +20,14 @@ pub(super) fn persist(change: &mut Change, observed: &Observed) {
         Kind::Network => observed.networks.get(name).map(|n| (n.persistent, &n.xml)),
         Kind::Pool => observed.pools.get(name).map(|p| (p.persistent, &p.xml)),
         Kind::Guest => observed.guests.get(name).map(|g| (g.persistent, &g.xml)),
-        Kind::Image | Kind::Volume => None,
+        Kind::Reservations | Kind::Image | Kind::Volume => None,
     };
     let Some((false, xml)) = found else { return };
     let define = match change.address.kind {
         Kind::Network => Step::DefineNetwork { xml: xml.clone() },
         Kind::Pool => Step::DefinePool { xml: xml.clone() },
         Kind::Guest => Step::DefineGuest { xml: xml.clone() },
-        Kind::Image | Kind::Volume => return,
+        Kind::Reservations | Kind::Image | Kind::Volume => return,
     };
     change.steps.insert(0, define);
     match change.action {

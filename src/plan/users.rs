@@ -36,7 +36,7 @@ pub(super) fn check(planner: &mut Planner<'_>) {
                     volume_users(planner, change, volume, (&guests, &uses), &overlays, &gone)
                 })
                 .collect(),
-            Kind::Network | Kind::Pool | Kind::Guest => continue,
+            Kind::Network | Kind::Reservations | Kind::Pool | Kind::Guest => continue,
         };
         if users.is_empty() {
             continue;

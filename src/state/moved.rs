@@ -46,7 +46,7 @@ impl State {
                 // libvirt renames guests only. What another definition of the name would make anew is kept by this.
                 entry.kept_name |= match to.kind {
                     Kind::Network | Kind::Pool => true,
-                    Kind::Image | Kind::Volume | Kind::Guest => false,
+                    Kind::Reservations | Kind::Image | Kind::Volume | Kind::Guest => false,
                 };
                 moved.push((to.clone(), entry));
             }

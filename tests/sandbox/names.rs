@@ -1,7 +1,7 @@
 //! Addresses and names that networks give to guests: without a range, by NIC, and on networks that are not the lab's.
 
 use crate::guests::{answers, resolve, uptime};
-use crate::lab::{Lab, virsh};
+use crate::lab::{Lab, inventory, virsh, virsh_xml};
 
 const LAB: &str = "
 lab: shop
@@ -74,4 +74,86 @@ fn networks_without_a_range_give_addresses_and_names_by_nic() {
     is(front, "9b.shop.test", Some("192.168.155.12"));
     lab.is_settled();
     lab.destroy();
+}
+
+const THEIRS: &str = "
+<network><name>office</name><forward mode='nat'/><bridge name='office0'/><domain name='office.test' localOnly='yes'/>
+<ip address='192.168.158.1' netmask='255.255.255.0'><dhcp><range start='192.168.158.100' end='192.168.158.200'/>
+<host mac='52:54:00:99:00:01' name='stranger' ip='192.168.158.5'/></dhcp></ip>
+<ip family='ipv6' address='fd00:158::1' prefix='64'/></network>";
+
+const GUESTS: &str = "
+lab: shop
+networks:
+  office: {external: {reservations: true}}
+pools:
+  shop: {path: @DIR@/pool}
+images:
+  tiny: {pool: shop, source: @TINY@/tiny.qcow2}
+common:
+  memory: 192MiB
+  shutdown_timeout: 60s
+  disks: {root: {pool: shop, image: tiny}}
+guests:
+  a: {interfaces: {eth0: {network: office, ip: [192.168.158.11, 'fd00:158::11']}}}
+";
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn an_external_network_reserves_what_it_may_and_nothing_is_left() {
+    virsh_xml("net-define", THEIRS);
+    virsh(&["net-start", "office"]);
+    let before = inventory();
+    let lab = Lab::new(GUESTS);
+    lab.apply(&[]);
+    answers("192.168.158.11");
+    let leases = virsh(&["net-dhcp-leases", "office"]);
+    assert!(leases.contains("192.168.158.11"), "{leases}");
+    lab.is_settled();
+
+    // Another address, while the guest runs; one that others take away comes back, on either side.
+    let other = GUESTS.replace("[192.168.158.11,", "[192.168.158.12,");
+    lab.define(&other);
+    assert_eq!(lab.attributes("reservations.office"), ["dhcp.hosts.a"]);
+    lab.apply(&[]);
+    let mac = virsh(&["domiflist", "a"]);
+    let mac = mac
+        .split_whitespace()
+        .find(|word| word.starts_with("52:54:00"))
+        .unwrap();
+    let host = format!("<host mac='{mac}' name='a' ip='192.168.158.12'/>");
+    for side in ["--live", "--config"] {
+        virsh(&[
+            "net-update",
+            "office",
+            "delete",
+            "ip-dhcp-host",
+            &host,
+            side,
+        ]);
+        assert_eq!(
+            lab.attributes("reservations.office"),
+            ["dhcp.hosts.a"],
+            "{side}"
+        );
+        assert!(
+            lab.ok(&["plan", "--refresh-only"]).contains("dhcp.hosts.a"),
+            "{side}"
+        );
+        lab.apply(&[]);
+        lab.is_settled();
+    }
+
+    // What others have in the way is told before anything is done.
+    let stranger = other.replace("[192.168.158.12,", "[192.168.158.5,");
+    lab.define(&stranger);
+    assert!(lab.fails(&["apply", "-y"]).contains("52:54:00:99:00:01"));
+    lab.define(&other.replace("192.168.158.12", "192.168.159.12"));
+    assert!(lab.fails(&["plan"]).contains("is outside of it"));
+
+    lab.define(&other);
+    lab.destroy();
+    assert_eq!(inventory(), before);
+    virsh(&["net-destroy", "office"]);
+    virsh(&["net-undefine", "office"]);
 }

@@ -25,6 +25,10 @@ impl Resolver<'_> {
             let network = self.network(named, name.value);
             let address = Address::network(&named.key.value);
             self.lab.places.insert(address, named.key.span);
+            if network.external {
+                let reservations = Address::reservations(&named.key.value);
+                self.lab.places.insert(reservations, named.key.span);
+            }
             self.lab.networks.insert(named.key.value.clone(), network);
         }
         self.check_unique_names("network", &names);
@@ -388,7 +392,7 @@ pub(super) fn same_family(a: IpAddr, b: IpAddr) -> bool {
 
 /// Why no host can have an address of a subnet; `None` where one can.
 /// A subnet of one or two addresses has none that is special (RFC 3021, RFC 6164).
-pub(super) fn reserved(net: &IpNet, ip: IpAddr) -> Option<&'static str> {
+pub(crate) fn reserved(net: &IpNet, ip: IpAddr) -> Option<&'static str> {
     let small = net.max_prefix_len() - net.prefix_len() < 2;
     match ip {
         _ if small => None,

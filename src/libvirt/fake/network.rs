@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use super::{Model, Refusal, define, fill, get, get_mut, refuse};
 use crate::libvirt::observed::parking_name;
-use crate::plan::step::{NetworkSection, UpdateVerb};
+use crate::plan::step::{NetworkSection, Side, UpdateVerb};
 use crate::xml::tree::Element;
 
 impl Model {
@@ -87,16 +87,19 @@ impl Model {
     pub(super) fn update_network(
         &mut self,
         name: &str,
-        verb: UpdateVerb,
-        section: NetworkSection,
-        parent: i32,
+        side: Side,
+        (verb, section, parent): (UpdateVerb, NetworkSection, i32),
         entry: &Element,
     ) -> Result<(), Refusal> {
         let object = get_mut(&mut self.networks, "network", name)?;
-        match &mut object.live {
-            Some(running) => update(running, verb, section, parent, entry),
-            None => refuse("Requested operation is not valid: network is not running"),
-        }
+        let network = match (side, &mut object.live) {
+            (Side::Definition, _) => &mut object.xml,
+            (Side::Running, Some(running)) => running,
+            (Side::Running, None) => {
+                return refuse("Requested operation is not valid: network is not running");
+            }
+        };
+        update(network, verb, section, parent, entry)
     }
 }
 

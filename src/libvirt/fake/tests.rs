@@ -1,6 +1,6 @@
 use super::*;
 use crate::libvirt::Unwatched;
-use crate::plan::step::{NetworkSection, UpdateVerb};
+use crate::plan::step::{NetworkSection, Side, UpdateVerb};
 use crate::xml::merge::merge;
 
 fn xml(text: &str) -> Element {
@@ -190,6 +190,7 @@ fn entries_are_added_once_and_deleted_once() {
     let update = |verb| {
         let step = Step::UpdateNetwork {
             name: named(&front()),
+            side: Side::Running,
             verb,
             section: NetworkSection::IpDhcpHost,
             parent: 0,

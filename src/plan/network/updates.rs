@@ -2,7 +2,7 @@
 
 use crate::libvirt::observed::{Observed, parking_name};
 use crate::plan::Disruption;
-use crate::plan::step::{Named, NetworkSection, Step, UpdateVerb};
+use crate::plan::step::{Named, NetworkSection, Side, Step, UpdateVerb};
 use crate::plan::table::{self, NETWORK};
 use crate::plan::users::hangs_on;
 use crate::xml::document::Document;
@@ -163,6 +163,7 @@ fn updates(name: &Named, running: &Element, target: &Element) -> Option<Vec<Step
         for parent in 0..before.len().max(after.len()) {
             let step = |verb, xml| Step::UpdateNetwork {
                 name: name.clone(),
+                side: Side::Running,
                 verb,
                 section,
                 parent: i32::try_from(parent).unwrap_or(-1),
