@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-pub use build::{Site, Sources, build, build_unseen};
+pub use build::{Site, Sources, build, build_unseen, reserved};
 pub use kept::kept;
 
 use crate::address::{Address, Kind, Name};

@@ -302,18 +302,8 @@ impl<'a> Builder<'a> {
 
     /// What an external network is to reserve: no template is asked about what is not the lab's.
     fn reservations(&mut self, network: &Network) {
-        let hosts = reservations(network.dhcp_hosts.iter());
-        let dhcp = hosts.iter().fold(Element::new("dhcp"), |dhcp, host| {
-            let mut element = Element::new("host");
-            if host.ip.is_ipv4() {
-                element.set_attribute("mac", host.mac);
-            }
-            if let Some(name) = host.name {
-                element.set_attribute("name", name);
-            }
-            element.set_attribute("ip", host.ip.to_string());
-            dhcp.with_child(element)
-        });
+        let hosts = reserved(network).into_iter();
+        let dhcp = hosts.fold(Element::new("dhcp"), Element::with_child);
         let xml = Element::new("network").with_child(Element::new("ip").with_child(dhcp));
         self.add(
             Address::reservations(&network.key),
@@ -828,6 +818,24 @@ fn reservations<'a>(hosts: impl Iterator<Item = &'a DhcpHost>) -> Vec<HostContex
                 .as_deref()
                 .filter(|name| named.insert(*name) || host.ip.is_ipv6()),
             ip: host.ip,
+        })
+        .collect()
+}
+
+/// What an external network is to reserve, as libvirt has it.
+pub fn reserved(network: &Network) -> Vec<Element> {
+    let hosts = reservations(network.dhcp_hosts.iter()).into_iter();
+    hosts
+        .map(|host| {
+            let mut element = Element::new("host");
+            if host.ip.is_ipv4() {
+                element.set_attribute("mac", host.mac);
+            }
+            if let Some(name) = host.name {
+                element.set_attribute("name", name);
+            }
+            element.set_attribute("ip", host.ip.to_string());
+            element
         })
         .collect()
 }

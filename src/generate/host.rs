@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::path::InvalidPath;
 use super::{Files, GeneratedFile, RelativePath};
 use crate::context::Contexts;
+use crate::desired::reserved;
 use crate::diagnostic::Diagnostic;
 use crate::lab::model::Lab;
 use crate::lab::model::host::{
@@ -371,6 +372,14 @@ fn scripts(lab: &Lab, output: &mut Output<'_>) -> Result<(), HostError> {
             path: None,
         })
         .collect();
+    let others = lab.networks.values().filter(|network| network.external);
+    // As the scripts remember them: the network, and what it reserves.
+    let reservations: Vec<String> = others
+        .flat_map(|network| {
+            let hosts = reserved(network).into_iter();
+            hosts.map(|host| format!("{}\t{}", network.name, host.to_string().trim()))
+        })
+        .collect();
     let pools = lab.pools.values().filter(|pool| !pool.external);
     let pools: Vec<Defined<'_>> = pools
         .map(|pool| Defined {
@@ -401,6 +410,7 @@ fn scripts(lab: &Lab, output: &mut Output<'_>) -> Result<(), HostError> {
     for script in ["setup", "teardown"] {
         let more = vec![
             ("networks", value(&networks)),
+            ("reservations", value(&reservations)),
             ("pools", value(&pools)),
             ("targets", value(&targets)),
             ("files", value(&installed)),

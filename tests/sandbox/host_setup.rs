@@ -445,3 +445,56 @@ fn a_changed_target_is_made_anew(host: &Host, lab: &Lab) {
     );
     host.log();
 }
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn networks_of_others_reserve_addresses() {
+    const LAB: &str = "lab: guest
+networks:
+  theirs: {external: {reservations: true}}
+guests:
+  web: {interfaces: {eth0: {network: theirs, mac: '52:54:00:00:00:11', ip: [192.168.155.11, 'fd00:155::11']}}}
+  db: {interfaces: {eth0: {network: theirs, mac: '52:54:00:00:00:12', ip: 192.168.155.12}}}
+";
+    virsh_xml(
+        "net-define",
+        "<network><name>theirs</name><ip address='192.168.155.1' netmask='255.255.255.0'><dhcp>\
+         <host mac='52:54:00:00:00:12' name='database' ip='192.168.155.12'/></dhcp></ip>\
+         <ip family='ipv6' address='fd00:155::1' prefix='64'/></network>",
+    );
+    virsh(&["net-start", "theirs"]);
+    let host = Host::new();
+    let lab = lab(LAB);
+    let (untouched, before) = (host.state(), inventory());
+    host.script(&lab, "setup", &["--dry-run"]);
+    assert_eq!(inventory(), before);
+    let reserves = |side: &[&str], what: &str| {
+        let xml = virsh(&[&["net-dumpxml", "theirs"], side].concat());
+        assert!(xml.contains(what), "{what} is not in {xml}");
+    };
+    host.script(&lab, "setup", &[]);
+    for side in [&[][..], &["--inactive"]] {
+        reserves(
+            side,
+            "<host mac='52:54:00:00:00:11' name='web' ip='192.168.155.11'/>",
+        );
+        reserves(side, "<host name='web' ip='fd00:155::11'/>");
+        reserves(side, "name='database'");
+    }
+    let again = host.script(&lab, "setup", &[]);
+    assert!(again.starts_with("Nothing to do"), "{again}");
+
+    // Another address, and back to what there was.
+    lab.define(&LAB.replace("[192.168.155.11", "[192.168.155.13"));
+    lab.ok(&["generate", "-w", "work"]);
+    host.script(&lab, "setup", &[]);
+    reserves(
+        &[],
+        "<host mac='52:54:00:00:00:11' name='web' ip='192.168.155.13'/>",
+    );
+    host.script(&lab, "teardown", &[]);
+    assert_eq!(inventory(), before);
+    same(&host.state(), &untouched);
+    virsh(&["net-destroy", "theirs"]);
+    virsh(&["net-undefine", "theirs"]);
+}

@@ -263,6 +263,45 @@ quietly() { "$@" >/dev/null; }
 
 libvirt() { virsh -c "${QEMU_CONNECT:-qemu:///system}" "$@" </dev/null; }
 
+# Of a network that is not the lab's, whether it reserves an address for a NIC, whatever it calls that: is_reserved NETWORK HOST
+is_reserved() {
+    local by=${2#<host }
+    by=${by%% *}
+    libvirt net-dumpxml "$1" 2>/dev/null | grep -F -- "$by" | grep -F -- " ip='$(ip_of "$2")'" >/dev/null
+}
+ip_of() {
+    local ip=${1##* ip=\'}
+    echo "${ip%%\'*}"
+}
+# Changes what it reserves, now and when it starts: change_reserved NETWORK add|delete HOST
+change_reserved() {
+    local line v6='' at=-1 mine='' first='' served='' sides=(--config)
+    [[ $(ip_of "$3") != *:* ]] || v6=1
+    [[ ! $(libvirt net-info "$1") =~ Active:\ +yes ]] || sides+=(--live)
+    # It is told in which of its subnets: in that of the family which has DHCP already.
+    while IFS= read -r line; do
+        case $line in
+            *'<ip '*)
+                at=$((at + 1)) mine=1
+                if [[ $line == *"family='ipv6'"* ]]; then mine=$v6; elif [[ $v6 ]]; then mine=; fi
+                [[ ! $mine || $first ]] || first=$at
+                ;;
+            *'<dhcp>'*) [[ ! $mine || $served ]] || served=$at ;;
+        esac
+    done < <(libvirt net-dumpxml "$1")
+    libvirt -q net-update "$1" "$2" ip-dhcp-host "$3" --parent-index "${served:-${first:--1}}" "${sides[@]}"
+}
+# Takes back what an earlier set-up had a network reserve: unreserve NETWORK HOST
+unreserve() {
+    ! is_reserved "$@" || act "have network $1 reserve $(ip_of "$2") no more" change_reserved "$1" delete "$2" ||
+        { problem "what network $1 reserves cannot be changed"; return 0; }
+    [[ $dry_run ]] || forget_reserved "$@"
+}
+forget_reserved() {
+    grep -vxF -- "$1"$'\t'"$2" "$record/reservations" >"$record/reservations.new" || true
+    mv -f -- "$record/reservations.new" "$record/reservations"
+}
+
 # Whether NICs of running guests are plugged into a network.
 in_use() { [[ $(libvirt net-port-list --uuid "$1" 2>/dev/null) == *[0-9a-f]* ]]; }
 
@@ -472,6 +511,11 @@ if is_pending resolved && running && has resolvectl; then
     done
 fi
 
+if running && [[ -s $record/reservations ]] && has virsh; then
+    while IFS=$'\t' read -r network host <&3; do
+        unreserve "$network" "$host"
+    done 3< <(cat -- "$record/reservations")
+fi
 if running && compgen -G "$record/*/*.xml" >/dev/null; then
     has virsh || fail 'this host lacks virsh'
     libvirt uri >/dev/null || fail "cannot reach libvirt at ${QEMU_CONNECT:-qemu:///system}"

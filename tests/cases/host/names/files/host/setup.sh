@@ -265,6 +265,45 @@ quietly() { "$@" >/dev/null; }
 
 libvirt() { virsh -c "${QEMU_CONNECT:-qemu:///system}" "$@" </dev/null; }
 
+# Of a network that is not the lab's, whether it reserves an address for a NIC, whatever it calls that: is_reserved NETWORK HOST
+is_reserved() {
+    local by=${2#<host }
+    by=${by%% *}
+    libvirt net-dumpxml "$1" 2>/dev/null | grep -F -- "$by" | grep -F -- " ip='$(ip_of "$2")'" >/dev/null
+}
+ip_of() {
+    local ip=${1##* ip=\'}
+    echo "${ip%%\'*}"
+}
+# Changes what it reserves, now and when it starts: change_reserved NETWORK add|delete HOST
+change_reserved() {
+    local line v6='' at=-1 mine='' first='' served='' sides=(--config)
+    [[ $(ip_of "$3") != *:* ]] || v6=1
+    [[ ! $(libvirt net-info "$1") =~ Active:\ +yes ]] || sides+=(--live)
+    # It is told in which of its subnets: in that of the family which has DHCP already.
+    while IFS= read -r line; do
+        case $line in
+            *'<ip '*)
+                at=$((at + 1)) mine=1
+                if [[ $line == *"family='ipv6'"* ]]; then mine=$v6; elif [[ $v6 ]]; then mine=; fi
+                [[ ! $mine || $first ]] || first=$at
+                ;;
+            *'<dhcp>'*) [[ ! $mine || $served ]] || served=$at ;;
+        esac
+    done < <(libvirt net-dumpxml "$1")
+    libvirt -q net-update "$1" "$2" ip-dhcp-host "$3" --parent-index "${served:-${first:--1}}" "${sides[@]}"
+}
+# Takes back what an earlier set-up had a network reserve: unreserve NETWORK HOST
+unreserve() {
+    ! is_reserved "$@" || act "have network $1 reserve $(ip_of "$2") no more" change_reserved "$1" delete "$2" ||
+        { problem "what network $1 reserves cannot be changed"; return 0; }
+    [[ $dry_run ]] || forget_reserved "$@"
+}
+forget_reserved() {
+    grep -vxF -- "$1"$'\t'"$2" "$record/reservations" >"$record/reservations.new" || true
+    mv -f -- "$record/reservations.new" "$record/reservations"
+}
+
 # Whether NICs of running guests are plugged into a network.
 in_use() { [[ $(libvirt net-port-list --uuid "$1" 2>/dev/null) == *[0-9a-f]* ]]; }
 
@@ -490,6 +529,28 @@ object() {
         act "have $noun $name not start with the host" libvirt -q "$kind-autostart" "$uuid" --disable
     fi
 }
+# Has networks that are not the lab's reserve addresses. What others have there does as well, and stays.
+reserve() {
+    local line network host wanted
+    while IFS=$'\t' read -r network host <&3; do
+        wanted=
+        for line in "${reservations[@]}"; do
+            [[ $line != "$network"$'\t'"$host" ]] || wanted=1
+        done
+        [[ $wanted ]] || unreserve "$network" "$host"
+    done 3< <(cat -- "$record/reservations" 2>/dev/null)
+    for line in "${reservations[@]}"; do
+        IFS=$'\t' read -r network host <<<"$line"
+        libvirt net-info "$network" >/dev/null 2>&1 || { problem "there is no network $network, which is to reserve addresses"; continue; }
+        ! is_reserved "$network" "$host" || continue
+        # Remembered first: what is there and not remembered was there before.
+        [[ $dry_run ]] || printf '%s\n' "$line" >>"$record/reservations"
+        act "have network $network reserve $(ip_of "$host")" change_reserved "$network" add "$host" || {
+            forget_reserved "$network" "$host"
+            problem "network $network does not reserve $(ip_of "$host"); the reason is above"
+        }
+    done
+}
 define() {
     # Remembered first: what is there and not remembered was there before.
     put "$2" "$3" 644 || return
@@ -597,6 +658,8 @@ tell_resolved() {
 }
 run_hook() { libvirt net-dumpxml "$2" | "/etc/libvirt/hooks/network.d/miniascape-$lab" "$1" started begin -; }
 
+reservations=()
+
 # Names what is missing, all at once.
 missing=()
 need() { ! running || has "$1" || missing+=("$1 (package $2)"); }
@@ -633,6 +696,7 @@ reload kvm
 
 if running && has virsh; then
     object net front front ba0e0284-1cd2-5990-bd20-3f269bfb19b6 true
+    reserve
 fi
 reload dnsmasq
 ! systemd || systemctl is-active --quiet dnsmasq || serve dnsmasq
