@@ -11,7 +11,7 @@ use super::build::{Planner, last_trees};
 use super::checks::hosts_own;
 use super::step::{Named, NetworkSection, Side, Step, UpdateVerb};
 use super::{Action, AttributeChange, Change, Disruption, Reason};
-use crate::address::Address;
+use crate::address::{Address, Kind};
 use crate::desired::Resource;
 use crate::diagnostic::Diagnostic;
 use crate::libvirt::observed::ObservedNetwork;
@@ -216,10 +216,12 @@ pub(super) fn change(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         return Change::unchanged(address.clone(), entry.cloned());
     };
     let moved = entry.filter(|entry| entry.name != resource.name);
-    let ours = match moved {
-        None => ours(entry),
-        Some(_) => BTreeSet::new(),
-    };
+    // What the lab made there under another key is its own, too, and what of that is not wanted goes along.
+    let recorded = planner.state.resources.iter();
+    let ours: BTreeSet<Host> = recorded
+        .filter(|(other, entry)| is_for(other, entry, &resource.name))
+        .flat_map(|(_, entry)| ours(Some(entry)))
+        .collect();
     let wanted = wanted(resource);
     let work = work(network, &wanted, &ours);
     refuse(planner, resource, network, &work);
@@ -260,6 +262,11 @@ pub(super) fn change(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         }
     }
     change
+}
+
+/// Whether a resource is what a network reserves.
+fn is_for(address: &Address, entry: &Entry, network: &str) -> bool {
+    address.kind == Kind::Reservations && entry.name == network
 }
 
 /// Notes what keeps the network from what is wanted of it.
@@ -393,8 +400,13 @@ fn removal(planner: &Planner<'_>, entry: &Entry) -> Vec<Step> {
 }
 
 pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Change {
+    let mut changes = planner.changes.values();
+    let is_taken_over = changes.any(|change| {
+        let entry_after = change.entry.as_ref();
+        entry_after.is_some_and(|after| is_for(&change.address, after, &entry.name))
+    });
     let steps = removal(planner, entry);
-    if steps.is_empty() {
+    if is_taken_over || steps.is_empty() {
         return Change::forgotten(address.clone());
     }
     let ours: Vec<Host> = ours(Some(entry)).into_iter().collect();

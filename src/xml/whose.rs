@@ -205,7 +205,7 @@ pub const PARTS: &[Part] = &[
         ],
     ),
     lab("a network's `mtu`", &["network/mtu"]),
-    lab("`domain`", &["network/domain"]),
+    lab("`domain`, `dns.local_only`", &["network/domain"]),
     lab("`bridge`", &["network/bridge@name"]),
     lab("`dns.enabled`", &["network/dns@enable"]),
     others(
