@@ -501,6 +501,7 @@ impl<'a> Planner<'a> {
         let written = match &resource.detail {
             Detail::Guest { chosen, .. } => chosen.written(xml),
             Detail::Network { .. }
+            | Detail::Reservations
             | Detail::Pool { .. }
             | Detail::Image { .. }
             | Detail::Volume { .. } => BTreeSet::new(),
