@@ -8,6 +8,8 @@
 //!   leaves it transient. `guest.NAME.live.xml` is put
 //!   over what a guest runs with.
 //! - `interfaces`: which the host has, one a line: `br0 is there`, `br1 is not`.
+//! - `capabilities.xml` and `machine.xml`: what the hypervisor tells of itself, and of any machine; `host-memory`: how many bytes the
+//!   host has. `refused`: what libvirt says of definitions when it is asked, one a line: `web1 no such thing`.
 //! - `unplugged`: NICs of running guests that hang on no bridge, one a line: `web1 eth0`.
 //! - `between.yaml`: what was applied after that. `lost`: the state is gone since.
 //! - `after.yaml`: the definition that is planned; without one, `destroy` is.
@@ -32,6 +34,7 @@ use miniascape::address::Kind;
 use miniascape::diagnostic::SourceMap;
 use miniascape::graph;
 use miniascape::libvirt::fake::Activity;
+use miniascape::libvirt::offers::HostMemory;
 use miniascape::plan::{self, Phase, Plan};
 use miniascape::state::store::Store;
 use miniascape::view::Color;
@@ -130,6 +133,20 @@ fn prepare(case: &Path) -> Laboratory {
     for (name, is_there) in interfaces.lines().filter_map(|line| line.split_once(' ')) {
         let is_there = is_there == "is there";
         laboratory.fake.tell_interface(name, is_there);
+    }
+    if let (Ok(all), Ok(machine)) = (
+        fs::read_to_string(case.join("capabilities.xml")),
+        fs::read_to_string(case.join("machine.xml")),
+    ) {
+        let read = |text: String| Element::parse(&text).unwrap();
+        laboratory.fake.tell_capabilities(read(all), read(machine));
+    }
+    if let Ok(bytes) = fs::read_to_string(case.join("host-memory")) {
+        let most = HostMemory::Most(bytes.trim().parse().unwrap());
+        laboratory.fake.tell_memory(most);
+    }
+    for (guest, message) in named("refused").lines().filter_map(|l| l.split_once(' ')) {
+        laboratory.fake.refuse(guest, message);
     }
     laboratory
 }

@@ -379,7 +379,21 @@ impl Session {
             } = &planned;
             planned.plan = self.plan(desired, observed, &live.state, options)?;
         }
+        self.ask_for_unfit(live, &mut planned)?;
         Ok(planned)
+    }
+
+    /// Asks libvirt about what is to be defined, and notes what it would refuse.
+    fn ask_for_unfit(&self, live: &Live, planned: &mut Planned) -> Result<(), Failure> {
+        let questions = plan::unfit::questions(&planned.plan);
+        if questions.is_empty() {
+            return Ok(());
+        }
+        let _waiting = live.whom.wait();
+        let facts = &planned.observed.facts;
+        let offers = live.connection.offers(facts, &questions)?;
+        plan::unfit::check(&mut planned.plan, &self.lab.places, &offers);
+        Ok(())
     }
 
     /// Plans after a look that takes in all volumes there.

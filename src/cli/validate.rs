@@ -4,6 +4,7 @@ use super::output::{Failure, result};
 use super::session::Session;
 use super::{Common, Exit};
 use crate::desired::{self, Formats};
+use crate::plan;
 use crate::state::State;
 use crate::view::Color;
 
@@ -12,8 +13,9 @@ pub(super) fn run(common: &Common, color: Color) -> Result<Exit, Failure> {
     let nothing = State::new(session.lab.name.clone());
     let mut assumed = desired::assumed(&session.lab, Formats::Open);
     desired::assume_pools(&session.lab, &mut assumed);
-    session.desired(&assumed, &nothing)?;
+    let desired = session.desired(&assumed, &nothing)?;
     let lab = &session.lab;
+    session.check(&plan::unfit::anywhere(&desired, &lab.places))?;
     let count = |number: usize, noun: &str| {
         let plural = if number == 1 { "" } else { "s" };
         format!("{number} {noun}{plural}")

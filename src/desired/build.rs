@@ -452,7 +452,9 @@ impl<'a> Builder<'a> {
             _ if is_test => None,
             Some(Firmware::Uefi) => Some("efi"),
             Some(Firmware::Bios) => None,
-            None if arch == "aarch64" && guest.boot.kernel.is_none() => Some("efi"),
+            None if arch == "aarch64" && guest.boot.kernel.is_none() && !has_loader(guest) => {
+                Some("efi")
+            }
             None => None,
         };
         let Some(disks) = self.disks(guest) else {
@@ -869,6 +871,12 @@ fn default_machine(arch: &str) -> Option<&'static str> {
         "aarch64" | "armv7l" | "riscv64" => Some("virt"),
         _ => None,
     }
+}
+
+/// Whether the user's own XML names a loader: libvirt chooses none then.
+fn has_loader(guest: &Guest) -> bool {
+    let overlay = guest.xml.as_ref().map(|overlay| &overlay.tree);
+    overlay.is_some_and(|tree| tree.text_at("os/loader").is_some())
 }
 
 /// Whether a guest's devices are in PCIe ports, going by the name of its machine.

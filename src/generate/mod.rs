@@ -22,6 +22,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lab::HOST;
 use crate::lab::model::{Guest, Lab};
 use crate::libvirt::observed::Observed;
+use crate::plan::unfit;
 use crate::secret;
 use crate::template::Templates;
 
@@ -84,7 +85,8 @@ impl Selection {
 
 /// Compiles. The files are whole only where there is no error among the problems; they come all at once.
 pub fn files(request: &Request<'_>) -> (Files, Diagnostics) {
-    let (desired, problems) = desired::build(request.lab, request.assumed, request.templates);
+    let (desired, mut problems) = desired::build(request.lab, request.assumed, request.templates);
+    problems.extend(unfit::anywhere(&desired, &request.lab.places));
     let mut output = Output {
         lab: request.lab,
         files: Files::new(),

@@ -20,6 +20,7 @@ use super::job;
 use super::observed::{
     Facts, Observed, ObservedGuest, ObservedNetwork, ObservedPool, ObservedVolume, Power,
 };
+use super::offers::{HostMemory, Machine, Offers, Question};
 use super::{ErrorKind, Hypervisor, HypervisorError, Monitor, Others, Outcome, Scope};
 use crate::address::Kind;
 use crate::lab::model::DomainType;
@@ -52,6 +53,11 @@ struct Model {
     loose_taps: BTreeSet<String>,
     /// What is known of the host's interfaces.
     host_interfaces: BTreeMap<String, bool>,
+    /// What it tells of itself: its capabilities, and the domain capabilities of whatever machine.
+    capabilities: Option<(Element, Element)>,
+    host_memory: Option<HostMemory>,
+    /// What it says of guests' definitions, by their name.
+    refused: BTreeMap<String, String>,
     performed: Vec<String>,
     /// How many calls to perform are still to be done before one fails.
     fail_after: Option<usize>,
@@ -125,6 +131,42 @@ impl Fake {
         self.model()
             .host_interfaces
             .insert(name.to_owned(), is_there);
+    }
+
+    /// Tells what the hypervisor has: its capabilities, and the domain capabilities of whatever machine.
+    pub fn tell_capabilities(&self, capabilities: Element, domain_capabilities: Element) {
+        self.model().capabilities = Some((capabilities, domain_capabilities));
+    }
+
+    /// Tells how much memory the host has.
+    pub fn tell_memory(&self, memory: HostMemory) {
+        self.model().host_memory = Some(memory);
+    }
+
+    /// Lets libvirt refuse a guest's definitions where it is asked about them.
+    pub fn refuse(&self, guest: &str, message: &str) {
+        let refused = &mut self.model().refused;
+        refused.insert(guest.to_owned(), message.to_owned());
+    }
+
+    /// Answers about definitions.
+    pub fn offers(&self, questions: &BTreeMap<u64, Question>) -> Offers {
+        let model = self.model();
+        let refused = |question: &Question| {
+            let name = question.wanted.tree().text_at("name")?.to_owned();
+            model.refused.get(&name).cloned()
+        };
+        let refusals = questions.iter();
+        let machines = questions.values().map(|it| Machine::of(&it.wanted.tree()));
+        let of_machines = |machine| Some((machine, model.capabilities.as_ref()?.1.clone()));
+        Offers {
+            capabilities: model.capabilities.as_ref().map(|(all, _)| all.clone()),
+            machines: machines.filter_map(of_machines).collect(),
+            memory: model.host_memory,
+            refusals: refusals
+                .filter_map(|(shape, question)| Some((*shape, refused(question)?)))
+                .collect(),
+        }
     }
 
     /// Lets a guest not answer when it is asked for a device.

@@ -19,6 +19,7 @@ pub mod keepalive;
 mod kvm;
 mod observe;
 pub mod observed;
+pub mod offers;
 mod perform;
 mod ranges;
 mod raw;

@@ -25,6 +25,7 @@ pub mod step;
 mod storage;
 pub mod table;
 mod transient;
+pub mod unfit;
 mod unplugged;
 mod users;
 

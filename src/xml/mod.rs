@@ -4,5 +4,6 @@ pub mod derived;
 pub mod document;
 pub mod merge;
 pub mod schema;
+pub mod shape;
 pub mod tree;
 pub mod whose;

@@ -99,6 +99,8 @@ impl Laboratory {
         if plan.touches_volumes() {
             plan = make(&wide(scope));
         }
+        let offers = self.fake.offers(&plan::unfit::questions(&plan));
+        plan::unfit::check(&mut plan, &lab.places, &offers);
         (plan, sources)
     }
 

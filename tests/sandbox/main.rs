@@ -37,3 +37,4 @@ mod storage;
 mod sweep;
 mod trial;
 mod under_way;
+mod unfit;

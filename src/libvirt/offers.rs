@@ -1,0 +1,187 @@
+//! What a hypervisor can be had for guests: its capabilities, and what libvirt says of a definition that it is to translate for
+//! QEMU without making anything. It is asked only for what is to be defined.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use virt::error::{Error, ErrorNumber};
+
+use super::connection::Connection;
+use super::error::Trouble;
+use super::{HypervisorError, ahead};
+use crate::libvirt::observed::Facts;
+use crate::xml::document::Document;
+use crate::xml::tree::Element;
+
+/// A definition that libvirt is asked about.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The definition.
+    pub wanted: Document,
+    /// What the guest is defined as now: what libvirt says of that as well is not the new one's fault.
+    pub before: Option<Document>,
+}
+
+/// What domain capabilities are of. What is not given is as libvirt chooses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Machine {
+    /// The `type` of `<domain>`.
+    pub domain_type: Option<String>,
+    /// The architecture.
+    pub arch: Option<String>,
+    /// The machine type.
+    pub machine: Option<String>,
+    /// The path of QEMU's binary.
+    pub emulator: Option<String>,
+}
+
+impl Machine {
+    /// That of a guest.
+    pub fn of(guest: &Element) -> Self {
+        let attribute = |name| guest.attribute_at("os/type", name).map(str::to_owned);
+        Self {
+            domain_type: guest.attribute("type").map(str::to_owned),
+            arch: attribute("arch"),
+            machine: attribute("machine"),
+            emulator: guest.text_at("devices/emulator").map(str::to_owned),
+        }
+    }
+}
+
+/// What a hypervisor has for guests, as far as it tells.
+#[derive(Debug, Clone, Default)]
+pub struct Offers {
+    /// Its capabilities. <https://libvirt.org/formatcaps.html>
+    pub capabilities: Option<Element>,
+    /// The capabilities of each machine that was asked about, where libvirt has such.
+    /// <https://libvirt.org/formatdomaincaps.html>
+    pub machines: BTreeMap<Machine, Element>,
+    /// The memory of the host.
+    pub memory: Option<HostMemory>,
+    /// What libvirt says of definitions that it does not take, by their shape.
+    pub refusals: BTreeMap<u64, String>,
+}
+
+/// How much memory a host has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostMemory {
+    /// So many bytes with swap: the kernel gives no process more.
+    Most(u64),
+    /// So many bytes, and swap that is not known.
+    WithoutSwap(u64),
+}
+
+impl Connection {
+    /// Asks about definitions, by their shape.
+    pub fn offers(
+        &self,
+        facts: &Facts,
+        questions: &BTreeMap<u64, Question>,
+    ) -> Result<Offers, HypervisorError> {
+        if facts.driver != "QEMU" {
+            return Ok(Offers::default());
+        }
+        self.ask_about(facts, questions).map_err(ahead::reading)
+    }
+
+    fn ask_about(
+        &self,
+        facts: &Facts,
+        questions: &BTreeMap<u64, Question>,
+    ) -> Result<Offers, Trouble> {
+        let mut offers = Offers {
+            capabilities: Element::parse(&self.connect.capabilities()?).ok(),
+            memory: self.host_memory(facts),
+            ..Offers::default()
+        };
+        for (shape, question) in questions {
+            let machine = Machine::of(&question.wanted.tree());
+            if !offers.machines.contains_key(&machine)
+                && let Some(capabilities) = self.capabilities_of(&machine)
+            {
+                offers.machines.insert(machine, capabilities);
+            }
+            if let Some(refusal) = self.refusal(question) {
+                offers.refusals.insert(*shape, refusal);
+            }
+        }
+        Ok(offers)
+    }
+
+    /// The capabilities of a machine; `None` where there is no such, or libvirt does not tell.
+    fn capabilities_of(&self, machine: &Machine) -> Option<Element> {
+        let text = self.connect.domain_capabilities(
+            machine.emulator.as_deref(),
+            machine.arch.as_deref(),
+            machine.machine.as_deref(),
+            machine.domain_type.as_deref(),
+            0,
+        );
+        Element::parse(&text.ok()?).ok()
+    }
+
+    /// What libvirt says of a definition that it does not take, and did not say of the one that is there.
+    fn refusal(&self, question: &Question) -> Option<String> {
+        let refusal = self.translate(&question.wanted)?;
+        let before = question.before.as_ref();
+        let said_before = before.and_then(|before| self.translate(before));
+        (said_before.as_ref() != Some(&refusal)).then_some(refusal)
+    }
+
+    /// Has libvirt make a command of a definition, as it does when a guest starts. That a pool or a file is not there yet says
+    /// nothing of the definition.
+    fn translate(&self, definition: &Document) -> Option<String> {
+        let translated = self
+            .connect
+            .domain_xml_to_native("qemu-argv", &definition.text(), 0);
+        translated.err().filter(is_of_definition).map(|error| {
+            let message = error.message();
+            let known = ["unsupported configuration: ", "XML error: "];
+            let bare = known.iter().find_map(|lead| message.strip_prefix(lead));
+            bare.unwrap_or(message).to_owned()
+        })
+    }
+
+    /// The memory that a process can have at most.
+    fn host_memory(&self, facts: &Facts) -> Option<HostMemory> {
+        if facts.local {
+            let text = fs::read_to_string("/proc/meminfo").ok()?;
+            let overcommit = fs::read_to_string("/proc/sys/vm/overcommit_memory").ok()?;
+            return most(&text, &overcommit);
+        }
+        let kib = self.connect.node_info().ok()?.memory;
+        Some(HostMemory::WithoutSwap(kib.saturating_mul(1024)))
+    }
+}
+
+/// Whether an error is about what a definition says.
+fn is_of_definition(error: &Error) -> bool {
+    error
+        .code()
+        .is_any(vec![ErrorNumber::ConfigUnsupported, ErrorNumber::XmlError])
+}
+
+/// What the kernel gives a process at most: all memory and swap, unless it was told to give whatever is asked for (proc(5)).
+fn most(meminfo: &str, overcommit: &str) -> Option<HostMemory> {
+    let bytes = |key: &str| {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(key))?;
+        let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+        Some(kib.saturating_mul(1024))
+    };
+    let all = bytes("MemTotal:")?.saturating_add(bytes("SwapTotal:")?);
+    (overcommit.trim() != "1").then_some(HostMemory::Most(all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_gives_all_memory_and_swap_at_most() {
+        let meminfo = "MemTotal:       24684092 kB\nMemFree: 1 kB\nSwapTotal:       1048576 kB\n";
+        let all = HostMemory::Most((24_684_092 + 1_048_576) * 1024);
+        assert_eq!(most(meminfo, "0\n"), Some(all));
+        assert_eq!(most(meminfo, "1\n"), None);
+        assert_eq!(most("", "0\n"), None);
+    }
+}

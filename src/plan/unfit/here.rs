@@ -1,0 +1,234 @@
+//! What this hypervisor has not, by its capabilities. Where it does not tell, nothing is wrong.
+
+use super::Flaw;
+use super::anywhere::{bus, devices, disks};
+use crate::diagnostic::{did_you_mean, names};
+use crate::libvirt::offers::{HostMemory, Machine, Offers};
+use crate::size::{about, size};
+use crate::xml::schema;
+use crate::xml::tree::Element;
+
+pub(super) fn flaws(guest: &Element, offers: &Offers) -> Vec<Flaw> {
+    let machine = Machine::of(guest);
+    let mut flaws = Vec::new();
+    // Without the machine nothing else can be told.
+    if let Some(capabilities) = &offers.capabilities
+        && let Some(flaw) = missing(&machine, capabilities)
+    {
+        flaws.push(flaw);
+        return flaws;
+    }
+    let Some(has) = offers.machines.get(&machine) else {
+        return flaws;
+    };
+    firmware(guest, has, &mut flaws);
+    processors(guest, &machine, has, &mut flaws);
+    drives(guest, &machine, has, &mut flaws);
+    cards(guest, has, &mut flaws);
+    flaws
+}
+
+/// Devices that are chosen by a word: what they are called, their element, the path and attribute of the word, and the list of
+/// domain capabilities that it is in.
+const CARDS: [(&str, &str, &str, &str, &str); 4] = [
+    ("video card", "video", "model", "type", "modelType"),
+    ("display", "graphics", "", "type", "type"),
+    ("TPM", "tpm", "", "model", "model"),
+    ("TPM", "tpm", "backend", "type", "backendModel"),
+];
+
+fn cards(guest: &Element, has: &Element, flaws: &mut Vec<Flaw>) {
+    for (what, element, child, attribute, list) in CARDS {
+        let Some(there) = values(has, &format!("devices/{element}"), list) else {
+            continue;
+        };
+        let wanted = devices(guest).iter().filter(|it| it.name == element);
+        let wanted = wanted.filter_map(|it| match child {
+            "" => it.attribute(attribute),
+            _ => it.attribute_at(child, attribute),
+        });
+        // No card at all is had everywhere.
+        for wanted in wanted.filter(|it| *it != "none" && !there.contains(it)) {
+            let hint = match (what, wanted) {
+                ("TPM", "emulator") => {
+                    "install swtpm and swtpm-tools there, or take the TPM out of `xml`".to_owned()
+                }
+                (_, _) if there.is_empty() => "take it out of the definition".to_owned(),
+                (_, _) => format!("it has {}", names(&there)),
+            };
+            flaws.push(Flaw::of_guest(
+                format!("this hypervisor has no {what} `{wanted}`, as {{guest}} does"),
+                hint,
+            ));
+        }
+    }
+}
+
+/// The values of a list in domain capabilities: none where they say that there is no such device, `None` where they say nothing.
+fn values<'a>(has: &'a Element, path: &str, list: &str) -> Option<Vec<&'a str>> {
+    let device = has.find(path)?;
+    if device.attribute("supported") == Some("no") {
+        return Some(Vec::new());
+    }
+    let mut lists = device.children_named("enum");
+    let list = lists.find(|it| it.attribute("name") == Some(list))?;
+    let values = list.children_named("value");
+    Some(values.map(|value| value.text.as_str()).collect())
+}
+
+/// Says of an architecture, machine or type of guest that is missing.
+fn missing(machine: &Machine, capabilities: &Element) -> Option<Flaw> {
+    let guests = capabilities.children_named("guest");
+    let arches: Vec<&Element> = guests.filter_map(|guest| guest.child("arch")).collect();
+    let known: Vec<&str> = arches.iter().filter_map(|a| a.attribute("name")).collect();
+    let wanted = machine.arch.as_deref()?;
+    let Some(arch) = arches.iter().find(|a| a.attribute("name") == Some(wanted)) else {
+        // A QEMU of one's own may be another.
+        return machine.emulator.is_none().then(|| {
+            Flaw::of_guest(
+                format!("this hypervisor cannot run {{guest}}, whose `arch` is `{wanted}`"),
+                match known.is_empty() {
+                    true => "install QEMU there".to_owned(),
+                    false => format!("install QEMU for it there; there is {}", names(&known)),
+                },
+            )
+        });
+    };
+    let emulator = arch.text_at("emulator");
+    if machine.emulator.is_some() && machine.emulator.as_deref() != emulator {
+        return None;
+    }
+    let mut types = arch.children_named("domain");
+    if let Some(wanted) = machine.domain_type.as_deref()
+        && types.all(|domain| domain.attribute("type") != Some(wanted))
+    {
+        return Some(Flaw::of_guest(
+            format!("this hypervisor has no guests of type `{wanted}`, as {{guest}} is"),
+            "write `type: qemu` (slower), or load the module kvm_intel or kvm_amd there",
+        ));
+    }
+    let wanted = machine.machine.as_deref()?;
+    let of_types = arch.children_named("domain");
+    let machines: Vec<&Element> = arch
+        .children_named("machine")
+        .chain(of_types.flat_map(|domain| domain.children_named("machine")))
+        .collect();
+    let is_it = |it: &&Element| it.text == wanted || it.attribute("canonical") == Some(wanted);
+    if machines.is_empty() || machines.iter().any(is_it) {
+        return None;
+    }
+    let candidates = machines.iter().map(|it| it.text.as_str());
+    Some(Flaw::of_guest(
+        format!("this hypervisor has no machine `{wanted}`, as {{guest}} is"),
+        did_you_mean(wanted, candidates).unwrap_or_default(),
+    ))
+}
+
+fn firmware(guest: &Element, has: &Element, flaws: &mut Vec<Flaw>) {
+    if let Some(wanted) = guest.attribute_at("os", "firmware")
+        && let Some(there) = values(has, "os", "firmware")
+        && !there.contains(&wanted)
+    {
+        flaws.push(Flaw::of_guest(
+            format!("this hypervisor has no `{wanted}` firmware for {{guest}}"),
+            "install the package ovmf (Debian) or edk2-ovmf (Fedora) there, for Arm qemu-efi-aarch64 or edk2-aarch64; or remove `firmware: uefi`",
+        ));
+    }
+}
+
+fn processors(guest: &Element, machine: &Machine, has: &Element, flaws: &mut Vec<Flaw>) {
+    let most = has.attribute_at("vcpu", "max").and_then(|n| n.parse().ok());
+    let vcpus = guest.text_at("vcpu").and_then(|n| n.parse::<u64>().ok());
+    if let (Some(most), Some(vcpus)) = (most, vcpus)
+        && vcpus > most
+    {
+        flaws.push(Flaw::of_guest(
+            format!("{{guest}} has {vcpus} processors, and its machine takes {most}"),
+            "give it fewer `vcpus` or `max_vcpus`",
+        ));
+    }
+    let kind = machine.domain_type.as_deref().unwrap_or_default();
+    let Some(cpu) = guest.child("cpu") else {
+        return;
+    };
+    let mode = cpu.attribute("mode").unwrap_or("custom");
+    let modes = has.child("cpu").into_iter();
+    let mut modes = modes.flat_map(|cpu| cpu.children_named("mode"));
+    let Some(known) = modes.find(|it| it.attribute("name") == Some(mode)) else {
+        return;
+    };
+    if known.attribute("supported") == Some("no") {
+        flaws.push(Flaw::of_guest(
+            format!("guests of type `{kind}` have no CPU of mode `{mode}` here, as {{guest}} does"),
+            "write `cpu: {mode: maximum}`, or leave `cpu` out",
+        ));
+        return;
+    }
+    let Some(wanted) = cpu.text_at("model").filter(|_| mode == "custom") else {
+        return;
+    };
+    let models: Vec<&Element> = known.children_named("model").collect();
+    match models.iter().find(|model| model.text == wanted) {
+        None if models.is_empty() => {}
+        None => flaws.push(Flaw::of_guest(
+            format!("this hypervisor has no CPU `{wanted}`, as {{guest}} does"),
+            did_you_mean(wanted, models.iter().map(|model| model.text.as_str()))
+                .unwrap_or_default(),
+        )),
+        // An emulated one does without what it has not.
+        Some(model) if kind == "kvm" && model.attribute("usable") == Some("no") => flaws.push(
+            Flaw::of_guest(
+                format!("the host's processor is not known to do as `{wanted}`, as {{guest}} is to have"),
+                "choose an older model, or `cpu: {mode: host-model}`; or switch off in `xml` what it lacks",
+            )
+            .maybe(),
+        ),
+        Some(_) => {}
+    }
+}
+
+fn drives(guest: &Element, machine: &Machine, has: &Element, flaws: &mut Vec<Flaw>) {
+    let Some(there) = values(has, "devices/disk", "bus").filter(|there| !there.is_empty()) else {
+        return;
+    };
+    let kind = machine.machine.as_deref().unwrap_or("this");
+    for disk in disks(guest) {
+        // Of IDE is told wherever it can be known.
+        if let Some(wanted) = bus(disk)
+            && !there.contains(&wanted)
+            && !super::anywhere::is_told_of(guest, wanted)
+        {
+            flaws.push(Flaw::of_disk(
+                disk,
+                format!("a machine of type `{kind}` has no disks on the bus `{wanted}` here"),
+                format!("it has {}", names(&there)),
+            ));
+        }
+    }
+}
+
+/// A guest that is given more than the host has cannot start. Several that have more together can: they take it as they use it.
+pub(super) fn memory(guest: &Element, offers: &Offers) -> Option<Flaw> {
+    // What is in huge pages or a file is counted otherwise.
+    if guest.child("memoryBacking").is_some() {
+        return None;
+    }
+    let (most, and_swap) = match offers.memory? {
+        HostMemory::Most(bytes) => (bytes, " with swap"),
+        HostMemory::WithoutSwap(bytes) => (bytes, ""),
+    };
+    let kib: u64 = schema::canonical(guest).text_at("memory")?.parse().ok()?;
+    let wanted = kib.checked_mul(1024).filter(|bytes| *bytes > most)?;
+    let flaw = Flaw::of_guest(
+        format!(
+            "{{guest}} has {} of memory, and the host has {}{and_swap}",
+            size(wanted),
+            about(most)
+        ),
+        "give it less `memory` or `max_memory`: it could not start",
+    );
+    Some(match offers.memory? {
+        HostMemory::Most(_) => flaw,
+        HostMemory::WithoutSwap(_) => flaw.maybe(),
+    })
+}

@@ -1,0 +1,152 @@
+//! What a guest's definition is like, apart from texts that say nothing of what libvirt takes: guests of one template differ in
+//! these alone, and what libvirt says of one of them holds for all.
+
+use super::schema::MARK;
+use super::tree::Element;
+use crate::hash::print;
+
+/// What a text has to look like to be left out. Another one stays: libvirt may take it or not.
+#[derive(Clone, Copy)]
+enum Form {
+    /// Letters, digits and `. _ + -`.
+    Word,
+    /// The same with `/`, from `/` on.
+    Path,
+    /// The address of one NIC, not of several.
+    Mac,
+    Uuid,
+    Number,
+    /// One line.
+    Line,
+}
+
+/// What stands in the place of a text that is left out: nothing that can be in XML.
+const LEFT_OUT: &str = "\0";
+
+/// The texts that are left out, by path; an attribute behind `@`.
+const TEXTS: &[(&str, Form)] = &[
+    ("domain/name", Form::Word),
+    ("domain/uuid", Form::Uuid),
+    ("domain/title", Form::Line),
+    ("domain/memory", Form::Number),
+    ("domain/currentMemory", Form::Number),
+    ("domain/os/kernel", Form::Path),
+    ("domain/os/initrd", Form::Path),
+    ("domain/os/cmdline", Form::Line),
+    ("domain/os/nvram", Form::Path),
+    ("domain/devices/disk/source@file", Form::Path),
+    ("domain/devices/disk/source@dev", Form::Path),
+    ("domain/devices/disk/source@volume", Form::Word),
+    ("domain/devices/disk/alias@name", Form::Word),
+    ("domain/devices/interface/alias@name", Form::Word),
+    ("domain/devices/interface/mac@address", Form::Mac),
+    ("domain/devices/interface/source@network", Form::Word),
+    ("domain/devices/serial/source@path", Form::Path),
+    ("domain/devices/serial/log@file", Form::Path),
+    ("domain/devices/console/source@path", Form::Path),
+    ("domain/devices/console/log@file", Form::Path),
+];
+
+/// What tells the shape of a guest's definition from others. It is the same for the same shape with this program only.
+pub fn of(domain: &Element) -> u64 {
+    let mut shape = domain.clone();
+    if let Some(mark) = shape
+        .child_mut("metadata")
+        .and_then(|metadata| metadata.child_mut(MARK))
+    {
+        // Written by us alone.
+        mark.attributes.clear();
+    }
+    let path = shape.name.clone();
+    leave_out(&mut shape, &path);
+    print(&shape)
+}
+
+fn leave_out(element: &mut Element, path: &str) {
+    let is_free = |path: &str, text: &str| {
+        let mut texts = TEXTS.iter();
+        texts.any(|(free, form)| *free == path && form.fits(text))
+    };
+    if is_free(path, &element.text) {
+        LEFT_OUT.clone_into(&mut element.text);
+    }
+    for (name, value) in &mut element.attributes {
+        if is_free(&format!("{path}@{name}"), value) {
+            LEFT_OUT.clone_into(value);
+        }
+    }
+    for child in &mut element.children {
+        let path = format!("{path}/{}", child.name);
+        leave_out(child, &path);
+    }
+}
+
+impl Form {
+    fn fits(self, text: &str) -> bool {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+        match self {
+            Form::Word => !text.is_empty() && text.chars().all(is_word),
+            Form::Path => {
+                text.len() > 1
+                    && text.starts_with('/')
+                    && text.chars().all(|c| c == '/' || is_word(c))
+            }
+            Form::Mac => {
+                let bytes: Option<Vec<u8>> = text
+                    .split(':')
+                    .map(|byte| {
+                        u8::from_str_radix(byte, 16)
+                            .ok()
+                            .filter(|_| byte.len() == 2)
+                    })
+                    .collect();
+                bytes.is_some_and(|bytes| bytes.len() == 6 && bytes[0] & 1 == 0)
+            }
+            Form::Uuid => text.parse::<uuid::Uuid>().is_ok(),
+            Form::Number => text.parse::<u64>().is_ok(),
+            Form::Line => !text.is_empty() && !text.contains(char::is_control),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(name: &str, mac: &str, file: &str, more: &str) -> u64 {
+        let text = format!(
+            "<domain><name>{name}</name><memory>1</memory>\
+             <metadata><miniascape:resource xmlns:miniascape='urn:miniascape:1' address='guest.{name}'/></metadata>\
+             <devices><disk><source file='{file}'/></disk><interface><mac address='{mac}'/></interface>{more}</devices></domain>"
+        );
+        of(&Element::parse(&text).unwrap())
+    }
+
+    #[test]
+    fn guests_of_one_template_have_one_shape() {
+        let one = shape("web1", "52:54:00:00:00:01", "/srv/web1.qcow2", "");
+        assert_eq!(
+            one,
+            shape("web2", "52:54:00:ab:CD:02", "/srv/pool/web2", "")
+        );
+    }
+
+    #[test]
+    fn what_libvirt_may_refuse_is_part_of_the_shape() {
+        let (name, mac, file) = ("web1", "52:54:00:00:00:01", "/srv/web1.qcow2");
+        let one = shape(name, mac, file, "");
+        for other in [
+            shape(name, mac, file, "<wachdog/>"),
+            shape(name, mac, "srv/web1.qcow2", ""),
+            shape(name, "53:54:00:00:00:01", file, ""),
+            shape(name, "52:54:00:00:01", file, ""),
+            shape("web 1", mac, file, ""),
+            shape(name, mac, "", ""),
+        ] {
+            assert_ne!(one, other);
+        }
+        let watchdog =
+            |model: &str| shape(name, mac, file, &format!("<watchdog model='{model}'/>"));
+        assert_ne!(watchdog("i6300esb"), watchdog("i6300esp"));
+    }
+}
