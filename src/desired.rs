@@ -168,6 +168,8 @@ pub struct Chosen {
     pub machine: bool,
     /// The mode of `<cpu>`.
     pub cpu: bool,
+    /// The model of the SCSI controller.
+    pub scsi_controller: bool,
     /// The device names of these disks, which are given by their alias.
     pub disks: BTreeSet<String>,
 }

@@ -385,14 +385,14 @@ impl Session {
 
     /// Asks libvirt about what is to be defined, and notes what it would refuse.
     fn ask_for_unfit(&self, live: &Live, planned: &mut Planned) -> Result<(), Failure> {
-        let questions = plan::unfit::questions(&planned.plan);
+        let Planned { observed, plan, .. } = planned;
+        let questions = plan::unfit::questions(plan, observed);
         if questions.is_empty() {
             return Ok(());
         }
         let _waiting = live.whom.wait();
-        let facts = &planned.observed.facts;
-        let offers = live.connection.offers(facts, &questions)?;
-        plan::unfit::check(&mut planned.plan, &self.lab.places, &offers);
+        let offers = live.connection.offers(&observed.facts, &questions)?;
+        plan::unfit::check(plan, observed, &self.lab.places, &offers);
         Ok(())
     }
 

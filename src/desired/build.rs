@@ -469,6 +469,7 @@ impl<'a> Builder<'a> {
             cpu_mode,
             firmware,
             spare_ports: has_pcie_ports(guest, machine),
+            scsi_controller: !is_test && has_scsi(guest) && !names_scsi_controller(guest),
             disks,
             install: None,
         };
@@ -856,6 +857,7 @@ fn chosen(guest: &Guest) -> Chosen {
             && !says("os/type", "machine")
             && !says("os/type", "arch"),
         cpu: guest.cpu.mode.is_none() && !says("cpu", "mode"),
+        scsi_controller: !names_scsi_controller(guest),
         disks: guest
             .disks
             .iter()
@@ -871,6 +873,29 @@ fn default_machine(arch: &str) -> Option<&'static str> {
         "aarch64" | "armv7l" | "riscv64" => Some("virt"),
         _ => None,
     }
+}
+
+/// The devices of the user's own XML that have a name.
+fn own_devices<'a>(guest: &'a Guest, name: &'static str) -> impl Iterator<Item = &'a Element> {
+    let overlay = guest.xml.as_ref().map(|overlay| &overlay.tree);
+    let devices = overlay.and_then(|tree| tree.child("devices"));
+    devices
+        .into_iter()
+        .flat_map(move |devices| devices.children_named(name))
+}
+
+/// Whether a guest has a disk on the SCSI bus.
+fn has_scsi(guest: &Guest) -> bool {
+    let mut own = own_devices(guest, "disk");
+    guest.disks.iter().any(|disk| disk.bus == "scsi")
+        || own.any(|disk| disk.attribute_at("target", "bus") == Some("scsi"))
+}
+
+/// Whether the user's own XML says of which model the guest's SCSI controller is.
+fn names_scsi_controller(guest: &Guest) -> bool {
+    own_devices(guest, "controller").any(|controller| {
+        controller.attribute("type") == Some("scsi") && controller.attribute("model").is_some()
+    })
 }
 
 /// Whether the user's own XML names a loader: libvirt chooses none then.

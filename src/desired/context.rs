@@ -71,6 +71,8 @@ pub(super) struct GuestContext<'a> {
     pub firmware: Option<&'a str>,
     /// Whether the machine plugs devices into PCIe ports, of which some are to be free.
     pub spare_ports: bool,
+    /// Whether a disk is on the SCSI bus, and the user's own XML does not say of which model the controller is.
+    pub scsi_controller: bool,
     pub disks: Vec<DiskContext>,
     /// The installer, in the definition that a guest has while it is installed.
     pub install: Option<InstallContext>,

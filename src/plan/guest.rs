@@ -209,6 +209,8 @@ pub(super) fn update(
     let mut last = last_trees(entry);
     let adopted = live.uuid != wish.uuid;
     let mut wanted = wanted(&resource.xml.tree(), &wish.chosen, live, adopted);
+    let scsi = wanted::keep_scsi_model(&mut wanted, &wish.chosen, &last, &live.xml.tree());
+    wanted::keep_scsi_controller(&mut wanted, &wish.chosen, &last, live);
     let kept = overlay::keep(planner, &resource.address, &mut wanted, live);
     let back = overlay::goes_back(planner, &last, &live.xml.tree(), &wanted);
     let foreign = Foreign::of(entry, &live.xml.tree(), &wanted);
@@ -264,6 +266,7 @@ pub(super) fn update(
     if merged.is_change() {
         if (goes_down || !active) && wanted::has_ports(&live.xml.tree()) {
             let mut all = wanted::with_all_ports(&resource.xml.tree(), &wish.chosen, live, adopted);
+            wanted::keep_scsi_model(&mut all, &wish.chosen, &last, &live.xml.tree());
             overlay::keep(planner, &resource.address, &mut all, live);
             merged.target = merge(&last, &own, &all).target;
         }
@@ -331,6 +334,7 @@ pub(super) fn update(
         );
     }
     change.action = Action::Update;
+    change.notes.extend(scsi);
     change.data_loss = (!back.is_empty()).then_some(0);
     change.notes.extend(back);
     change.power = match (goes_down, comes_up) {

@@ -6,11 +6,14 @@ mod here;
 
 use std::collections::BTreeMap;
 
+use super::step::Step;
 use super::{Change, Plan};
 use crate::address::{Address, Kind, Name};
 use crate::desired::{Desired, Detail};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span};
+use crate::libvirt::observed::{Observed, ObservedGuest};
 use crate::libvirt::offers::{Offers, Question};
+use crate::secret::hide;
 use crate::xml::document::Document;
 use crate::xml::shape;
 use crate::xml::tree::Element;
@@ -81,10 +84,11 @@ pub fn anywhere(desired: &Desired, places: &BTreeMap<Address, Span>) -> Diagnost
 }
 
 /// What a hypervisor is to be asked before a plan is carried out: about one definition of each shape.
-pub fn questions(plan: &Plan) -> BTreeMap<u64, Question> {
-    let definitions = plan.changes.values().filter_map(defined);
+pub fn questions(plan: &Plan, observed: &Observed) -> BTreeMap<u64, Question> {
+    let changes = plan.changes.values();
+    let definitions = changes.filter_map(|change| defined(change, observed));
     definitions
-        .map(|(wanted, before)| {
+        .map(|Definition { wanted, before }| {
             let question = Question {
                 wanted: wanted.clone(),
                 before: before.cloned(),
@@ -95,10 +99,15 @@ pub fn questions(plan: &Plan) -> BTreeMap<u64, Question> {
 }
 
 /// Notes what the hypervisor would refuse of the definitions of a plan. `places` tells where resources are defined.
-pub fn check(plan: &mut Plan, places: &BTreeMap<Address, Span>, offers: &Offers) {
+pub fn check(
+    plan: &mut Plan,
+    observed: &Observed,
+    places: &BTreeMap<Address, Span>,
+    offers: &Offers,
+) {
     let mut problems = Vec::new();
     for change in plan.changes.values() {
-        let Some((wanted, before)) = defined(change) else {
+        let Some(Definition { wanted, before }) = defined(change, observed) else {
             continue;
         };
         let is_off = change.entry.as_ref().and_then(|entry| entry.active) == Some(false);
@@ -121,7 +130,7 @@ pub fn check(plan: &mut Plan, places: &BTreeMap<Address, Span>, offers: &Offers)
             && let Some(refusal) = offers.refusals.get(&shape::of(&wanted))
         {
             found.push(Flaw::of_guest(
-                format!("libvirt refuses {{guest}}: {refusal}"),
+                format!("libvirt refuses {{guest}}: {}", hide(refusal)),
                 "look at its settings and its `xml`; `miniascape plan --diff` shows the whole",
             ));
         }
@@ -136,14 +145,29 @@ pub fn check(plan: &mut Plan, places: &BTreeMap<Address, Span>, offers: &Offers)
     }
 }
 
-/// What a change defines a guest as, and what it is defined as before; `None` where it stays as it is.
-fn defined(change: &Change) -> Option<(&Document, Option<&Document>)> {
+/// What a change defines a guest as, and what that is defined as now; `None` where it stays as it is. Plans are shown without
+/// passwords, so neither is taken from what is shown.
+fn defined<'a>(change: &'a Change, observed: &'a Observed) -> Option<Definition<'a>> {
     if change.address.kind != Kind::Guest {
         return None;
     }
-    let mut steps = change.quiesce.iter().chain(&change.steps);
-    let first = steps.find_map(|step| step.definition())?.0;
-    let wanted = change.after_xml.as_ref().unwrap_or(first);
-    let before = change.before_xml.as_ref();
-    (before != Some(wanted)).then_some((wanted, before))
+    let steps = change.quiesce.iter().chain(&change.steps);
+    let (wanted, _) = steps.filter_map(Step::definition).next_back()?;
+    let tree = wanted.tree();
+    let uuid = tree.text_at("uuid").and_then(|uuid| uuid.parse().ok());
+    let is_it = |guest: &&ObservedGuest| Some(guest.uuid) == uuid;
+    let named = tree
+        .text_at("name")
+        .and_then(|name| observed.guests.get(name));
+    let guest = named
+        .filter(is_it)
+        .or_else(|| observed.guests.values().find(is_it));
+    let before = guest.map(|guest| &guest.xml);
+    (before != Some(wanted)).then_some(Definition { wanted, before })
+}
+
+/// What a guest is to be defined as, and is now.
+struct Definition<'a> {
+    wanted: &'a Document,
+    before: Option<&'a Document>,
 }

@@ -99,8 +99,10 @@ impl Laboratory {
         if plan.touches_volumes() {
             plan = make(&wide(scope));
         }
-        let offers = self.fake.offers(&plan::unfit::questions(&plan));
-        plan::unfit::check(&mut plan, &lab.places, &offers);
+        let observed = self.fake.observe(&wide(desired::scope(Some(&lab), state)));
+        let observed = observed.unwrap();
+        let offers = self.fake.offers(&plan::unfit::questions(&plan, &observed));
+        plan::unfit::check(&mut plan, &observed, &lab.places, &offers);
         (plan, sources)
     }
 

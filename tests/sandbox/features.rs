@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use crate::lab::{Lab, inventory, virsh};
+use crate::lab::{Lab, domain, inventory, virsh};
 
 /// Networks and a pool with nothing special, and the guests with little.
 const PLAIN: &str = "
@@ -247,4 +247,107 @@ fn a_password_is_told_nowhere_and_its_change_is_a_change() {
     assert_eq!(state.permissions().mode() & 0o777, 0o600);
     lab.destroy();
     assert_eq!(inventory(), before);
+}
+
+const SCSI: &str = "
+lab: scsi
+pools: {scsi: {path: @DIR@/pool}}
+common: {memory: 64MiB, shutdown_timeout: 0s}
+guests:
+  on:
+    disks: {root: {pool: scsi, size: 8MiB, bus: scsi}}
+  off:
+    running: false
+    disks: {root: {pool: scsi, size: 8MiB, bus: scsi}, cd: {device: cdrom, bus: scsi}}
+";
+
+/// The model of a guest's SCSI controller.
+fn scsi_model(guest: &str) -> Option<String> {
+    let guest = domain(guest);
+    let devices = guest.child("devices").unwrap();
+    let mut controllers = devices.children_named("controller");
+    let scsi = controllers.find(|it| it.attribute("type") == Some("scsi"))?;
+    scsi.attribute("model").map(str::to_owned)
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn scsi_is_virtio_scsi_and_guests_with_another_controller_keep_it() {
+    let lab = Lab::new(SCSI);
+    // As of old: libvirt chooses.
+    let template = include_str!("../../templates/libvirt/domain.xml.j2");
+    let old = template.replace("{%- if scsi_controller %}", "{%- if false %}");
+    assert_ne!(old, template);
+    let templates = lab.path().join("templates/libvirt");
+    fs::create_dir_all(&templates).unwrap();
+    fs::write(templates.join("domain.xml.j2"), old).unwrap();
+    lab.apply(&[]);
+    let models = || ["on", "off"].map(|guest| scsi_model(guest).unwrap());
+    assert_eq!(models(), ["lsilogic", "lsilogic"]);
+    let id = virsh(&["domid", "on"]);
+
+    fs::remove_dir_all(templates).unwrap();
+    lab.is_settled();
+    let more = "  new: {running: false, disks: {root: {pool: scsi, size: 8MiB, bus: scsi}}}\n";
+    lab.define(&(SCSI.to_owned() + more));
+    lab.apply(&[]);
+    assert_eq!(models(), ["lsilogic", "lsilogic"]);
+    assert_eq!(scsi_model("new").as_deref(), Some("virtio-scsi"));
+    lab.define(SCSI);
+    lab.apply(&["--allow-data-loss", "volume.new.root"]);
+    let described = SCSI.replace("common: {", "common: {description: new, ");
+    lab.define(&described);
+    let told = lab.apply(&[]);
+    assert!(
+        told.contains("its SCSI controller stays `lsilogic`"),
+        "{told}"
+    );
+    assert_eq!(models(), ["lsilogic", "lsilogic"]);
+    assert_eq!(virsh(&["domid", "on"]), id);
+
+    let xml = "<domain><devices><controller type='scsi' index='0' model='virtio-scsi'/></devices></domain>";
+    let with_xml = format!("common: {{xml: \"{xml}\", ");
+    lab.define(&described.replace("common: {", &with_xml));
+    lab.apply(&[]);
+    assert_eq!(models(), ["virtio-scsi", "virtio-scsi"]);
+    assert_ne!(virsh(&["domid", "on"]), id);
+    lab.define(&described);
+    lab.is_settled();
+
+    lab.destroy();
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_scsi_controller_comes_with_its_first_disk_and_goes_with_its_last() {
+    let with = |disk: &str| {
+        format!(
+            "lab: scsi\npools: {{scsi: {{path: @DIR@/pool}}}}\ncommon: {{memory: 64MiB, shutdown_timeout: 0s, disks: {{{disk}}}}}\n\
+             guests: {{on: {{}}, off: {{running: false}}}}\n"
+        )
+    };
+    let lab = Lab::new(&with(""));
+    lab.apply(&[]);
+    let models = || ["on", "off"].map(scsi_model);
+    assert_eq!(models(), [None, None]);
+    let one = "one: {pool: scsi, size: 8MiB, bus: scsi, keep: true}";
+    lab.define(&with(one));
+    lab.apply(&[]);
+    let virtio = || Some("virtio-scsi".to_owned());
+    assert_eq!(models(), [virtio(), virtio()]);
+    let id = virsh(&["domid", "on"]);
+    lab.define(&with(&format!(
+        "{one}, two: {{pool: scsi, size: 8MiB, bus: scsi, keep: true}}"
+    )));
+    lab.apply(&["--max-disruption", "live"]);
+
+    // Without disks it is no reason to restart a guest.
+    lab.define(&with(""));
+    let output = lab.run(&["plan"]);
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("restart"));
+    lab.define(&with("").replace("on: {}", "on: {running: false}"));
+    lab.apply(&[]);
+    assert_eq!(models(), [None, None]);
+    assert_ne!(virsh(&["domid", "on"]), id);
+    lab.destroy();
 }

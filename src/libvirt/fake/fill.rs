@@ -284,7 +284,10 @@ fn addresses(devices: &mut Element, is_q35: bool) {
         let on_pci = match device.name.as_str() {
             "disk" => device.attribute_at("target", "bus") == Some("virtio"),
             "interface" | "memballoon" | "rng" => true,
-            "controller" => matches!(device.attribute("type"), Some("usb" | "virtio-serial")),
+            "controller" => matches!(
+                device.attribute("type"),
+                Some("usb" | "virtio-serial" | "scsi")
+            ),
             _ => false,
         };
         if device.child("address").is_some() {

@@ -8,6 +8,9 @@ use crate::libvirt::observed::ObservedGuest;
 use crate::plan::network::with_uuid;
 use crate::xml::tree::Element;
 
+/// The model of SCSI controllers that new guests get.
+const SCSI_MODEL: &str = "virtio-scsi";
+
 /// What is wanted of a guest that is there: what miniascape chose, and nobody wrote, stays as it is.
 pub(in crate::plan) fn wanted(
     xml: &Element,
@@ -59,6 +62,64 @@ pub(super) fn with_all_ports(
     }
     keep_device_names(&mut wanted, &live_xml, &chosen.disks);
     wanted
+}
+
+/// A guest that libvirt gave another SCSI controller keeps that as long as disks are on it: its system may boot from one, and have no
+/// driver for another. What was applied with a model goes with it. Gives what is to be said of it.
+pub(in crate::plan) fn keep_scsi_model(
+    wanted: &mut Element,
+    chosen: &Chosen,
+    last: &[Element],
+    live: &Element,
+) -> Option<String> {
+    let model = |guest| scsi_controller(guest).and_then(|it| it.attribute("model"));
+    let on_scsi = |disk: &Element| disk.attribute_at("target", "bus") == Some("scsi");
+    let now = model(live).filter(|now| *now != SCSI_MODEL)?;
+    let is_libvirts = chosen.scsi_controller && last.iter().all(|last| model(last).is_none());
+    let mut disks = live.child("devices")?.children_named("disk");
+    if !is_libvirts || !disks.any(on_scsi) {
+        return None;
+    }
+    let devices = &mut wanted.child_mut("devices")?.children;
+    let controller = devices
+        .iter_mut()
+        .find(|device| is_scsi_controller(device))?;
+    controller.remove_attribute("model");
+    Some(format!(
+        "its SCSI controller stays `{now}`; a new guest gets `{SCSI_MODEL}`, and so does this one if its `xml` says so"
+    ))
+}
+
+/// A controller of ours that no disk is on any more is no reason to restart a guest: it goes once the guest is off.
+pub(super) fn keep_scsi_controller(
+    wanted: &mut Element,
+    chosen: &Chosen,
+    last: &[Element],
+    live: &ObservedGuest,
+) {
+    let is_ours = last.iter().any(|last| scsi_controller(last).is_some());
+    let live_xml = live.xml.tree();
+    if chosen.scsi_controller
+        && is_ours
+        && live.power.is_active()
+        && scsi_controller(wanted).is_none()
+        && let Some(controller) = scsi_controller(&live_xml)
+        && let Some(devices) = wanted.child_mut("devices")
+    {
+        devices.children.push(controller.clone());
+    }
+}
+
+/// A guest's first SCSI controller.
+fn scsi_controller(guest: &Element) -> Option<&Element> {
+    let devices = &guest.child("devices")?.children;
+    devices.iter().find(|device| is_scsi_controller(device))
+}
+
+fn is_scsi_controller(device: &Element) -> bool {
+    device.name == "controller"
+        && device.attribute("type") == Some("scsi")
+        && device.attribute("index").is_none_or(|index| index == "0")
 }
 
 /// The mode of the processor stays, with the model that it is about; what else an overlay says of `<cpu>` is wanted.
