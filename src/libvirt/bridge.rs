@@ -51,7 +51,7 @@ impl Connection {
             let Some(xml) = without_chosen_bridge(xml) else {
                 break;
             };
-            self.define_network(&xml.to_string())?;
+            self.define_network(&xml.into())?;
             started = self.network(name)?.create();
         }
         Ok(started?)

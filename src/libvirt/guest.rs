@@ -23,8 +23,10 @@ use crate::xml::document::Document;
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 impl Connection {
-    pub(super) fn define_guest(&self, xml: &str) -> Result<(), Trouble> {
-        validated(Kind::Guest, sys::VIR_DOMAIN_DEFINE_VALIDATE, |flags| {
+    pub(super) fn define_guest(&self, xml: &Document) -> Result<(), Trouble> {
+        let (tree, xml) = (xml.tree(), &xml.text());
+        let flag = sys::VIR_DOMAIN_DEFINE_VALIDATE;
+        validated(Kind::Guest, &tree, flag, |flags| {
             self.connect
                 .define_domain_xml_flags(xml, flags)
                 .map(|domain| drop(Held::new(domain)))

@@ -75,7 +75,7 @@ impl Connection {
             )?;
         }
         // QEMU's log is made here, empty, so that the pool knows it, and it can be read as any volume.
-        self.create_volume(pool, &volume(stage, StagePart::Log, 0).to_string())
+        self.create_volume(pool, &volume(stage, StagePart::Log, 0).into())
     }
 
     /// Finds the installer's kernel and initrd.
@@ -112,7 +112,7 @@ impl Connection {
         monitor: &dyn Monitor,
     ) -> Result<(), Trouble> {
         let name = part.volume(&stage.guest);
-        self.create_volume(pool, &volume(stage, part, length).to_string())?;
+        self.create_volume(pool, &volume(stage, part, length).into())?;
         self.fill(pool, &name, content, length, &name, monitor)
     }
 
@@ -187,7 +187,7 @@ impl Connection {
         let flags = sys::VIR_DOMAIN_XML_INACTIVE | sys::VIR_DOMAIN_XML_SECURE;
         let live = parse(&self.guest(&guest)?.xml_desc(flags)?)?;
         let merged = merge(std::slice::from_ref(install), &live, wanted);
-        self.define_guest(&merged.target.to_string())
+        self.define_guest(&merged.target.into())
     }
 
     /// How far the install of a guest is, by its mark, its power and the installer's last words.

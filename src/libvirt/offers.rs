@@ -5,13 +5,22 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use virt::error::{Error, ErrorNumber};
+use virt::sys;
 
 use super::connection::Connection;
 use super::error::Trouble;
+use super::observed::Facts;
+use super::perform::{alone_at_first, checked, locked};
+use super::raw::Held;
 use super::{HypervisorError, ahead};
-use crate::libvirt::observed::Facts;
+use crate::address::Kind;
 use crate::xml::document::Document;
+use crate::xml::shape;
 use crate::xml::tree::Element;
+
+/// How many definitions are checked against libvirt's schema beforehand, which takes it 10 ms each. The others are when they are
+/// defined.
+const CHECKED_AHEAD: usize = 32;
 
 /// A definition that libvirt is asked about.
 #[derive(Debug, Clone)]
@@ -94,6 +103,7 @@ impl Connection {
             memory: self.host_memory(facts),
             ..Offers::default()
         };
+        let mut left = CHECKED_AHEAD;
         for (shape, question) in questions {
             let machine = Machine::of(&question.wanted.tree());
             if !offers.machines.contains_key(&machine)
@@ -101,9 +111,19 @@ impl Connection {
             {
                 offers.machines.insert(machine, capabilities);
             }
-            if let Some(refusal) = self.refusal(question) {
-                offers.refusals.insert(*shape, refusal);
-            }
+            let refusal = match left.checked_sub(1) {
+                Some(fewer) => {
+                    left = fewer;
+                    self.refusal(question, |definition| {
+                        self.check(definition)
+                            .or_else(|| self.translate(definition))
+                    })
+                }
+                None => self.refusal(question, |definition| self.translate(definition)),
+            };
+            offers
+                .refusals
+                .extend(refusal.map(|refusal| (*shape, refusal)));
         }
         Ok(offers)
     }
@@ -120,12 +140,46 @@ impl Connection {
         Element::parse(&text.ok()?).ok()
     }
 
-    /// What libvirt says of a definition that it does not take, and did not say of the one that is there.
-    fn refusal(&self, question: &Question) -> Option<String> {
-        let refusal = self.translate(&question.wanted)?;
-        let before = question.before.as_ref();
-        let said_before = before.and_then(|before| self.translate(before));
+    /// What libvirt says of a definition that it does not take, and does not say of the one that is there.
+    fn refusal(
+        &self,
+        question: &Question,
+        ask: impl Fn(&Document) -> Option<String>,
+    ) -> Option<String> {
+        let refusal = ask(&question.wanted)?;
+        let said_before = question.before.as_ref().and_then(&ask);
         (said_before.as_ref() != Some(&refusal)).then_some(refusal)
+    }
+
+    /// Has libvirt check a definition against its schema, which it does only where something is defined. So it is given a name that it
+    /// refuses, after the check and before it does anything. What is checked is not checked again when it is defined.
+    fn check(&self, definition: &Document) -> Option<String> {
+        let mut nameless = Element::clone(&definition.tree());
+        let checked = checked(Kind::Guest, shape::of(&nameless));
+        let mut is_checked = locked(&checked);
+        if *is_checked {
+            return None;
+        }
+        nameless.child_mut("name")?.text.push('/');
+        let text = nameless.to_string();
+        let defined = alone_at_first(Kind::Guest, || {
+            let flags = sys::VIR_DOMAIN_DEFINE_VALIDATE;
+            let defined = self.connect.define_domain_xml_flags(&text, flags);
+            defined.map(Held::new)
+        });
+        match defined {
+            Err(error) if error.code().is(ErrorNumber::XmlInvalidSchema) => {
+                return Some(schema_says(error.message()));
+            }
+            // Refused for its name: what comes before that was in order.
+            Err(error) => *is_checked = error.code().is(ErrorNumber::XmlError),
+            Ok(guest) => {
+                // No libvirt is known to take such a name. It goes at once.
+                let _ = guest.undefine();
+                *is_checked = true;
+            }
+        }
+        None
     }
 
     /// Has libvirt make a command of a definition, as it does when a guest starts. That a pool or a file is not there yet says
@@ -152,6 +206,13 @@ impl Connection {
         let kib = self.connect.node_info().ok()?.memory;
         Some(HostMemory::WithoutSwap(kib.saturating_mul(1024)))
     }
+}
+
+/// What libvirt's schema has against a definition, in one line. The file that it is in does not help.
+fn schema_says(message: &str) -> String {
+    let lines = message.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.contains("Unable to validate doc"));
+    format!("by its schema, {}", lines.collect::<Vec<_>>().join("; "))
 }
 
 /// Whether an error is about what a definition says.

@@ -1,7 +1,7 @@
 //! Doing a step: one `match`, and beneath it what each kind of object asks for.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -22,6 +22,8 @@ use crate::crash;
 use crate::plan::step::{Named, NetworkSection, SeenFile, Side, Step, UpdateVerb};
 use crate::stamp::FileId;
 use crate::xml::document::Document;
+use crate::xml::shape;
+use crate::xml::tree::Element;
 
 /// How long a pool that is busy with other volumes is waited for.
 const BUSY: Duration = Duration::from_secs(60);
@@ -29,13 +31,18 @@ const BUSY: Duration = Duration::from_secs(60);
 pub(super) const POLL: Duration = Duration::from_millis(200);
 /// The kinds of definitions that libvirt has checked at least once; held while it does so for the first time.
 static CHECKED: Mutex<BTreeSet<Kind>> = Mutex::new(BTreeSet::new());
+/// The shapes of definitions that were to be checked.
+static SHAPES: Mutex<BTreeMap<(Kind, u64), Checked>> = Mutex::new(BTreeMap::new());
+
+/// Whether a definition of some shape is checked; held while it is done.
+pub(super) type Checked = Arc<Mutex<bool>>;
 
 impl Connection {
     /// Does one step.
     pub(super) fn run(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, Trouble> {
         let done = |()| Outcome::default();
         match step {
-            Step::DefineNetwork { xml } => self.define_network(&xml.text()).map(done),
+            Step::DefineNetwork { xml } => self.define_network(xml).map(done),
             Step::StartNetwork { name } => self.start_network_and_replug(name),
             Step::StopNetwork { name } => self.stop_network(name).map(done),
             Step::UndefineNetwork { name } => {
@@ -65,9 +72,9 @@ impl Connection {
                 )?;
                 Ok(Outcome::default())
             }
-            Step::RestartNetwork { name, xml } => self.restart_network(name, &xml.text()),
+            Step::RestartNetwork { name, xml } => self.restart_network(name, xml),
             Step::PlugIn { network, nics } => self.plug_in(network, nics),
-            Step::DefinePool { xml } => self.define_pool(&xml.text()).map(done),
+            Step::DefinePool { xml } => self.define_pool(xml).map(done),
             Step::StartPool { name } => self.start_pool(name, monitor).map(done),
             Step::StopPool { name } => match self.find_pool(name)? {
                 Some(pool) if pool.is_active()? => match pool.destroy() {
@@ -82,7 +89,7 @@ impl Connection {
                 None => Ok(Outcome::default()),
             },
             Step::AutostartPool { name, on } => Ok(done(self.pool(name)?.set_autostart(*on)?)),
-            Step::CreateVolume { pool, xml } => self.create_volume(pool, &xml.text()).map(done),
+            Step::CreateVolume { pool, xml } => self.create_volume(pool, xml).map(done),
             Step::CheckRoom {
                 pool,
                 content,
@@ -116,7 +123,7 @@ impl Connection {
                 self.delete_volume(pool, name, seen.as_ref()).map(done)
             }
             Step::DeleteFile { seen } => delete_file(seen).map(done),
-            Step::DefineGuest { xml } => self.define_guest(&xml.text()).map(done),
+            Step::DefineGuest { xml } => self.define_guest(xml).map(done),
             Step::RenameGuest { from, to } => self.rename_guest(from, to).map(done),
             Step::DiscardSave { name } => self.discard_save(name).map(done),
             Step::StartGuest { name } => self.start_guest(name).map(done),
@@ -226,9 +233,11 @@ impl Connection {
     }
 
     /// Defines a network, checked against libvirt's schema where this libvirt can.
-    pub(super) fn define_network(&self, xml: &str) -> Result<(), Trouble> {
+    pub(super) fn define_network(&self, xml: &Document) -> Result<(), Trouble> {
         let _alone = defining();
-        validated(Kind::Network, sys::VIR_NETWORK_DEFINE_VALIDATE, |flags| {
+        let (tree, xml) = (xml.tree(), &xml.text());
+        let flag = sys::VIR_NETWORK_DEFINE_VALIDATE;
+        validated(Kind::Network, &tree, flag, |flags| {
             raw::define_network(&self.connect, xml, flags).map(drop)
         })
         .or_else(|error| match error {
@@ -263,8 +272,10 @@ impl Connection {
         }
     }
 
-    fn define_pool(&self, xml: &str) -> Result<(), Trouble> {
-        validated(Kind::Pool, sys::VIR_STORAGE_POOL_DEFINE_VALIDATE, |flags| {
+    fn define_pool(&self, xml: &Document) -> Result<(), Trouble> {
+        let (tree, xml) = (xml.tree(), &xml.text());
+        let flag = sys::VIR_STORAGE_POOL_DEFINE_VALIDATE;
+        validated(Kind::Pool, &tree, flag, |flags| {
             self.connect
                 .define_storage_pool_xml(xml, flags)
                 .map(|pool| drop(Held::new(pool)))
@@ -328,16 +339,14 @@ impl Connection {
     }
 
     /// Makes a volume. libvirt may still list one whose file is gone: then it has to look again.
-    pub(super) fn create_volume(&self, pool: &Named, xml: &str) -> Result<(), Trouble> {
+    pub(super) fn create_volume(&self, pool: &Named, xml: &Document) -> Result<(), Trouble> {
         let there = self.pool(pool)?;
+        let (tree, xml) = (xml.tree(), &xml.text());
+        let flag = sys::VIR_STORAGE_VOL_CREATE_VALIDATE;
         let create = || {
-            validated(
-                Kind::Volume,
-                sys::VIR_STORAGE_VOL_CREATE_VALIDATE,
-                |flags| {
-                    StorageVol::create_xml(&there, xml, flags).map(|volume| drop(Held::new(volume)))
-                },
-            )
+            validated(Kind::Volume, &tree, flag, |flags| {
+                StorageVol::create_xml(&there, xml, flags).map(|volume| drop(Held::new(volume)))
+            })
         };
         match create() {
             Err(error) if error.code().is(ErrorNumber::StorageVolExist) => {
@@ -352,7 +361,7 @@ impl Connection {
     fn try_volume(&self, pool: &Named, xml: &Document) -> Result<(), Trouble> {
         let tree = xml.tree();
         let name = tree.text_at("name").unwrap_or_default();
-        let make = || self.create_volume(pool, &xml.text());
+        let make = || self.create_volume(pool, xml);
         match make() {
             Err(Trouble::Libvirt(error)) if error.code().is(ErrorNumber::StorageVolExist) => {
                 self.delete_volume(pool, name, None)?;
@@ -420,32 +429,58 @@ impl Connection {
 /// that are defined at once two can get the same one, and the second never starts.
 pub(super) fn defining() -> MutexGuard<'static, ()> {
     static DEFINING: Mutex<()> = Mutex::new(());
-    DEFINING
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    locked(&DEFINING)
 }
 
-/// Defines with the flag that has libvirt check the XML, and without it where libvirt cannot check.
+/// Defines with the flag that has libvirt check the XML against its schema, and without it where libvirt cannot check, or has checked
+/// one of the same shape: of guests and volumes of one template that is one, and of a guest's definition the check is nearly all that
+/// it costs. What goes in unchecked is compared after it was applied, as all is.
 ///
 /// libxml2 fills a table of its own when a process checks for the first time. Two threads that both do so leave it broken until
 /// that process ends (seen with 2.9.14: "Error type 'dateTime' is not exported"). So the first check of each kind is made alone:
 /// each kind, since there may be a daemon for each.
 pub(super) fn validated(
     kind: Kind,
+    xml: &Element,
     flag: u32,
     define: impl Fn(u32) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut checked = CHECKED
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
-    let first = checked.insert(kind).then_some(checked);
-    let result = define(flag);
-    drop(first);
-    match result {
-        // Another client may have broken the table. What goes in unchecked is compared after it was applied, as all is.
-        Err(error) if is_unsupported(&error) || cannot_check(&error) => define(0),
-        result => result,
+    let shape = checked(kind, shape::of(xml));
+    let mut is_checked = locked(&shape);
+    if *is_checked {
+        drop(is_checked);
+        return define(0);
     }
+    match alone_at_first(kind, || define(flag)) {
+        // libvirt 9.0 checks a volume and then does not know the flag. Another client may have broken the table.
+        Err(error) if is_unsupported(&error) || cannot_check(&error) => {
+            *is_checked = true;
+            drop(is_checked);
+            define(0)
+        }
+        result => {
+            *is_checked = result.is_ok();
+            result
+        }
+    }
+}
+
+/// Whether a shape is checked.
+pub(super) fn checked(kind: Kind, shape: u64) -> Checked {
+    locked(&SHAPES).entry((kind, shape)).or_default().clone()
+}
+
+/// Has libvirt check something of a kind: alone, if it is the first.
+pub(super) fn alone_at_first<T>(kind: Kind, check: impl FnOnce() -> T) -> T {
+    let mut checked = locked(&CHECKED);
+    let first = checked.insert(kind).then_some(checked);
+    let result = check();
+    drop(first);
+    result
+}
+
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An object by its UUID, if it has the name that was meant; one that has the name and another UUID is somebody else's.
@@ -595,6 +630,10 @@ mod tests {
 
     use super::*;
 
+    fn named(name: &str) -> Element {
+        Element::new("domain").with_child(Element::new("name").with_text(name))
+    }
+
     #[test]
     fn the_first_check_of_a_kind_is_made_alone() {
         let said = Mutex::new(Vec::new());
@@ -603,7 +642,7 @@ mod tests {
         std::thread::scope(|scope| {
             // A kind that no other test of this process has libvirt check.
             scope.spawn(|| {
-                validated(Kind::Image, 1, |_| {
+                validated(Kind::Image, &Element::new("first"), 1, |_| {
                     begun.send(()).unwrap();
                     std::thread::sleep(Duration::from_millis(50));
                     say("first");
@@ -611,12 +650,42 @@ mod tests {
                 })
             });
             wait.recv().unwrap();
-            validated(Kind::Image, 1, |_| {
+            validated(Kind::Image, &Element::new("second"), 1, |_| {
                 say("second");
                 Ok(())
             })
             .unwrap();
         });
         assert_eq!(*said.lock().unwrap(), ["first", "second"]);
+    }
+
+    #[test]
+    fn one_of_a_shape_is_checked_and_the_others_wait_for_it() {
+        let flags = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for name in ["web1", "web2", "web3"] {
+                let flags = &flags;
+                scope.spawn(move || {
+                    validated(Kind::Guest, &named(name), 1, |flag| {
+                        std::thread::sleep(Duration::from_millis(20));
+                        flags.lock().unwrap().push(flag);
+                        Ok(())
+                    })
+                });
+            }
+        });
+        assert_eq!(*flags.lock().unwrap(), [1, 0, 0]);
+    }
+
+    #[test]
+    fn a_shape_that_is_refused_is_checked_again() {
+        let other = |name: &str| named(name).with_child(Element::new("wachdog"));
+        for name in ["web1", "web2"] {
+            let refused = validated(Kind::Guest, &other(name), 1, |flag| {
+                assert_eq!(flag, 1);
+                virt::connect::Connect::open(Some("test:///nonsuch")).map(drop)
+            });
+            assert!(refused.is_err());
+        }
     }
 }

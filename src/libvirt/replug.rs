@@ -25,6 +25,7 @@ use super::raw::Held;
 use crate::crash;
 use crate::hash::sha256;
 use crate::plan::step::Named;
+use crate::xml::document::Document;
 use crate::xml::tree::Element;
 
 /// A parking network, which goes when this value does.
@@ -95,7 +96,7 @@ fn parking_bridge(network: &str) -> String {
 impl Connection {
     /// Stops a network, gives it its new definition, starts it, and plugs in the NICs of all running guests on it,
     /// whoever's they are. If it does not start, its old definition comes back.
-    pub(super) fn restart_network(&self, name: &Named, xml: &str) -> Result<Outcome, Trouble> {
+    pub(super) fn restart_network(&self, name: &Named, xml: &Document) -> Result<Outcome, Trouble> {
         let network = self.network(name)?;
         let before = inactive(sys::VIR_NETWORK_XML_INACTIVE, |flags| {
             network.xml_desc(flags)
@@ -111,7 +112,7 @@ impl Connection {
         if restarted.is_err() {
             // The error that counts is the first one.
             let _ = self
-                .define_network(&before.to_string())
+                .define_network(&before.into())
                 .and_then(|()| self.start_network(name));
         }
         crash::point(format_args!("restart network {name}: started"));

@@ -131,7 +131,7 @@ pub fn check(
         {
             found.push(Flaw::of_guest(
                 format!("libvirt refuses {{guest}}: {}", hide(refusal)),
-                "look at its settings and its `xml`; `miniascape plan --diff` shows the whole",
+                "look at its settings, its `xml` and your own templates; `miniascape plan --diff` shows the whole",
             ));
         }
         problems.extend(

@@ -1,5 +1,5 @@
-//! What a guest's definition is like, apart from texts that say nothing of what libvirt takes: guests of one template differ in
-//! these alone, and what libvirt says of one of them holds for all.
+//! What a definition of a guest or volume is like, apart from texts that say nothing of what libvirt takes: guests of one template
+//! differ in these alone, and what libvirt says of one of them holds for all.
 
 use super::schema::MARK;
 use super::tree::Element;
@@ -37,6 +37,7 @@ const TEXTS: &[(&str, Form)] = &[
     ("domain/devices/disk/source@file", Form::Path),
     ("domain/devices/disk/source@dev", Form::Path),
     ("domain/devices/disk/source@volume", Form::Word),
+    ("domain/devices/disk/serial", Form::Word),
     ("domain/devices/disk/alias@name", Form::Word),
     ("domain/devices/interface/alias@name", Form::Word),
     ("domain/devices/interface/mac@address", Form::Mac),
@@ -45,11 +46,17 @@ const TEXTS: &[(&str, Form)] = &[
     ("domain/devices/serial/log@file", Form::Path),
     ("domain/devices/console/source@path", Form::Path),
     ("domain/devices/console/log@file", Form::Path),
+    ("domain/devices/graphics@port", Form::Number),
+    ("domain/devices/vsock/cid@address", Form::Number),
+    ("volume/name", Form::Word),
+    ("volume/capacity", Form::Number),
+    ("volume/target/path", Form::Path),
+    ("volume/backingStore/path", Form::Path),
 ];
 
-/// What tells the shape of a guest's definition from others. It is the same for the same shape with this program only.
-pub fn of(domain: &Element) -> u64 {
-    let mut shape = domain.clone();
+/// What tells the shape of a definition from others. It is the same for the same shape with this program only.
+pub fn of(definition: &Element) -> u64 {
+    let mut shape = definition.clone();
     if let Some(mark) = shape
         .child_mut("metadata")
         .and_then(|metadata| metadata.child_mut(MARK))

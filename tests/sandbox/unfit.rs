@@ -207,3 +207,55 @@ fn guests_that_stay_as_they_are_are_left_alone() {
     assert!(told.contains("no CPU `Opterom`"), "{told}");
     lab.destroy();
 }
+
+/// Of guests and volumes of one template only the first is checked against libvirt's schema. What one of them has besides is checked, too.
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_misspelt_element_of_one_guest_among_many_is_found() {
+    let with = |more: &str, disk: &str| {
+        let mut text = lab_of(&["{}"; 12]).replace(
+            "common: {",
+            "common: {running: false, disks: {root: {pool: unfit, size: 1MiB}}, ",
+        );
+        text += &format!("  odd: {{disks: {{root: {{{disk}}}}}, {more}}}\n");
+        text
+    };
+    let lab = Lab::new(&with(
+        "xml: \"<domain><devices><wachdog model='i6300esb'/></devices></domain>\"",
+        "",
+    ));
+    let failed = lab.fails(&["apply", "-y"]);
+    assert!(failed.contains("Nothing was changed"), "{failed}");
+    let schema = "libvirt refuses guest.odd: by its schema";
+    assert!(failed.contains(schema), "{failed}");
+    assert_eq!(failed.matches("libvirt refuses").count(), 1, "{failed}");
+    let is_of_odd = |failed: &str| {
+        let mut lines = failed.lines().filter(|line| line.contains("failed to create"));
+        lines.all(|line| line.contains("odd"))
+    };
+    lab.define(&with("running: false", ""));
+    lab.apply(&[]);
+    let described =
+        with("running: false", "").replace("running: false,", "running: false, description: new,");
+    lab.define(&described);
+    lab.apply(&[]);
+    lab.define(&described.replace(
+        "odd: {",
+        "odd: {xml: <domain><clok offset='utc'/></domain>, ",
+    ));
+    let failed = lab.fails(&["apply", "-y"]);
+    assert!(failed.contains(schema), "{failed}");
+    lab.define(&described);
+    lab.destroy();
+
+    lab.define(&with(
+        "running: false",
+        "xml: <volume><target><nocov/></target></volume>",
+    ));
+    let failed = lab.fails(&["apply", "-y"]);
+    assert!(failed.contains("volume.odd.root"), "{failed}");
+    assert!(failed.contains("validate against schema"), "{failed}");
+    assert!(is_of_odd(&failed), "{failed}");
+    lab.define(&with("running: false", ""));
+    lab.destroy();
+}
