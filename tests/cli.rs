@@ -258,6 +258,23 @@ fn all_problems_of_a_definition_come_at_once() {
 }
 
 #[test]
+fn what_no_hypervisor_takes_is_known_without_one() {
+    let lab = Lab::new(&[(
+        "lab.yaml",
+        "lab: unfit\nguests:\n  one: {disks: {cd: {device: cdrom, bus: ide}}}\n  two: {machine: pc, disks: {cd: {device: cdrom, bus: ide}}}\n",
+    )]);
+    for arguments in [&["validate"][..], &["generate", "-w", "files"]] {
+        lab.run(arguments).fails(&[
+            "error: a machine of type `q35` has no IDE bus",
+            "--> lab.yaml:3:17",
+            "a guest with `machine: pc` has IDE",
+        ]);
+    }
+    // The test driver has no machines.
+    lab.test(&["plan"]).exits(0);
+}
+
+#[test]
 fn the_example_is_valid() {
     let run = nowhere().run(&["validate", "-C", HELLO]).exits(0);
     assert_eq!(

@@ -230,7 +230,9 @@ fn a_misspelt_element_of_one_guest_among_many_is_found() {
     assert!(failed.contains(schema), "{failed}");
     assert_eq!(failed.matches("libvirt refuses").count(), 1, "{failed}");
     let is_of_odd = |failed: &str| {
-        let mut lines = failed.lines().filter(|line| line.contains("failed to create"));
+        let mut lines = failed
+            .lines()
+            .filter(|line| line.contains("failed to create"));
         lines.all(|line| line.contains("odd"))
     };
     lab.define(&with("running: false", ""));
