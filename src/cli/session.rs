@@ -392,7 +392,7 @@ impl Session {
         }
         let _waiting = live.whom.wait();
         let offers = live.connection.offers(&observed.facts, &questions)?;
-        plan::unfit::check(plan, observed, &self.lab.places, &offers);
+        plan::unfit::check(plan, observed, &self.lab.places, (&questions, &offers));
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use super::observed::Facts;
 use super::perform::{alone_at_first, checked, locked};
 use super::raw::Held;
 use super::{HypervisorError, ahead};
-use crate::address::Kind;
+use crate::address::{Address, Kind};
 use crate::xml::document::Document;
 use crate::xml::shape;
 use crate::xml::tree::Element;
@@ -22,9 +22,11 @@ use crate::xml::tree::Element;
 /// defined.
 const CHECKED_AHEAD: usize = 32;
 
-/// A definition that libvirt is asked about.
+/// A definition that libvirt is asked about, for all of its shape.
 #[derive(Debug, Clone)]
 pub struct Question {
+    /// The guests that are to have such a definition, and how many bytes of memory each has in it.
+    pub guests: Vec<(Address, u64)>,
     /// The definition.
     pub wanted: Document,
     /// What the guest is defined as now: what libvirt says of that as well is not the new one's fault.

@@ -15,6 +15,7 @@ use crate::libvirt::observed::{Observed, ObservedGuest};
 use crate::libvirt::offers::{Offers, Question};
 use crate::secret::hide;
 use crate::xml::document::Document;
+use crate::xml::schema;
 use crate::xml::shape;
 use crate::xml::tree::Element;
 
@@ -85,64 +86,106 @@ pub fn anywhere(desired: &Desired, places: &BTreeMap<Address, Span>) -> Diagnost
 
 /// What a hypervisor is to be asked before a plan is carried out: about one definition of each shape.
 pub fn questions(plan: &Plan, observed: &Observed) -> BTreeMap<u64, Question> {
-    let changes = plan.changes.values();
-    let definitions = changes.filter_map(|change| defined(change, observed));
-    definitions
-        .map(|Definition { wanted, before }| {
-            let question = Question {
-                wanted: wanted.clone(),
-                before: before.cloned(),
-            };
-            (shape::of(&wanted.tree()), question)
-        })
-        .collect()
-}
-
-/// Notes what the hypervisor would refuse of the definitions of a plan. `places` tells where resources are defined.
-pub fn check(
-    plan: &mut Plan,
-    observed: &Observed,
-    places: &BTreeMap<Address, Span>,
-    offers: &Offers,
-) {
-    let mut problems = Vec::new();
+    let mut questions: BTreeMap<u64, Question> = BTreeMap::new();
     for change in plan.changes.values() {
         let Some(Definition { wanted, before }) = defined(change, observed) else {
             continue;
         };
-        let is_off = change.entry.as_ref().and_then(|entry| entry.active) == Some(false);
-        let flaws = |guest: &Element| {
-            let mut flaws = anywhere::flaws(guest);
-            flaws.extend(here::flaws(guest, offers));
-            // The host may have more when it is switched on.
-            let memory = here::memory(guest, offers);
-            flaws.extend(memory.map(|flaw| if is_off { flaw.maybe() } else { flaw }));
-            flaws
-        };
-        let wanted = wanted.tree();
-        let mut found = flaws(&wanted);
-        if let Some(before) = before.filter(|_| !found.is_empty()) {
-            // What is so already works, or is not to be mended by this change.
-            let before = flaws(&before.tree());
-            found.retain(|flaw| !before.contains(flaw));
+        let tree = wanted.tree();
+        let question = questions
+            .entry(shape::of(&tree))
+            .or_insert_with(|| Question {
+                guests: Vec::new(),
+                wanted: wanted.clone(),
+                before: before.cloned(),
+            });
+        question
+            .guests
+            .push((change.address.clone(), memory(&tree)));
+    }
+    questions
+}
+
+/// Notes what the hypervisor would refuse of the definitions of a plan, by what it said to the [`questions`]. `places` tells where
+/// resources are defined.
+pub fn check(
+    plan: &mut Plan,
+    observed: &Observed,
+    places: &BTreeMap<Address, Span>,
+    (questions, offers): (&BTreeMap<u64, Question>, &Offers),
+) {
+    let mut problems = Vec::new();
+    for (shape, question) in questions {
+        let tree = question.wanted.tree();
+        // As good as always there is nothing wrong, with any of a shape.
+        let is_well = flaws(&tree, offers).is_empty();
+        let refusal = offers.refusals.get(shape);
+        for (address, bytes) in &question.guests {
+            let too_much = here::memory(&tree, *bytes, offers).is_some();
+            if is_well && refusal.is_none() && !too_much {
+                continue;
+            }
+            let Some(change) = plan.changes.get(address) else {
+                continue;
+            };
+            let found = found(change, observed, offers, refusal);
+            problems.extend(found.iter().map(|flaw| flaw.problem(address, places)));
         }
-        if found.is_empty()
-            && let Some(refusal) = offers.refusals.get(&shape::of(&wanted))
-        {
-            found.push(Flaw::of_guest(
-                format!("libvirt refuses {{guest}}: {}", hide(refusal)),
-                "look at its settings, its `xml` and your own templates; `miniascape plan --diff` shows the whole",
-            ));
-        }
-        problems.extend(
-            found
-                .iter()
-                .map(|flaw| flaw.problem(&change.address, places)),
-        );
     }
     for problem in problems {
         plan.problems.push(problem);
     }
+}
+
+/// What is wrong with what a change defines, and not with what is there.
+fn found(
+    change: &Change,
+    observed: &Observed,
+    offers: &Offers,
+    refusal: Option<&String>,
+) -> Vec<Flaw> {
+    let Some(Definition { wanted, before }) = defined(change, observed) else {
+        return Vec::new();
+    };
+    let is_off = change.entry.as_ref().and_then(|entry| entry.active) == Some(false);
+    let all = |guest: &Element| {
+        let mut flaws = flaws(guest, offers);
+        // The host may have more when it is switched on.
+        let memory = here::memory(guest, memory(guest), offers);
+        flaws.extend(memory.map(|flaw| if is_off { flaw.maybe() } else { flaw }));
+        flaws
+    };
+    let mut found = all(&wanted.tree());
+    if let Some(before) = before {
+        // What is so already works, or is not to be mended by this change.
+        let before = all(&before.tree());
+        found.retain(|flaw| !before.contains(flaw));
+    }
+    if let Some(refusal) = refusal.filter(|_| found.is_empty()) {
+        found.push(Flaw::of_guest(
+            format!("libvirt refuses {{guest}}: {}", hide(refusal)),
+            "look at its settings, its `xml` and your own templates; `miniascape plan --diff` shows the whole",
+        ));
+    }
+    found
+}
+
+fn flaws(guest: &Element, offers: &Offers) -> Vec<Flaw> {
+    let mut flaws = anywhere::flaws(guest);
+    flaws.extend(here::flaws(guest, offers));
+    flaws
+}
+
+/// The bytes of memory that a guest can have.
+fn memory(guest: &Element) -> u64 {
+    let memory = guest.child("memory").cloned().into_iter();
+    let alone = Element {
+        children: memory.collect(),
+        ..Element::new(&guest.name)
+    };
+    let kib = schema::canonical(&alone);
+    let kib = kib.text_at("memory").and_then(|kib| kib.parse().ok());
+    u64::saturating_mul(kib.unwrap_or(0), 1024)
 }
 
 /// What a change defines a guest as, and what that is defined as now; `None` where it stays as it is. Plans are shown without

@@ -1,6 +1,8 @@
 //! What a definition of a guest or volume is like, apart from texts that say nothing of what libvirt takes: guests of one template
 //! differ in these alone, and what libvirt says of one of them holds for all.
 
+use std::hash::{Hash, Hasher};
+
 use super::schema::MARK;
 use super::tree::Element;
 use crate::hash::print;
@@ -56,35 +58,54 @@ const TEXTS: &[(&str, Form)] = &[
 
 /// What tells the shape of a definition from others. It is the same for the same shape with this program only.
 pub fn of(definition: &Element) -> u64 {
-    let mut shape = definition.clone();
-    if let Some(mark) = shape
-        .child_mut("metadata")
-        .and_then(|metadata| metadata.child_mut(MARK))
-    {
-        // Written by us alone.
-        mark.attributes.clear();
-    }
-    let path = shape.name.clone();
-    leave_out(&mut shape, &path);
-    print(&shape)
+    print(&Shape(definition))
 }
 
-fn leave_out(element: &mut Element, path: &str) {
-    let is_free = |path: &str, text: &str| {
-        let mut texts = TEXTS.iter();
-        texts.any(|(free, form)| *free == path && form.fits(text))
+/// A definition of which everything but the texts that are left out is hashed.
+struct Shape<'a>(&'a Element);
+
+impl Hash for Shape<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash(self.0, &mut String::new(), state);
+    }
+}
+
+fn hash<H: Hasher>(element: &Element, path: &mut String, state: &mut H) {
+    let above = path.len();
+    if above > 0 {
+        path.push('/');
+    }
+    path.push_str(&element.name);
+    element.name.hash(state);
+    left_out(path, &element.text).hash(state);
+    // The mark is written by us alone.
+    let attributes = match element.name.as_str() {
+        MARK => &[],
+        _ => element.attributes.as_slice(),
     };
-    if is_free(path, &element.text) {
-        LEFT_OUT.clone_into(&mut element.text);
+    attributes.len().hash(state);
+    let here = path.len();
+    path.push('@');
+    for (name, value) in attributes {
+        path.push_str(name);
+        name.hash(state);
+        left_out(path, value).hash(state);
+        path.truncate(here + 1);
     }
-    for (name, value) in &mut element.attributes {
-        if is_free(&format!("{path}@{name}"), value) {
-            LEFT_OUT.clone_into(value);
-        }
+    path.truncate(here);
+    element.children.len().hash(state);
+    for child in &element.children {
+        hash(child, path, state);
     }
-    for child in &mut element.children {
-        let path = format!("{path}/{}", child.name);
-        leave_out(child, &path);
+    path.truncate(above);
+}
+
+/// A text, or what stands in its place.
+fn left_out<'a>(path: &str, text: &'a str) -> &'a str {
+    let mut texts = TEXTS.iter();
+    match texts.any(|(free, form)| *free == path && form.fits(text)) {
+        true => LEFT_OUT,
+        false => text,
     }
 }
 

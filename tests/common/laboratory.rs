@@ -101,8 +101,9 @@ impl Laboratory {
         }
         let observed = self.fake.observe(&wide(desired::scope(Some(&lab), state)));
         let observed = observed.unwrap();
-        let offers = self.fake.offers(&plan::unfit::questions(&plan, &observed));
-        plan::unfit::check(&mut plan, &observed, &lab.places, &offers);
+        let questions = plan::unfit::questions(&plan, &observed);
+        let offers = self.fake.offers(&questions);
+        plan::unfit::check(&mut plan, &observed, &lab.places, (&questions, &offers));
         (plan, sources)
     }
 

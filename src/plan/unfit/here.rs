@@ -5,7 +5,6 @@ use super::anywhere::{bus, devices, disks};
 use crate::diagnostic::{did_you_mean, names};
 use crate::libvirt::offers::{HostMemory, Machine, Offers};
 use crate::size::{about, size};
-use crate::xml::schema;
 use crate::xml::tree::Element;
 
 pub(super) fn flaws(guest: &Element, offers: &Offers) -> Vec<Flaw> {
@@ -208,17 +207,16 @@ fn drives(guest: &Element, machine: &Machine, has: &Element, flaws: &mut Vec<Fla
 }
 
 /// A guest that is given more than the host has cannot start. Several that have more together can: they take it as they use it.
-pub(super) fn memory(guest: &Element, offers: &Offers) -> Option<Flaw> {
-    // What is in huge pages or a file is counted otherwise.
-    if guest.child("memoryBacking").is_some() {
-        return None;
-    }
-    let (most, and_swap) = match offers.memory? {
+pub(super) fn memory(guest: &Element, wanted: u64, offers: &Offers) -> Option<Flaw> {
+    let host = offers.memory?;
+    let (most, and_swap) = match host {
         HostMemory::Most(bytes) => (bytes, " with swap"),
         HostMemory::WithoutSwap(bytes) => (bytes, ""),
     };
-    let kib: u64 = schema::canonical(guest).text_at("memory")?.parse().ok()?;
-    let wanted = kib.checked_mul(1024).filter(|bytes| *bytes > most)?;
+    // What is in huge pages or a file is counted otherwise.
+    if wanted <= most || guest.child("memoryBacking").is_some() {
+        return None;
+    }
     let flaw = Flaw::of_guest(
         format!(
             "{{guest}} has {} of memory, and the host has {}{and_swap}",
@@ -227,7 +225,7 @@ pub(super) fn memory(guest: &Element, offers: &Offers) -> Option<Flaw> {
         ),
         "give it less `memory` or `max_memory`: it could not start",
     );
-    Some(match offers.memory? {
+    Some(match host {
         HostMemory::Most(_) => flaw,
         HostMemory::WithoutSwap(_) => flaw.maybe(),
     })
