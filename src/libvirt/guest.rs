@@ -149,7 +149,7 @@ impl Connection {
             return Err(Trouble::ours("it is running"));
         }
         let holder = Named::of(&xml.tree()).ok_or_else(|| Trouble::ours("it has no UUID"))?;
-        self.define_guest(&xml.text())?;
+        self.define_guest(xml)?;
         self.undefine_guest(&holder)
     }
 
