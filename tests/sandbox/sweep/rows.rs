@@ -110,6 +110,16 @@ pub const GUESTS: &[Row] = &[
         "interfaces: {eth0: {ip: 192.168.161.1@N@}}",
     ),
     (
+        "interfaces.hostname",
+        "interfaces: {eth0: {ip: 192.168.161.@N@, hostname: nic-@N@}}",
+        "interfaces: {eth0: {ip: 192.168.161.@N@, hostname: card-@N@}}",
+    ),
+    (
+        "interfaces.dns",
+        "interfaces: {eth0: {ip: 192.168.161.@N@, dns: false}}",
+        "interfaces: {eth0: {ip: 192.168.161.@N@, dns: true}}",
+    ),
+    (
         "interfaces.bridge",
         "interfaces: {eth0: {network: null, bridge: sweep-br}}",
         "interfaces: {eth0: {network: null, user: true}}",
@@ -414,6 +424,11 @@ pub const NETWORKS: &[Row] = &[
         "dns.hosts",
         "dns: {hosts: {a: 10.@N@.0.5}}",
         "dns: {hosts: {b: 10.@N@.0.5, c: [10.@N@.0.6]}}",
+    ),
+    (
+        "dns.local_only",
+        "domain: a.test, dns: {local_only: false}",
+        "domain: a.test, dns: {local_only: true}",
     ),
     (
         "dns.forwarders",
