@@ -21,8 +21,9 @@ use crate::hash::print;
 use crate::header::Format;
 use crate::lab::model::install::Location;
 use crate::lab::model::{
-    DhcpHost, Disk, DiskDevice, DiskSource, DomainType, Firmware, Guest, Image, Interface,
-    InterfaceSource, Lab, Lifecycle, Network, Overlay, Pool, Volume, VolumeFormat,
+    Allocation, DhcpHost, Disk, DiskDevice, DiskSource, DomainType, Firmware, Guest, Image,
+    Interface, InterfaceSource, Lab, Lifecycle, Network, Overlay, Pool, Volume, VolumeFormat,
+    is_of_files,
 };
 use crate::libvirt::DiskFile;
 use crate::libvirt::observed::{Facts, Observed, ObservedPool};
@@ -345,6 +346,12 @@ impl<'a> Builder<'a> {
                 name: &image.name,
                 capacity: image.capacity,
                 format: image.format,
+                allocation: self.allocation(
+                    &image.pool,
+                    image.format,
+                    image.capacity,
+                    Allocation::Sparse,
+                ),
                 backing: None,
             },
         };
@@ -396,6 +403,12 @@ impl<'a> Builder<'a> {
                 name: &volume.name,
                 capacity: volume.capacity,
                 format: volume.format,
+                allocation: self.allocation(
+                    &volume.pool,
+                    volume.format,
+                    volume.capacity,
+                    volume.allocation,
+                ),
                 backing,
             },
         };
@@ -634,6 +647,27 @@ impl<'a> Builder<'a> {
                 let (kind, _) = self.seen_pool(key).unwrap_or((None, None));
                 kind.unwrap_or("dir")
             }
+        }
+    }
+
+    /// What a volume takes of its pool when it is made, where libvirt is to be told. Left to itself it gives a raw one all at once;
+    /// where volumes are no files, one that takes less than all is another kind of volume.
+    pub(super) fn allocation(
+        &self,
+        pool: &Name,
+        format: VolumeFormat,
+        capacity: u64,
+        allocation: Allocation,
+    ) -> Option<u64> {
+        let definition = self.lab.pools.get(pool)?;
+        let kind = match definition.external {
+            true => self.seen_pool(pool).and_then(|(kind, _)| kind),
+            false => Some(definition.kind.as_str()),
+        };
+        match (allocation, format) {
+            (Allocation::Full, _) => Some(capacity),
+            (Allocation::Sparse, VolumeFormat::Raw) => kind.filter(|it| is_of_files(it)).map(|_| 0),
+            (Allocation::Sparse, VolumeFormat::Qcow2) => None,
         }
     }
 

@@ -49,6 +49,8 @@ pub(super) struct VolumeView<'a> {
     pub name: &'a str,
     pub capacity: u64,
     pub format: VolumeFormat,
+    /// What it takes of its pool when it is made, in bytes, where libvirt is to be told.
+    pub allocation: Option<u64>,
     pub backing: Option<Backing>,
 }
 

@@ -12,7 +12,9 @@ use crate::hash::sha256;
 use crate::install::seed::{self, Label};
 use crate::lab::device_name;
 use crate::lab::model::install::{Install, Location};
-use crate::lab::model::{DiskDevice, DiskSource, Guest, Lifecycle, VolumeFormat};
+use crate::lab::model::{
+    Allocation, DiskDevice, DiskSource, Guest, Lifecycle, VolumeFormat, is_of_files,
+};
 use crate::libvirt::observed::InstallMark;
 use crate::plan::step::{Content, Stage, StagePart};
 use crate::unattended::{self, AnswerFile, Delivery};
@@ -120,7 +122,7 @@ impl Builder<'_> {
             DiskSource::Path { .. } | DiskSource::Seed { .. } | DiskSource::Empty => None,
         });
         pools
-            .find(|pool| matches!(self.pool_type(pool), "dir" | "fs" | "netfs"))
+            .find(|pool| is_of_files(self.pool_type(pool)))
             .ok_or_else(|| {
                 Diagnostic::error(format!(
                     "guest.{} has no disk in a pool of files, which the installer's kernel could be put beside",
@@ -175,6 +177,12 @@ impl Builder<'_> {
                 name: &seed.volume,
                 capacity: size,
                 format: VolumeFormat::Raw,
+                allocation: self.allocation(
+                    &seed.pool,
+                    VolumeFormat::Raw,
+                    size,
+                    Allocation::Sparse,
+                ),
                 backing: None,
             },
         };

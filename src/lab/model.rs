@@ -220,6 +220,11 @@ pub struct Pool {
     pub xml: Option<Overlay>,
 }
 
+/// Whether volumes in a pool of this type of libvirt's are files in a directory.
+pub fn is_of_files(pool_type: &str) -> bool {
+    matches!(pool_type, "dir" | "fs" | "netfs")
+}
+
 /// How the bytes of a volume are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -238,6 +243,16 @@ impl VolumeFormat {
             VolumeFormat::Raw => "raw",
         }
     }
+}
+
+/// How much of its pool a volume takes when it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Allocation {
+    /// What is written to it.
+    Sparse,
+    /// All that it may come to hold.
+    Full,
 }
 
 /// A volume that is uploaded from a file.
@@ -481,6 +496,8 @@ pub struct Volume {
     pub format: VolumeFormat,
     /// Size in bytes.
     pub capacity: u64,
+    /// How much of its pool it takes from the beginning.
+    pub allocation: Allocation,
     /// The image it is a thin overlay of.
     pub image: Option<Name>,
     /// Neither `destroy` nor the disk's removal deletes it.

@@ -19,9 +19,11 @@ use super::raw::{self, Held, Release};
 use super::{ErrorKind, Monitor, Outcome};
 use crate::address::Kind;
 use crate::crash;
+use crate::lab::model::{VolumeFormat, is_of_files};
 use crate::plan::step::{Named, NetworkSection, SeenFile, Side, Step, UpdateVerb};
 use crate::stamp::FileId;
 use crate::xml::document::Document;
+use crate::xml::schema;
 use crate::xml::shape;
 use crate::xml::tree::Element;
 
@@ -300,7 +302,7 @@ impl Connection {
             return Ok(());
         }
         let xml = inactive(sys::VIR_STORAGE_XML_INACTIVE, |flags| pool.xml_desc(flags))?;
-        let directory = matches!(xml.attribute("type"), Some("dir" | "fs" | "netfs"));
+        let directory = xml.attribute("type").is_some_and(is_of_files);
         if !directory || errno != Some(ENOENT) {
             return Err(error.into());
         }
@@ -342,10 +344,12 @@ impl Connection {
     pub(super) fn create_volume(&self, pool: &Named, xml: &Document) -> Result<(), Trouble> {
         let there = self.pool(pool)?;
         let (tree, xml) = (xml.tree(), &xml.text());
+        let made = made_with(&tree);
         let flag = sys::VIR_STORAGE_VOL_CREATE_VALIDATE;
         let create = || {
             validated(Kind::Volume, &tree, flag, |flags| {
-                StorageVol::create_xml(&there, xml, flags).map(|volume| drop(Held::new(volume)))
+                StorageVol::create_xml(&there, xml, flags | made)
+                    .map(|volume| drop(Held::new(volume)))
             })
         };
         match create() {
@@ -569,6 +573,17 @@ fn is_the_file(path: &str, seen: &SeenFile) -> Result<(), Trouble> {
                 "somebody made it anew meanwhile, and it stays as it is: run plan again".to_owned(),
             ),
         }),
+    }
+}
+
+/// With which flag a volume is made: QEMU's images take no room in advance, unless libvirt is asked for it beside the definition.
+fn made_with(xml: &Element) -> u32 {
+    let xml = schema::canonical(xml);
+    let size = |name| xml.text_at(name).and_then(|it| it.parse::<u64>().ok());
+    let is_qcow2 = xml.attribute_at("target/format", "type") == Some(VolumeFormat::Qcow2.as_str());
+    match is_qcow2 && size("allocation").is_some_and(|it| Some(it) >= size("capacity")) {
+        true => sys::VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA,
+        false => 0,
     }
 }
 

@@ -285,7 +285,9 @@ fn value(difference: &Difference, value: &Value) -> String {
             "domain/memory" | "domain/currentMemory" => text
                 .parse()
                 .map_or_else(|_| text.clone(), |kib: u64| size(kib.saturating_mul(1024))),
-            "volume/capacity" => text.parse().map_or_else(|_| text.clone(), size),
+            "volume/capacity" | "volume/allocation" => {
+                text.parse().map_or_else(|_| text.clone(), size)
+            }
             _ => text.clone(),
         },
         Value::Tree(tree) => element(difference, tree),

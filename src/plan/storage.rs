@@ -20,6 +20,7 @@ use crate::address::{Address, Kind};
 use crate::desired::{Detail, Resource};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::hash::sha256;
+use crate::lab::model::is_of_files;
 use crate::libvirt::observed::ObservedVolume;
 use crate::size::{about, size};
 use crate::state::{Entry, Status};
@@ -338,8 +339,8 @@ pub(super) fn sizes(planner: &Planner<'_>, pool: &str) -> Sizes {
     let pool = planner.observed.pools.get(pool);
     let xml = pool.map(|pool| pool.xml.tree());
     match xml.as_ref().and_then(|xml| xml.attribute("type")) {
-        None | Some("dir" | "fs" | "netfs") => Sizes::Exact,
-        Some(_) => Sizes::Rounded,
+        Some(kind) if !is_of_files(kind) => Sizes::Rounded,
+        None | Some(_) => Sizes::Exact,
     }
 }
 

@@ -440,3 +440,58 @@ guests:
         lab.destroy();
     }
 }
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_new_disk_takes_the_room_that_the_definition_says() {
+    let text = |allocation: &str| {
+        format!(
+            "lab: room
+pools: {{room: {{path: @DIR@/pool}}}}
+guests:
+  one:
+    running: false
+    memory: 64MiB
+    disks:
+      raw: {{pool: room, size: 8MiB, format: raw{allocation}}}
+      qcow2: {{pool: room, size: 8MiB{allocation}}}
+"
+        )
+    };
+    let lab = Lab::new(&text(""));
+    let kib = |name: &str| {
+        let file = std::fs::metadata(lab.path().join("pool").join(name)).unwrap();
+        std::os::unix::fs::MetadataExt::blocks(&file) / 2
+    };
+    let (raw, qcow2) = ("one.raw.raw", "one.qcow2.qcow2");
+    let version = || {
+        let file = std::fs::read(lab.path().join("pool").join(qcow2)).unwrap();
+        file[7]
+    };
+    lab.apply(&[]);
+    assert!(kib(raw) == 0 && kib(qcow2) < 1024 && version() == 3);
+    lab.destroy();
+    lab.define(&text(", allocation: full"));
+    lab.apply(&[]);
+    assert!(kib(raw) >= 8192 && kib(qcow2) >= 8192);
+    lab.destroy();
+
+    // As volumes were made before: neither of the defaults is told of them.
+    let old = lab.path().join("templates/libvirt");
+    std::fs::create_dir_all(&old).unwrap();
+    let template = "<volume type='file'><name>{{ volume.name }}</name><capacity>{{ volume.capacity }}</capacity>\
+                    <target><format type='{{ volume.format }}'/></target></volume>";
+    std::fs::write(old.join("volume.xml.j2"), template).unwrap();
+    lab.define(&text(""));
+    lab.apply(&[]);
+    assert!(kib(raw) >= 8192);
+    std::fs::remove_dir_all(lab.path().join("templates")).unwrap();
+    for definition in [text(""), text(", allocation: full")] {
+        lab.define(&definition);
+        let told = lab.apply(&[]);
+        let is_qcow2 = definition.contains("full");
+        assert_eq!(told.contains("allocation"), is_qcow2, "{told}");
+        assert!(!told.contains("compat"), "{told}");
+    }
+    lab.destroy();
+}

@@ -49,7 +49,7 @@ fn a_disk_stays_whose_successor_cannot_be_made() {
             "failed to try volume",
         ),
         (
-            with("pool: other, size: 512TiB, format: raw"),
+            with("pool: other, size: 512TiB, format: raw, allocation: full"),
             "failed to look for room for 512 TiB in pool other",
         ),
     ] {

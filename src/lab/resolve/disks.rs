@@ -7,7 +7,7 @@ use crate::address::{Address, Name};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::{Given, Spanned};
 use crate::lab::device_name::letters;
-use crate::lab::model::{Disk, DiskDevice, DiskSource, Volume, VolumeFormat};
+use crate::lab::model::{Allocation, Disk, DiskDevice, DiskSource, Volume, VolumeFormat};
 use crate::lab::spec::Named;
 use crate::lab::spec::guest::DiskSpec;
 
@@ -85,6 +85,10 @@ impl Resolver<'_> {
                     (
                         "keep",
                         spec.keep.as_ref().filter(|k| k.value).map(|keep| keep.span),
+                    ),
+                    (
+                        "allocation",
+                        spec.allocation.as_ref().map(|allocation| allocation.span),
                     ),
                     (
                         "lifecycle",
@@ -255,6 +259,15 @@ impl Resolver<'_> {
                             .hint("remove `format`; the image itself may be raw"),
                     );
                 }
+                if let Some(allocation) = &spec.allocation
+                    && allocation.value == Allocation::Full
+                {
+                    self.report(
+                        Diagnostic::error("an overlay of an image takes what is written to it")
+                            .at(allocation.span)
+                            .hint("remove `allocation`: there is no other for a disk with `image`"),
+                    );
+                }
                 let size = spec.size.as_ref().map(|size| size.value);
                 if let Some(size) = spec
                     .size
@@ -298,6 +311,7 @@ impl Resolver<'_> {
             name: format!("{}.{}.{}", guest.name, named.key.value, format.as_str()),
             format,
             capacity,
+            allocation: value_or(&spec.allocation, Allocation::Sparse),
             image,
             keep: value_or(&spec.keep, false),
             lifecycle: lifecycle(&spec.prevent_destroy),

@@ -12,7 +12,9 @@ use crate::address::Name;
 use crate::diagnostic::{Diagnostic, Span, did_you_mean};
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::load;
-use crate::lab::model::{DiskDevice, DomainType, Firmware, Link, OnChange, Serial, VolumeFormat};
+use crate::lab::model::{
+    Allocation, DiskDevice, DomainType, Firmware, Link, OnChange, Serial, VolumeFormat,
+};
 use crate::lab::yaml::{Entries, Key, Node, Value};
 
 /// A guest as written.
@@ -105,6 +107,8 @@ pub struct DiskSpec {
     pub size: Given<u64>,
     /// `format`
     pub format: Given<VolumeFormat>,
+    /// `allocation`
+    pub allocation: Given<Allocation>,
     /// `volume`
     pub volume: Given<String>,
     /// `path`
@@ -183,6 +187,9 @@ const BUSES: [(&str, &str); 5] = [
     ("ide", "ide"),
     ("usb", "usb"),
 ];
+
+const ALLOCATIONS: [(&str, Allocation); 2] =
+    [("sparse", Allocation::Sparse), ("full", Allocation::Full)];
 
 /// QEMU's cache modes. <https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms>
 const CACHES: [(&str, &str); 6] = [
@@ -436,6 +443,9 @@ fn disk(d: &mut Decoder<'_>, node: &Node, _: Span) -> Option<DiskSpec> {
         image: fields.take("image").and_then(|n| d.name(n)),
         size: fields.take("size").and_then(|n| disk_size(d, n)),
         format: fields.take("format").and_then(|n| d.choice(n, &FORMATS)),
+        allocation: fields
+            .take("allocation")
+            .and_then(|n| d.choice(n, &ALLOCATIONS)),
         volume: fields.take("volume").and_then(|n| d.text(n)),
         path: fields.take("path").and_then(|n| d.text(n)),
         device: fields.take("device").and_then(|n| d.choice(n, &devices)),

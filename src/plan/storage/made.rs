@@ -99,6 +99,9 @@ pub(super) fn pending(
     }
     let mut differences = merge(&last, live, wanted).differences;
     differences.retain(|difference| {
+        if is_default_since(difference, &last, wanted) {
+            return false;
+        }
         let path = difference.path.split('@').next().unwrap_or_default();
         let lasts = table::LASTING
             .iter()
@@ -106,6 +109,32 @@ pub(super) fn pending(
         !lasts && difference.cause != Cause::Drift
     });
     label::attributes(&differences, |_| Disruption::Recreate)
+}
+
+/// Whether a volume lacks nothing but what is a default since it was made, or takes all of its room as it should, however much that
+/// is by now.
+fn is_default_since(difference: &Difference, last: &[Element], wanted: &Element) -> bool {
+    let default = match difference.path.as_str() {
+        "volume/allocation" => "0",
+        "volume/target/compat" => "1.1",
+        _ => return false,
+    };
+    let value = |tree: &Element| {
+        let path = difference.path.strip_prefix("volume/")?;
+        Some(schema::canonical(tree).text_at(path)?.to_owned())
+    };
+    let is_since =
+        value(wanted).as_deref() == Some(default) && last.iter().all(|it| value(it).is_none());
+    is_since || (default == "0" && takes_all(wanted) && last.iter().all(takes_all))
+}
+
+/// Whether a volume takes all of its room of its pool when it is made.
+pub(super) fn takes_all(tree: &Element) -> bool {
+    let format = tree.attribute_at("target/format", "type");
+    match schema::canonical(tree).child("allocation") {
+        Some(_) => super::allocation(tree) >= super::capacity(tree),
+        None => format.is_none_or(|it| Format::of_volume(it) == Format::Known(VolumeFormat::Raw)),
+    }
 }
 
 /// What a volume was made with, and has now: the size that it grew to.
@@ -167,6 +196,35 @@ mod tests {
         let mut kept = volume("<nocow/>");
         keep_lasting(&mut kept);
         assert!(kept.find("target/format").is_some() && kept.find("capacity").is_some());
+    }
+
+    #[test]
+    fn a_default_is_told_of_no_volume_that_was_made_before_it() {
+        let pending = |last: &str, wanted: &str| {
+            let [last, wanted] = [last, wanted].map(|parts| {
+                let text = format!(
+                    "<volume><name>v</name><capacity unit='KiB'>4</capacity>{parts}</volume>"
+                );
+                Element::parse(&text).unwrap()
+            });
+            let entry = Entry {
+                applied: Some(last.to_string().into()),
+                ..Entry::found("v", uuid::Uuid::nil())
+            };
+            !pending(Some(&entry), &last, &wanted).is_empty()
+        };
+        let raw = |allocation: &str| format!("{allocation}<target><format type='raw'/></target>");
+        let [old, sparse] = ["", "<allocation>0</allocation>"].map(raw);
+        let full = raw("<allocation unit='bytes'>4096</allocation>");
+        let larger = raw("<capacity>8192</capacity><allocation>8192</allocation>");
+        assert!(!pending(&old, &sparse) && !pending(&old, &full) && !pending(&full, &old));
+        assert!(pending(&sparse, &full) && pending(&full, &sparse));
+        assert!(!pending(&full, &larger));
+        let qcow2 = |compat: &str| format!("<target><format type='qcow2'/>{compat}</target>");
+        let [old, new] = ["", "<compat>1.1</compat>"].map(qcow2);
+        let older = qcow2("<compat>0.10</compat>");
+        assert!(!pending(&old, &new));
+        assert!(pending(&old, &older) && pending(&older, &new) && pending(&new, &older));
     }
 
     #[test]

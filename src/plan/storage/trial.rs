@@ -3,12 +3,10 @@
 use super::super::build::Planner;
 use super::super::step::{Content, Step};
 use super::super::{Action, Change, Disruption, Reason};
-use super::made::Sizes;
+use super::made::{Sizes, takes_all};
 use super::{allocation, capacity, seen, sizes, volume_of};
 use crate::address::Address;
 use crate::desired::Resource;
-use crate::header::Format;
-use crate::lab::model::VolumeFormat;
 use crate::libvirt::observed::{ObservedVolume, trial_name};
 use crate::state::Status;
 use crate::xml::schema;
@@ -77,14 +75,12 @@ fn trial(wanted: &Element, name: &str) -> Element {
 
 /// How much a new volume takes of its pool at once, in bytes: those that are no images of QEMU's take all.
 fn allocated(wanted: &Element) -> u64 {
-    let format = wanted.attribute_at("target/format", "type");
-    let is_raw = format.is_none_or(|it| Format::of_volume(it) == Format::Known(VolumeFormat::Raw));
-    if !is_raw || wanted.find("target/encryption").is_some() {
-        return 0;
-    }
-    match schema::canonical(wanted).child("allocation") {
-        Some(_) => allocation(wanted),
-        None => capacity(wanted),
+    let told = schema::canonical(wanted).child("allocation").is_some();
+    match wanted.find("target/encryption").is_some() {
+        true => 0,
+        false if told => allocation(wanted),
+        false if takes_all(wanted) => capacity(wanted),
+        false => 0,
     }
 }
 

@@ -93,7 +93,11 @@ image() (
     say "uploading $2"
     has_volume "$1" "$marker" || run vol-create-as --pool "$1" --name "$marker" --capacity 1 --format raw
     run vol-create --pool "$1" --file "$3"
-    run vol-upload --pool "$1" --vol "$2" --file "$4"
+    # What is sparse stays so where nothing is beneath its holes yet.
+    case $2 in
+        *.raw) run vol-upload --sparse --pool "$1" --vol "$2" --file "$4" ;;
+        *) run vol-upload --pool "$1" --vol "$2" --file "$4" ;;
+    esac
     run vol-delete --pool "$1" --vol "$marker"
 )
 image disks cloud.qcow2 images/cloud.xml "$lab_dir"/tiny.qcow2
