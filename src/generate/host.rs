@@ -17,10 +17,10 @@ use super::{Files, GeneratedFile, RelativePath};
 use crate::context::Contexts;
 use crate::desired::reserved;
 use crate::diagnostic::Diagnostic;
-use crate::lab::model::Lab;
 use crate::lab::model::host::{
     AutofsMap, ExportClient, Host, IscsiTarget, Iso, Resolver, Serve, WebServer,
 };
+use crate::lab::model::{Lab, is_of_files};
 use crate::template::{TemplateError, Templates};
 
 /// Why there are no files.
@@ -387,7 +387,7 @@ fn scripts(lab: &Lab, output: &mut Output<'_>) -> Result<(), HostError> {
             name: &pool.name,
             uuid: pool.uuid.to_string(),
             autostart: pool.autostart,
-            path: pool.path.as_deref().filter(|_| pool.kind == "dir"),
+            path: pool.path.as_deref().filter(|_| is_of_files(&pool.kind)),
         })
         .collect();
     let targets: Vec<Offered<'_>> = lab

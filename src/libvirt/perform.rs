@@ -12,7 +12,7 @@ use virt::storage_pool::StoragePool;
 use virt::storage_vol::StorageVol;
 use virt::sys;
 
-use super::connection::{Connection, if_there};
+use super::connection::{Connection, if_there, is_daemon_here};
 use super::error::{Trouble, cannot_check, is_busy, is_missing, is_unsupported};
 use super::observe::inactive;
 use super::raw::{self, Held, Release};
@@ -285,11 +285,9 @@ impl Connection {
         .map_err(Trouble::from)
     }
 
-    /// Starts a pool; only if that fails and its target is a directory, makes the directory and tries again, so that
-    /// a directory that was there is never taken for ours.
+    /// Starts a pool; only if that fails and its target is a directory that is not there, makes the directory and tries again, so
+    /// that one that was there is never taken for ours. Building with no flags makes no more than that: it formats no device.
     fn start_pool(&self, name: &Named, monitor: &dyn Monitor) -> Result<(), Trouble> {
-        /// `errno` of a path that is not there.
-        const ENOENT: i32 = 2;
         let pool = self.pool(name)?;
         if pool.is_active()? {
             return Ok(());
@@ -302,8 +300,7 @@ impl Connection {
             return Ok(());
         }
         let xml = inactive(sys::VIR_STORAGE_XML_INACTIVE, |flags| pool.xml_desc(flags))?;
-        let directory = xml.attribute("type").is_some_and(is_of_files);
-        if !directory || errno != Some(ENOENT) {
+        if !self.lacks_directory(&xml, &error, errno) {
             return Err(error.into());
         }
         monitor.makes_directory()?;
@@ -315,6 +312,26 @@ impl Connection {
             return Err(error.into());
         }
         Ok(())
+    }
+
+    /// Whether a pool could not be started since its directory is not there. What is to be mounted there fails with the words of
+    /// `mount`, which are the host's language; on this machine it can be looked at.
+    fn lacks_directory(&self, xml: &Element, error: &Error, errno: Option<i32>) -> bool {
+        /// `errno` of a path that is not there.
+        const ENOENT: i32 = 2;
+        let is_here = || self.connect.uri().is_ok_and(|uri| is_daemon_here(&uri));
+        let is_gone = |path: &str| {
+            std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        };
+        match xml.attribute("type") {
+            Some("dir") => errno == Some(ENOENT),
+            Some(kind) if !is_of_files(kind) => false,
+            None | Some(_) if is_here() => xml.text_at("target/path").is_some_and(is_gone),
+            None | Some(_) => {
+                let said = error.message();
+                said.contains("mount point") && said.contains("does not exist")
+            }
+        }
     }
 
     /// Removes a pool's directory; libvirt uses `rmdir`, which leaves one alone that is not empty.

@@ -495,3 +495,85 @@ guests:
     }
     lab.destroy();
 }
+
+/// A loop device over a file; the machine's own, so it is let go of whatever happens.
+struct LoopDevice(String);
+
+impl LoopDevice {
+    fn over(file: &std::path::Path) -> Self {
+        let made = Command::new("losetup")
+            .args(["--find", "--show"])
+            .arg(file)
+            .output()
+            .unwrap();
+        let name = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        assert!(
+            made.status.success() && name.starts_with("/dev/loop"),
+            "{name}"
+        );
+        Self(name)
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["-d", &self.0]).status();
+    }
+}
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn a_pool_is_mounted_where_no_directory_was() {
+    let before = inventory();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let disk = elsewhere.path().join("disk.ext4");
+    let files = elsewhere.path().join("files");
+    std::fs::create_dir(&files).unwrap();
+    std::fs::write(files.join("theirs"), "data").unwrap();
+    let made = Command::new("mkfs.ext4")
+        .arg("-q")
+        .arg("-d")
+        .args([&files, &disk])
+        .arg("16M")
+        .status();
+    assert!(made.unwrap().success());
+    let device = LoopDevice::over(&disk);
+    let lab = Lab::new(&format!(
+        "lab: mounted
+pools:
+  mounted:
+    type: fs
+    path: @DIR@/mnt
+    xml: <pool><source><device path='{}'/><format type='ext4'/></source></pool>
+guests:
+  one: {{running: false, memory: 64MiB, disks: {{root: {{pool: mounted, size: 1MiB, format: raw}}}}}}
+",
+        device.0
+    ));
+    let target = lab.path().join("mnt");
+    let has = |name: &str| target.join(name).exists();
+    lab.apply(&[]);
+    assert!(has("theirs") && has("one.root.raw"));
+    lab.is_settled();
+    virsh(&["pool-destroy", "mounted"]);
+    assert!(target.is_dir() && !has("theirs"));
+    lab.apply(&[]);
+    assert!(has("theirs") && has("one.root.raw"));
+    lab.destroy();
+    assert!(!target.exists());
+
+    // A directory that was there stays, and so does what is on the device.
+    std::fs::create_dir(&target).unwrap();
+    lab.apply(&[]);
+    assert!(has("theirs"));
+    lab.destroy();
+    assert!(target.is_dir() && !has("theirs"));
+
+    // What fails for another reason leaves no directory.
+    std::fs::remove_dir(&target).unwrap();
+    std::fs::write(&disk, vec![0; 1 << 20]).unwrap();
+    lab.fails(&["apply", "-y"]);
+    assert!(!target.exists());
+    lab.destroy();
+    assert_eq!(inventory(), before);
+}

@@ -8,8 +8,9 @@ use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::header::{Format, Header};
 use crate::lab::load;
-use crate::lab::model::{Disk, DiskSource, Guest, Image, Pool, VolumeFormat};
+use crate::lab::model::{Disk, DiskSource, Guest, Image, Pool, VolumeFormat, is_of_files};
 use crate::lab::spec::{ImageSpec, Named, PoolSpec};
+use crate::xml::tree::Element;
 
 impl Resolver<'_> {
     /// Resolves the pools.
@@ -62,6 +63,20 @@ impl Resolver<'_> {
                             "write `path: /var/lib/libvirt/images/{}`, or `external: true` for one that exists",
                             named.key.value
                         )),
+                );
+            }
+            let own = spec
+                .xml
+                .as_ref()
+                .and_then(|xml| Element::parse(&xml.value.text).ok());
+            let is_said = own
+                .as_ref()
+                .is_some_and(|xml| xml.text_at("target/path").is_some());
+            if kind != "dir" && is_of_files(kind) && path.is_none() && !is_said {
+                self.report(
+                    Diagnostic::error(format!("a pool of type `{kind}` needs `path`"))
+                        .at(spec.kind.as_ref().map(|kind| kind.span))
+                        .hint("write where its source is to be mounted; the directory is made"),
                 );
             }
             if kind != "dir" && spec.xml.is_none() {
