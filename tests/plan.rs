@@ -13,7 +13,7 @@
 //! - `unplugged`: NICs of running guests that hang on no bridge, one a line: `web1 eth0`.
 //! - `between.yaml`: what was applied after that. `lost`: the state is gone since.
 //! - `after.yaml`: the definition that is planned; without one, `destroy` is.
-//! - `take-over`: as by that option.
+//! - `take-over`, `graceful`: as by that option.
 //! - `replace`: the addresses of `--replace`. `restart-pending`: as by that option.
 //! - `expected.txt`: the plan as the user reads it, its problems, and the steps in the order of one thread.
 //!
@@ -191,6 +191,10 @@ fn check(case: &Path) -> Result<(), String> {
         marked: match case.join("take-over").exists() {
             true => plan::Marked::TakenOver,
             false => plan::Marked::Shown,
+        },
+        farewell: match case.join("graceful").exists() {
+            true => plan::Farewell::Graceful,
+            false => plan::Farewell::ByWhatStays,
         },
         state_file: Some("/labs/shop/state/shop.toml".into()),
         ..plan::Options::default()

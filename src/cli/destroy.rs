@@ -13,7 +13,7 @@ use crate::desired;
 use crate::diagnostic::SourceMap;
 use crate::libvirt::observed::Observed;
 use crate::libvirt::{Others, Scope};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Farewell, Plan};
 use crate::state::State;
 use crate::state::seen::Seen;
 use crate::state::store::Access;
@@ -27,6 +27,9 @@ pub(super) struct Arguments {
     yes: bool,
     #[command(flatten)]
     targets: Targets,
+    /// Ask every guest to shut down, also those whose disks all go with them, which are switched off at once else
+    #[arg(long)]
+    graceful: bool,
     /// How many resources are worked on at once
     #[arg(long, value_name = "N", value_parser = super::run::parallel)]
     parallel: Option<usize>,
@@ -56,7 +59,13 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     // The state alone says what is to go; of the definition only the lab's name is needed.
     let (lab, settings) = name_and_settings(common, arguments.lab.as_ref(), "destroy", color)?;
     let mut live = connect(common, &settings, &lab, Access::Write)?;
-    let options = arguments.targets.options(&live.store);
+    let options = plan::Options {
+        farewell: match arguments.graceful {
+            true => Farewell::Graceful,
+            false => Farewell::ByWhatStays,
+        },
+        ..arguments.targets.options(&live.store)
+    };
     check_known(live.state.resources.keys(), &options.targets, "destroy")?;
     let scope = |state: &State| {
         let scope = desired::scope(None, state);

@@ -10,7 +10,7 @@ use super::{Common, Exit};
 use crate::address::Address;
 use crate::desired;
 use crate::plan::drift::drift;
-use crate::plan::{Marked, Options, PendingRestarts};
+use crate::plan::{Farewell, Marked, Options, PendingRestarts};
 use crate::secret::Secrets;
 use crate::state::store::{Access, Store};
 use crate::view::json::{self, Form};
@@ -57,6 +57,7 @@ impl Targets {
     pub(super) fn options(&self, store: &Store) -> Options {
         Options {
             state_file: store.file(),
+            farewell: Farewell::default(),
             targets: self.targets.iter().cloned().collect::<BTreeSet<_>>(),
             replace: self.replace.iter().cloned().collect::<BTreeSet<_>>(),
             pending: match self.restart_pending {

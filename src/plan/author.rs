@@ -52,7 +52,7 @@ fn recorded(attribute: &AttributeChange, entry: Option<&Entry>) -> Option<Cause>
 fn powered(change: &Change, entry: Option<&Entry>) -> Option<Cause> {
     let wanted = match change.power? {
         PowerChange::Start | PowerChange::Resume => true,
-        PowerChange::Stop => false,
+        PowerChange::Stop | PowerChange::SwitchOff => false,
         PowerChange::Restart => return None,
     };
     Some(cause(entry?.active? == wanted))

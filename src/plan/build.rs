@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
+use super::off::Farewell;
 use super::overlay::Overlays;
 use super::step::Named;
 use super::{
     Action, Change, Plan, Reason, author, bridges, checks, foreign, guest, jobs, lost, moved,
-    network, order, overlay, reservations, saved, seen, snapshots, storage, transient, users,
+    network, off, order, overlay, reservations, saved, seen, snapshots, storage, transient, users,
 };
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
@@ -34,6 +35,8 @@ pub struct Options {
     pub pending: PendingRestarts,
     /// What becomes of objects that carry the lab's mark and are not in its state.
     pub marked: Marked,
+    /// How guests stop that `destroy` deletes.
+    pub farewell: Farewell,
     /// Where the lab's state was looked for. It decides nothing: who wonders why an object is not the lab's is told.
     pub state_file: Option<PathBuf>,
 }
@@ -675,6 +678,9 @@ impl<'a> Planner<'a> {
         };
         if !options.targets.is_empty() {
             order::limit(&mut plan, &options.targets);
+        }
+        if desired.is_none() && options.farewell == Farewell::ByWhatStays {
+            off::at_once(&mut plan, self.observed);
         }
         jobs::check(&mut plan, desired, self.observed);
         if !plan.edges.is_empty()

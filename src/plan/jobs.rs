@@ -109,7 +109,7 @@ fn disturbed(change: &Change, observed: &Observed) -> BTreeMap<(String, String),
     if steps().any(|step| matches!(step, Step::ShutdownGuest { .. })) {
         let what = match (change.action, change.power) {
             (Action::Replace, _) => "replaced",
-            (_, Some(PowerChange::Stop)) => "stopped",
+            (_, Some(PowerChange::Stop | PowerChange::SwitchOff)) => "stopped",
             (_, _) => "restarted",
         };
         disks_of(&running).for_each(|disk| add(disk, what));

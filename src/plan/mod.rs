@@ -14,6 +14,7 @@ mod label;
 mod lost;
 mod moved;
 mod network;
+mod off;
 mod order;
 mod overlay;
 mod reservations;
@@ -33,6 +34,7 @@ pub use build::{Marked, Options, PendingRestarts, destroy, make};
 pub use guest::pending_restarts;
 pub use import::{Adoption, import, import_all};
 pub use jobs::of as jobs;
+pub use off::Farewell;
 pub use overlay::Overlays;
 pub use reservations::reserves;
 pub use seen::seen;
@@ -174,6 +176,8 @@ pub enum PowerChange {
     Resume,
     /// Running before, off after.
     Stop,
+    /// The same, without being asked to shut down.
+    SwitchOff,
     /// Running before and after, off in between.
     Restart,
 }

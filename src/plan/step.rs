@@ -234,7 +234,7 @@ pub enum Step {
     ShutdownGuest {
         /// Which.
         name: Named,
-        /// Seconds to wait before force.
+        /// Seconds to wait before force; with none it is not asked.
         timeout: u64,
     },
     /// Puts what an installer is booted from into volumes, in place of those that are there.
@@ -617,6 +617,7 @@ impl Step {
             Step::RenameGuest { from, to } => format!("rename guest {from} to {to}"),
             Step::DiscardSave { name } => format!("discard the saved memory of guest {name}"),
             Step::StartGuest { name } => format!("start guest {name}"),
+            Step::ShutdownGuest { name, timeout: 0 } => format!("switch off guest {name}"),
             Step::ShutdownGuest { name, .. } => format!("shut down guest {name}"),
             Step::StageInstall { stage, .. } => {
                 format!("fetch the installer of guest {}", stage.guest)

@@ -223,7 +223,7 @@ fn runs_on(change: &Change) -> bool {
         Action::Create | Action::Replace | Action::Delete | Action::Forget => false,
     };
     let goes_down = match change.power {
-        Some(PowerChange::Stop | PowerChange::Restart) => true,
+        Some(PowerChange::Stop | PowerChange::SwitchOff | PowerChange::Restart) => true,
         Some(PowerChange::Start | PowerChange::Resume) | None => false,
     };
     stays && !goes_down

@@ -266,6 +266,11 @@ fn remarks(change: &Change) -> String {
     let class = change.disruption.map(|class| class.to_string());
     let lost = change.data_loss.map(|_| "data lost".to_owned());
     let forgotten = (change.action == Action::Forget).then(|| "already gone".to_owned());
+    let stops = match (change.action, change.power) {
+        (Action::Delete, Some(PowerChange::SwitchOff)) => Some("switched off".to_owned()),
+        (Action::Delete, Some(PowerChange::Stop)) => Some("shut down".to_owned()),
+        (_, _) => None,
+    };
     let reason = change.reason.map(|reason| {
         let word = match reason {
             Reason::Orphan => "orphan",
@@ -277,7 +282,10 @@ fn remarks(change: &Change) -> String {
         };
         format!("({word})")
     });
-    let said: Vec<String> = [class, lost, forgotten].into_iter().flatten().collect();
+    let said: Vec<String> = [class, stops, lost, forgotten]
+        .into_iter()
+        .flatten()
+        .collect();
     [said.join(", "), reason.unwrap_or_default()]
         .iter()
         .filter(|part| !part.is_empty())
@@ -291,7 +299,7 @@ fn power_attribute(change: &Change) -> Option<AttributeChange> {
     let (before, after, disruption) = match change.power? {
         PowerChange::Start => ("off", "running", Disruption::Live),
         PowerChange::Resume => ("paused", "running", Disruption::Live),
-        PowerChange::Stop => ("running", "off", Disruption::Restart),
+        PowerChange::Stop | PowerChange::SwitchOff => ("running", "off", Disruption::Restart),
         PowerChange::Restart if !change.attributes.is_empty() => return None,
         PowerChange::Restart => ("running", "off -> running", Disruption::Restart),
     };

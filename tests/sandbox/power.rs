@@ -159,3 +159,46 @@ fn what_was_saved_goes_on_unless_its_loss_is_allowed() {
     lab.destroy();
     assert_eq!(inventory(), before);
 }
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn destroy_waits_only_for_what_stays() {
+    let before = inventory();
+    // It does not listen: there is nothing that it could boot.
+    let lab = Lab::new(
+        "lab: quick
+pools: {quick: {path: @DIR@/pool}}
+guests:
+  one: {memory: 64MiB, shutdown_timeout: 3s, disks: {root: {pool: quick, size: 1MiB}}}
+",
+    );
+    let timed = |arguments: &[&str]| {
+        let begin = std::time::Instant::now();
+        let output = lab.run(arguments);
+        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{told}");
+        (begin.elapsed().as_secs() >= 3, told)
+    };
+    lab.apply(&[]);
+    let (waited, told) = timed(&["destroy", "-y"]);
+    assert!(!waited && told.contains("switched off"), "{told}");
+    lab.apply(&[]);
+    let (waited, told) = timed(&["destroy", "-y", "--graceful"]);
+    assert!(waited && told.contains("shut down"), "{told}");
+
+    // A file of others; it stays, and so does what was written to it.
+    let file = lab.path().join("theirs.img");
+    std::fs::write(&file, vec![0; 1 << 20]).unwrap();
+    let disk = format!("more: {{path: {}, format: raw}}", file.display());
+    lab.define(
+        &std::fs::read_to_string(lab.path().join("lab.yaml"))
+            .unwrap()
+            .replace("disks: {", &format!("disks: {{{disk}, ")),
+    );
+    lab.apply(&[]);
+    let (waited, told) = timed(&["destroy", "-y"]);
+    let stays = format!("not switched off at once: {} stays", file.display());
+    assert!(waited && told.contains(&stays), "{told}");
+    assert!(file.exists());
+    assert_eq!(inventory(), before);
+}
