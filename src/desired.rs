@@ -17,8 +17,9 @@ pub use build::{Site, Sources, build, build_unseen, reserved};
 pub use kept::kept;
 
 use crate::address::{Address, Kind, Name};
-use crate::diagnostic::Span;
+use crate::diagnostic::{Diagnostics, Span};
 use crate::header::Header;
+use crate::lab::digest::{self, Digests, Recorded};
 use crate::lab::model::{Disk, DiskSource, DomainType, InterfaceSource, Lab, Lifecycle, OnChange};
 use crate::libvirt::observed::{Facts, Observed, ObservedPool, trial_name};
 use crate::libvirt::{DiskFile, Scope};
@@ -111,6 +112,8 @@ pub enum Detail {
         content: Content,
         /// Its size in bytes.
         size: u64,
+        /// What the state may have recorded for the same content.
+        also: Option<String>,
     },
     /// A volume made empty or as an overlay.
     Volume {
@@ -250,6 +253,22 @@ pub fn scope(lab: Option<&Lab>, state: &State) -> Scope {
         directories: directories(lab, state),
         ..Scope::default()
     }
+}
+
+/// Hashes the images that are there already, for what is not known of their files; gives what is known now.
+pub fn look_into_images(lab: &mut Lab, state: &State) -> (Digests, Diagnostics) {
+    let (name, moves) = (lab.name.clone(), lab.moves.clone());
+    let view = moved::view(&name, &moves, None, state);
+    digest::fill(lab, &state.seen.digests, |address| {
+        let entry = view.state.resources.get(address);
+        match entry.filter(|entry| entry.status == Status::Applied) {
+            Some(entry) => entry
+                .content
+                .as_deref()
+                .map_or(Recorded::Unhashed, Recorded::Content),
+            None => Recorded::Not,
+        }
+    })
 }
 
 /// The directories of the lab's pools, by name in libvirt; of one that was applied, the one where its volumes are.

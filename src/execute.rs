@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::address::Address;
 use crate::crash;
 use crate::graph::{Cycle, Graph, Id};
-use crate::libvirt::{ErrorKind, Hypervisor, HypervisorError, Monitor};
+use crate::libvirt::{ErrorKind, Filled, Hypervisor, HypervisorError, Monitor};
 use crate::plan::step::Step;
 use crate::plan::{Action, Change, Phase, Plan};
 use crate::state::store::{Store, StoreError};
@@ -98,6 +98,8 @@ pub struct Report {
     pub skipped: Vec<(Address, Address)>,
     /// Not begun or not ended since the run was interrupted or the connection lost.
     pub not_started: Vec<Address>,
+    /// What volumes were filled with from files.
+    pub filled: Vec<Filled>,
 }
 
 /// A step that failed.
@@ -211,6 +213,16 @@ struct Board {
     /// Nothing new begins.
     stopped: bool,
     store_error: Option<StoreError>,
+    filled: Vec<Filled>,
+}
+
+/// What steps brought about beside what they were to.
+#[derive(Default)]
+struct Done {
+    /// One made a pool's directory.
+    made_directory: bool,
+    /// What a volume was filled with.
+    filled: Option<Filled>,
 }
 
 /// Why a part of a change was not done.
@@ -402,7 +414,7 @@ impl Run<'_> {
                 self.begin(change, before)?;
             }
         }
-        let made_directory = self.steps(change, &change.steps, &mut intent)?;
+        let done = self.steps(change, &change.steps, &mut intent)?;
         let keeps_directory = match change.action {
             // What is made anew is in a directory of its own.
             Action::Replace => false,
@@ -412,9 +424,12 @@ impl Run<'_> {
             }
         };
         let settled = change.entry.clone().map(|mut entry| {
-            entry.made_directory |= made_directory || keeps_directory;
+            entry.made_directory |= done.made_directory || keeps_directory;
+            let content = done.filled.as_ref().map(|filled| filled.content.clone());
+            entry.content = entry.content.or(content);
             entry
         });
+        lock(&self.board).filled.extend(done.filled);
         let mut store = lock(&self.store);
         if store.state().resources.get(&change.address) != settled.as_ref() {
             store.settle(&change.address, settled.as_ref())?;
@@ -429,15 +444,15 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Does steps in order and says whether one made a pool's directory.
+    /// Does steps in order.
     fn steps(
         &self,
         change: &Change,
         steps: &[Step],
         intent: &mut Option<Entry>,
-    ) -> Result<bool, Stop> {
+    ) -> Result<Done, Stop> {
         let address = &change.address;
-        let mut made_directory = false;
+        let mut done = Done::default();
         for (at, step) in steps.iter().enumerate() {
             (self.events)(Event::Step {
                 address: address.clone(),
@@ -460,7 +475,7 @@ impl Run<'_> {
                 .directory
                 .into_inner()
                 .unwrap_or_else(PoisonError::into_inner);
-            made_directory |= directory.made;
+            done.made_directory |= directory.made;
             if let Some(error) = directory.unrecorded {
                 return Err(Stop::Store(error));
             }
@@ -491,6 +506,7 @@ impl Run<'_> {
                 intent.pool.clone_from(&entry.pool);
                 lock(&self.store).intend(address, intent)?;
             }
+            done.filled = outcome.filled.or(done.filled);
             if let Some(text) = outcome.note {
                 (self.events)(Event::Note {
                     address: address.clone(),
@@ -498,7 +514,7 @@ impl Run<'_> {
                 });
             }
         }
-        Ok(made_directory)
+        Ok(done)
     }
 
     fn panic_in(&self, step: &Step) -> HypervisorError {
@@ -641,7 +657,10 @@ fn is_end_of_old(change: &Change, step: &Step) -> bool {
 }
 
 fn report(plan: &Plan, graph: &Graph, board: &Board) -> Report {
-    let mut report = Report::default();
+    let mut report = Report {
+        filled: board.filled.clone(),
+        ..Report::default()
+    };
     for address in plan
         .changes
         .values()

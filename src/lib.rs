@@ -34,6 +34,7 @@ pub mod plan;
 pub mod secret;
 pub mod settings;
 pub mod size;
+pub mod sparse;
 pub mod stamp;
 pub mod state;
 pub mod template;

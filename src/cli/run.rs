@@ -106,6 +106,7 @@ pub(super) fn run(
         Err(cycle @ ExecuteError::Cycle(_)) => return Err(cycle.into()),
     };
 
+    live.learn_digests(report.filled.clone());
     let exit = if interrupted.load(Ordering::SeqCst) {
         Exit::Interrupted
     } else if report.failed.is_empty() && report.skipped.is_empty() && report.not_started.is_empty()

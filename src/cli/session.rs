@@ -14,13 +14,13 @@ use crate::confined::Confined;
 use crate::desired::{self, Desired, Site, Sources};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, did_you_mean};
 use crate::lab;
-use crate::lab::digest::{self, Digests};
+use crate::lab::digest::{Digest, Digests};
 use crate::lab::model::{Guest, Lab};
 use crate::libvirt::ahead::{Ahead, Look};
 use crate::libvirt::connection::Connection;
 use crate::libvirt::keepalive::Patience;
 use crate::libvirt::observed::{Facts, Observed};
-use crate::libvirt::{Others, Scope};
+use crate::libvirt::{Filled, Others, Scope};
 use crate::plan::{self, Plan};
 use crate::secret::Secrets;
 use crate::settings::Settings;
@@ -158,6 +158,20 @@ impl Live {
         Ok(self.connection.ask_for_jobs(observed, &guests)?)
     }
 
+    /// Takes note of what images were made of by a run.
+    pub fn learn_digests(&mut self, filled: Vec<Filled>) {
+        let known = filled.into_iter().filter_map(|filled| {
+            let Filled {
+                source,
+                stamp,
+                content,
+            } = filled;
+            let stamp = stamp?;
+            Some((source, Digest { stamp, content }))
+        });
+        self.digests.extend(known);
+    }
+
     /// Keeps what was seen when there was nothing to do, so that the next look is a short one.
     pub fn remember(&mut self, seen: Seen) {
         let seen = Seen {
@@ -203,7 +217,7 @@ impl Session {
         )?;
         live.look = look;
         let lab = Arc::make_mut(&mut session.lab);
-        let (digests, problems) = digest::fill(lab, &live.state.seen.digests);
+        let (digests, problems) = desired::look_into_images(lab, &live.state);
         session.check(&problems)?;
         live.digests = digests;
         Ok((session, live))

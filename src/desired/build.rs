@@ -360,9 +360,13 @@ impl<'a> Builder<'a> {
             pool: self.pool_name(&image.pool).to_owned(),
             content: Content::File {
                 path: image.source.clone(),
-                sha256: image.sha256.clone().or_else(|| image.digest.clone()),
+                expected: match &image.sha256 {
+                    Some(sha256) => Some(format!("sha256:{sha256}")),
+                    None => image.digest.clone(),
+                },
             },
             size: image.file_size,
+            also: image.digest.clone(),
         };
         let owner = self.owner(&address, &image.name, &detail);
         let part = Part::Image(image.key.clone());

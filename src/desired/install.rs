@@ -190,6 +190,7 @@ impl Builder<'_> {
             pool: self.pool_name(&seed.pool).to_owned(),
             content: Content::Bytes(bytes.into()),
             size,
+            also: None,
         };
         let owner = self.owner(&address, &seed.volume, &detail);
         let part = Part::Seed(guest.key.clone());

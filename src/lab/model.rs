@@ -274,7 +274,7 @@ pub struct Image {
     pub file_size: u64,
     /// What the file's SHA-256 has to be, in lower-case hex.
     pub sha256: Option<String>,
-    /// What it is, where it was looked at.
+    /// What the file holds, where it was looked at: `blocks:…` or `sha256:…`.
     #[serde(skip)]
     pub digest: Option<String>,
     /// What keeps it from being deleted.

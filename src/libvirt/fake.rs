@@ -557,9 +557,7 @@ impl Model {
                 name,
                 content,
                 ..
-            } => self
-                .upload_volume(&pool.name, name, content, monitor)
-                .map(done),
+            } => self.upload_volume(&pool.name, name, content, monitor),
             Step::GrowVolume {
                 pool,
                 name,

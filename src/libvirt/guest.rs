@@ -133,14 +133,12 @@ impl Connection {
         }
         force_off(&guest)?;
         // Where no time was given, force was meant.
-        Ok(Outcome {
-            note: (!timeout.is_zero()).then(|| {
-                format!(
-                    "guest {name} did not shut down within {} s and was stopped by force",
-                    timeout.as_secs()
-                )
-            }),
-        })
+        Ok(Outcome::noted((!timeout.is_zero()).then(|| {
+            format!(
+                "guest {name} did not shut down within {} s and was stopped by force",
+                timeout.as_secs()
+            )
+        })))
     }
 
     pub(super) fn delete_variables(&self, guest: &Named, xml: &Document) -> Result<(), Trouble> {

@@ -29,8 +29,10 @@ mod upload;
 pub use bridge::left_on_host;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use crate::plan::step::Step;
+use crate::stamp::Stamp;
 use observed::Observed;
 
 /// A hypervisor that can be looked at and told what to do.
@@ -117,6 +119,29 @@ pub enum Others {
 pub struct Outcome {
     /// Something worth telling that is no failure, such as a guest that had to be stopped by force.
     pub note: Option<String>,
+    /// What a volume was filled with.
+    pub filled: Option<Filled>,
+}
+
+impl Outcome {
+    /// Nothing but something worth telling.
+    pub fn noted(note: impl Into<Option<String>>) -> Self {
+        Self {
+            note: note.into(),
+            filled: None,
+        }
+    }
+}
+
+/// What a volume was filled with from a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filled {
+    /// The file.
+    pub source: PathBuf,
+    /// The file as it was before it was read, where that can be told.
+    pub stamp: Option<Stamp>,
+    /// What the volume holds now: `sha256:…` or `blocks:…`.
+    pub content: String,
 }
 
 /// Why the hypervisor did not do what it was asked.

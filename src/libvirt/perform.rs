@@ -108,7 +108,7 @@ impl Connection {
                 content,
             } => {
                 self.volume(pool, name, seen.as_ref())?;
-                self.upload(pool, name, content, monitor).map(done)
+                self.upload(pool, name, content, monitor)
             }
             Step::GrowVolume {
                 pool,
@@ -347,11 +347,9 @@ impl Connection {
             Ok(()) => Ok(Outcome::default()),
             Err(error) => match raw::last_errno() {
                 Some(ENOENT) => Ok(Outcome::default()),
-                Some(ENOTEMPTY | EEXIST) => Ok(Outcome {
-                    note: Some(format!(
-                        "the directory of pool {name} is kept, it is not empty"
-                    )),
-                }),
+                Some(ENOTEMPTY | EEXIST) => Ok(Outcome::noted(format!(
+                    "the directory of pool {name} is kept, it is not empty"
+                ))),
                 Some(_) | None => Err(error.into()),
             },
         }

@@ -106,6 +106,20 @@ pub fn finish(stream: &Stream) -> Result<(), Error> {
     }
 }
 
+/// Leaves a hole of so many bytes in what a sparse stream fills.
+pub fn send_hole(stream: &Stream, length: u64) -> Result<(), Error> {
+    let mut left = length;
+    while left > 0 {
+        let piece = i64::try_from(left).unwrap_or(i64::MAX);
+        // SAFETY: as in `finish`.
+        if unsafe { sys::virStreamSendHole(stream.as_ptr(), piece, 0) } != 0 {
+            return Err(Error::last_error());
+        }
+        left -= piece.unsigned_abs();
+    }
+    Ok(())
+}
+
 /// Breaks a stream off. That it fails tells nothing new: there was an error before.
 pub fn abort(stream: &Stream) {
     // SAFETY: as in `finish`.

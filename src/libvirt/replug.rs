@@ -272,12 +272,10 @@ fn there_and_back(nics: Vec<(Held<Domain>, Element)>, parking: &Place, home: &Pl
             failures.push(format!("{mac} of guest {name} ({})", error.message()));
         }
     }
-    Outcome {
-        note: (!failures.is_empty()).then(|| {
-            format!(
-                "these could not be plugged in again and are cut off until they restart: {}",
-                failures.join("; ")
-            )
-        }),
-    }
+    Outcome::noted((!failures.is_empty()).then(|| {
+        format!(
+            "these could not be plugged in again and are cut off until they restart: {}",
+            failures.join("; ")
+        )
+    }))
 }

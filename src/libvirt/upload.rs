@@ -1,23 +1,39 @@
-//! Filling a volume by stream, so that it works over a remote connection too.
+//! Filling a volume: by a copy into its file where that is on this machine, else by stream, which works over a remote connection too.
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::mpsc::{channel, sync_channel};
 
-use sha2::{Digest, Sha256};
+use rustix::fs::{Mode, OFlags};
 use virt::storage_vol::StorageVol;
 use virt::stream::Stream;
+use virt::sys;
 
-use super::connection::Connection;
-use super::error::Trouble;
+use super::connection::{Connection, is_daemon_here};
+use super::error::{Trouble, is_unsupported};
 use super::raw::{self, Held};
-use super::{ErrorKind, Monitor};
+use super::{ErrorKind, Filled, Monitor, Outcome};
 use crate::crash;
-use crate::hash::hex;
+use crate::hash::{Hashing, Method};
 use crate::plan::step::{Content, Named};
+use crate::sparse::{Extent, extent};
+use crate::stamp::Stamp;
+use crate::xml::schema;
+use crate::xml::tree::Element;
 
-/// Bytes read and sent at a time.
-const CHUNK: usize = 1 << 20;
+/// Bytes read and sent at a time: libvirt's messages are about as long.
+const CHUNK: usize = 1 << 18;
+/// After how many bytes it is told how far it is.
+const TELL: u64 = 1 << 20;
+/// Chunks that may wait for their hash.
+const QUEUE: usize = 64;
+/// Bytes that are sent as fast as anything else is done with them. No holes are sent before them: what marks a file is there.
+const LITTLE: u64 = 1 << 20;
+/// Bytes by which a file is known again.
+const MARK: usize = 32;
 
 impl Connection {
     /// Fills a volume with a file or with bytes.
@@ -27,32 +43,38 @@ impl Connection {
         name: &str,
         content: &Content,
         monitor: &dyn Monitor,
-    ) -> Result<(), Trouble> {
-        let (source, sha256) = match content {
+    ) -> Result<Outcome, Trouble> {
+        let (path, expected) = match content {
             Content::Bytes(bytes) => {
-                return self.fill(pool, name, &bytes[..], bytes.len() as u64, name, monitor);
+                let length = bytes.len() as u64;
+                return self
+                    .fill(pool, name, &bytes[..], length, name, monitor)
+                    .map(|()| Outcome::default());
             }
-            Content::File { path, sha256 } => (path, sha256),
+            Content::File { path, expected } => (path, expected.as_deref()),
         };
-        let told = source.display().to_string();
-        let opened = File::open(source).and_then(|file| {
-            let length = file.metadata()?.len();
-            Ok((file, length))
+        let stamp = Stamp::of(path);
+        let volume = self.volume(pool, name, None)?;
+        let filled = Source::open(path).and_then(|source| {
+            let method = expected.and_then(Method::of).unwrap_or(Method::Blocks);
+            let content = match self.here(&volume, source.length) {
+                Some(target) => copy(&source, &target, method, name, monitor),
+                None => self.send_file(&volume, &source, method, monitor),
+            }?;
+            is_expected(&source, expected, &content)?;
+            Ok(content)
         });
-        let (file, length) = match opened {
-            Ok(opened) => opened,
-            Err(error) => return self.unfilled(pool, name, unreadable(&told, &error)),
+        drop(volume);
+        let content = self.whole(pool, name, filled)?;
+        let filled = Filled {
+            source: path.clone(),
+            stamp,
+            content,
         };
-        let mut hashing = Hashing {
-            inner: file,
-            hash: Sha256::new(),
-        };
-        self.fill(pool, name, &mut hashing, length, &told, monitor)?;
-        match sha256 {
-            Some(expected) => same_hash(source, expected, &hex(&hashing.hash.finalize()))
-                .or_else(|trouble| self.unfilled(pool, name, trouble)),
-            None => Ok(()),
-        }
+        Ok(Outcome {
+            filled: Some(filled),
+            ..Outcome::default()
+        })
     }
 
     /// Makes sure that there is room for a volume once what is in its place is gone, and what it is to be filled with.
@@ -60,18 +82,16 @@ impl Connection {
         &self,
         pool: &Named,
         content: Option<&Content>,
-        size: u64,
+        mut size: u64,
         frees: u64,
     ) -> Result<(), Trouble> {
         if let Some(Content::File { path, .. }) = content {
-            let told = path.display().to_string();
-            let length = File::open(path).and_then(|file| Ok(file.metadata()?.len()));
-            let length = length.map_err(|error| unreadable(&told, &error))?;
-            if length != size {
-                return Err(Trouble::ours(format!(
-                    "{told} changed since it was planned with"
-                )));
+            let source = Source::open(path)?;
+            if source.length != size {
+                return Err(source.changed());
             }
+            // Its holes take none.
+            size = size.min(source.takes);
         }
         let room = self.pool(pool)?.info()?.available.saturating_add(frees);
         match room >= size {
@@ -98,19 +118,144 @@ impl Connection {
         let volume = self.volume(pool, name, None)?;
         let sent = self.send(&volume, content, length, source, monitor);
         drop(volume);
-        match sent {
+        self.whole(pool, name, sent)
+    }
+
+    /// Has libvirt look at a volume that was filled, or deletes one that could not be. Where that fails too, as on a lost
+    /// connection, the state has it as unfinished, and the next run deletes it.
+    fn whole<T>(&self, pool: &Named, name: &str, filled: Result<T, Trouble>) -> Result<T, Trouble> {
+        match filled {
             // libvirt refreshes the pool by itself after an upload, on a thread of its own: the capacity is right
             // only when it is done, so it is asked for here.
-            Ok(()) => self.refresh(pool),
-            Err(trouble) => self.unfilled(pool, name, trouble),
+            Ok(filled) => self.refresh(pool).map(|()| filled),
+            Err(trouble) => {
+                let _ = self.delete_volume(pool, name, None);
+                Err(trouble)
+            }
         }
     }
 
-    /// Deletes a volume that could not be filled, and gives the reason. Where that fails too, as on a lost connection, the
-    /// state has it as unfinished, and the next run deletes it.
-    fn unfilled(&self, pool: &Named, name: &str, trouble: Trouble) -> Result<(), Trouble> {
-        let _ = self.delete_volume(pool, name, None);
-        Err(trouble)
+    /// A volume's file, where it is on this machine and may be written to. That it is the one which libvirt writes to is not taken
+    /// from its path, which may lead elsewhere for libvirt, in a container or behind a socket that is passed on: libvirt writes
+    /// something into it that is to be read here. `None` otherwise, and for what is so little that a stream takes no longer.
+    fn here(&self, volume: &StorageVol, length: u64) -> Option<File> {
+        let is_near = self.connect.uri().is_ok_and(|uri| is_daemon_here(&uri));
+        if length < LITTLE || !is_near {
+            return None;
+        }
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let target = rustix::fs::open(volume.path().ok()?, flags, Mode::empty()).ok()?;
+        let target = File::from(target);
+        if !target.metadata().ok()?.is_file() {
+            return None;
+        }
+        let mut mark = [0; MARK];
+        File::open("/dev/urandom")
+            .and_then(|mut random| random.read_exact(&mut mark))
+            .ok()?;
+        let stream = Held::new(Stream::new(&self.connect, 0).ok()?);
+        volume.upload(&stream, 0, MARK as u64, 0).ok()?;
+        match send_whole(&stream, &mark) {
+            Ok(()) => raw::finish(&stream).ok()?,
+            Err(_) => {
+                raw::abort(&stream);
+                return None;
+            }
+        }
+        let mut seen = [0; MARK];
+        target.read_exact_at(&mut seen, 0).ok()?;
+        (seen == mark).then_some(target)
+    }
+
+    /// Sends a file, its holes as holes, and gives the hash of what was sent.
+    fn send_file(
+        &self,
+        volume: &StorageVol,
+        source: &Source<'_>,
+        method: Method,
+        monitor: &dyn Monitor,
+    ) -> Result<String, Trouble> {
+        source.is_something()?;
+        let total = source.length;
+        let (stream, solid) = match self.sparse(volume, total)? {
+            Some(sparse) => sparse,
+            None => {
+                let stream = Held::new(Stream::new(&self.connect, 0)?);
+                volume.upload(&stream, 0, total, 0)?;
+                (stream, total)
+            }
+        };
+        let name = volume.name().unwrap_or_default();
+        let sent = std::thread::scope(|scope| {
+            let (pieces, sent) = sync_channel(QUEUE);
+            let (spare, spares) = channel();
+            let hashing = scope.spawn(move || {
+                let mut hashing = Hashing::new(method);
+                for piece in sent {
+                    match piece {
+                        Piece::Hole(length) => hashing.zeros(length),
+                        Piece::Data(bytes) => {
+                            hashing.data(&bytes);
+                            // Where nobody wants it any more, it is let go.
+                            let _ = spare.send(bytes);
+                        }
+                    }
+                }
+                hashing.end()
+            });
+            source.each(solid, &name, monitor, |range, kind| {
+                let piece = match kind {
+                    Kind::Hole => {
+                        raw::send_hole(&stream, range.end - range.start)?;
+                        Piece::Hole(range.end - range.start)
+                    }
+                    Kind::Data => {
+                        let mut bytes: Vec<u8> = spares.try_recv().unwrap_or_default();
+                        source.read(range, &mut bytes)?;
+                        send_whole(&stream, &bytes)?;
+                        Piece::Data(bytes)
+                    }
+                };
+                pieces.send(piece).map_err(|_| hash_failed())
+            })?;
+            drop(pieces);
+            hashing.join().map_err(|_| hash_failed())
+        });
+        match sent {
+            Ok(hash) => {
+                raw::finish(&stream)?;
+                Ok(hash)
+            }
+            Err(trouble) => {
+                raw::abort(&stream);
+                Err(trouble)
+            }
+        }
+    }
+
+    /// A stream that takes holes, and up to where there may be none: what is there already would show through them. `None` where
+    /// libvirt knows none.
+    fn sparse(
+        &self,
+        volume: &StorageVol,
+        total: u64,
+    ) -> Result<Option<(Held<Stream>, u64)>, Trouble> {
+        let xml = volume.xml_desc(0)?;
+        let xml = Element::parse(&xml).map_err(|error| Trouble::ours(error.to_string()))?;
+        let xml = schema::canonical(&xml);
+        let bytes = |name| xml.text_at(name).and_then(|text| text.parse::<u64>().ok());
+        let solid = match (bytes("allocation"), bytes("physical")) {
+            (Some(0), _) => LITTLE,
+            (_, Some(physical)) => physical.max(LITTLE),
+            (_, None) => return Ok(None),
+        };
+        let stream = Held::new(Stream::new(&self.connect, 0)?);
+        let flags = sys::VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM;
+        match volume.upload(&stream, 0, total, flags) {
+            Ok(()) => Ok(Some((stream, solid))),
+            Err(error) if is_unsupported(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn send(
@@ -128,7 +273,7 @@ impl Connection {
         let stream = Held::new(Stream::new(&self.connect, 0)?);
         volume.upload(&stream, 0, total, 0)?;
         let sent = (|| {
-            let mut buffer = vec![0; CHUNK];
+            let mut buffer = vec![0; 4 * CHUNK];
             let mut done = 0;
             monitor.moved(0, total);
             loop {
@@ -164,18 +309,192 @@ impl Connection {
     }
 }
 
-/// Hashes what is read through it.
-struct Hashing<R> {
-    inner: R,
-    hash: Sha256,
+/// A local file that a volume is filled with.
+struct Source<'a> {
+    path: &'a Path,
+    file: File,
+    length: u64,
+    /// How much room its data takes, in bytes.
+    takes: u64,
 }
 
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hash.update(&buffer[..count]);
-        Ok(count)
+/// What a part of a file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Data,
+    Hole,
+}
+
+/// What is on its way to be hashed.
+enum Piece {
+    Data(Vec<u8>),
+    Hole(u64),
+}
+
+impl<'a> Source<'a> {
+    fn open(path: &'a Path) -> Result<Self, Trouble> {
+        let opened = File::open(path).and_then(|file| {
+            let about = file.metadata()?;
+            Ok((file, about))
+        });
+        let (file, about) =
+            opened.map_err(|error| unreadable(&path.display().to_string(), &error))?;
+        Ok(Self {
+            path,
+            file,
+            length: about.len(),
+            takes: about.blocks().saturating_mul(512),
+        })
     }
+
+    /// libvirt takes a length of 0 for "all there is room for".
+    fn is_something(&self) -> Result<(), Trouble> {
+        match self.length {
+            0 => Err(Trouble::ours(format!("{} is empty", self.path.display()))),
+            _ => Ok(()),
+        }
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> Trouble {
+        match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => self.changed_meanwhile(),
+            _ => unreadable(&self.path.display().to_string(), error),
+        }
+    }
+
+    fn changed(&self) -> Trouble {
+        let told = self.path.display();
+        Trouble::Ours {
+            kind: ErrorKind::Failed,
+            message: format!("{told} changed since it was planned with"),
+            hint: Some("run the same command again".into()),
+        }
+    }
+
+    fn changed_meanwhile(&self) -> Trouble {
+        Trouble::ours(format!("{} changed while it was read", self.path.display()))
+    }
+
+    fn read(&self, range: Range<u64>, bytes: &mut Vec<u8>) -> Result<(), Trouble> {
+        let length = usize::try_from(range.end - range.start).unwrap_or(CHUNK);
+        bytes.resize(length, 0);
+        self.file
+            .read_exact_at(bytes, range.start)
+            .map_err(|error| self.unreadable(&error))
+    }
+
+    /// Goes through the file in pieces of no more than [`CHUNK`], but for holes, which are given whole. There are none before `solid`.
+    fn each(
+        &self,
+        solid: u64,
+        volume: &str,
+        monitor: &dyn Monitor,
+        mut piece: impl FnMut(Range<u64>, Kind) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let total = self.length;
+        let (mut position, mut told) = (0, 0);
+        monitor.moved(0, total);
+        while position < total {
+            let (end, is_hole) = match position < solid {
+                true => (solid.min(total), false),
+                false => match extent(&self.file, position, total) {
+                    Ok(Extent::Data(range)) => (range.end, false),
+                    Ok(Extent::Hole(range)) => (range.end, true),
+                    Err(error) => return Err(self.unreadable(&error)),
+                },
+            };
+            while position < end {
+                if position >= told + TELL {
+                    crash::point(format_args!("fill volume {volume}: on the way"));
+                    monitor.moved(position, total);
+                    told = position;
+                }
+                let (next, kind) = match is_hole {
+                    true => (end, Kind::Hole),
+                    false => (end.min(position + CHUNK as u64), Kind::Data),
+                };
+                piece(position..next, kind)?;
+                position = next;
+            }
+        }
+        monitor.moved(total, total);
+        match self.file.metadata() {
+            Ok(about) if about.len() == total => Ok(()),
+            Ok(_) => Err(self.changed_meanwhile()),
+            Err(error) => Err(self.unreadable(&error)),
+        }
+    }
+}
+
+/// Copies a file into that of a volume, in the cheapest way that the file systems know, and gives the hash of what is there then: it
+/// is read while the rest is copied. The volume's file stays the one that libvirt made, with its owner, mode and label.
+fn copy(
+    source: &Source<'_>,
+    target: &File,
+    method: Method,
+    volume: &str,
+    monitor: &dyn Monitor,
+) -> Result<String, Trouble> {
+    let unwritable =
+        |error: std::io::Error| Trouble::ours(format!("cannot write to {volume}: {error}"));
+    source.is_something()?;
+    // What libvirt put there would show through holes.
+    target.set_len(0).map_err(unwritable)?;
+    let shares = rustix::fs::ioctl_ficlone(target, &source.file).is_ok();
+    target.set_len(source.length).map_err(unwritable)?;
+    std::thread::scope(|scope| {
+        let (pieces, copied) = channel::<(Range<u64>, Kind)>();
+        let hashing = scope.spawn(move || -> std::io::Result<String> {
+            let mut hashing = Hashing::new(method);
+            let mut buffer = vec![0; CHUNK];
+            for (range, kind) in copied {
+                let length = range.end - range.start;
+                match kind {
+                    Kind::Hole => hashing.zeros(length),
+                    Kind::Data => {
+                        let length = usize::try_from(length).unwrap_or(CHUNK).min(CHUNK);
+                        target.read_exact_at(&mut buffer[..length], range.start)?;
+                        hashing.data(&buffer[..length]);
+                    }
+                }
+            }
+            Ok(hashing.end())
+        });
+        let mut buffer = Vec::new();
+        source.each(0, volume, monitor, |range, kind| {
+            if kind == Kind::Data && !shares {
+                let left = in_kernel(&source.file, target, range.clone());
+                if !left.is_empty() {
+                    source.read(left.clone(), &mut buffer)?;
+                    target
+                        .write_all_at(&buffer, left.start)
+                        .map_err(unwritable)?;
+                }
+            }
+            pieces.send((range, kind)).map_err(|_| hash_failed())
+        })?;
+        drop(pieces);
+        let hash = hashing.join().map_err(|_| hash_failed())?;
+        hash.map_err(|error| unreadable(volume, &error))
+    })
+}
+
+/// Has the kernel copy a part of a file, and gives what it did not: some file systems cannot, or not from each other.
+fn in_kernel(source: &File, target: &File, range: Range<u64>) -> Range<u64> {
+    let mut position = range.start;
+    while position < range.end {
+        let (mut from, mut to) = (position, position);
+        let left = usize::try_from(range.end - position).unwrap_or(CHUNK);
+        match rustix::fs::copy_file_range(source, Some(&mut from), target, Some(&mut to), left) {
+            Ok(count) if count > 0 => position += count as u64,
+            Ok(_) | Err(_) => break,
+        }
+    }
+    position..range.end
+}
+
+fn hash_failed() -> Trouble {
+    Trouble::ours("the thread that hashes ended")
 }
 
 fn unreadable(source: &str, error: &std::io::Error) -> Trouble {
@@ -193,16 +512,19 @@ fn send_whole(stream: &Stream, mut chunk: &[u8]) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn same_hash(source: &Path, expected: &str, actual: &str) -> Result<(), Trouble> {
-    if expected.eq_ignore_ascii_case(actual) {
+fn is_expected(source: &Source<'_>, expected: Option<&str>, actual: &str) -> Result<(), Trouble> {
+    let Some(expected) = expected.filter(|expected| !expected.eq_ignore_ascii_case(actual)) else {
         return Ok(());
+    };
+    match (expected.strip_prefix("sha256:"), actual.strip_prefix("sha256:")) {
+        (Some(expected), Some(actual)) => Err(Trouble::Ours {
+            kind: ErrorKind::Failed,
+            message: format!(
+                "{} has the SHA-256 {actual}, not {expected}",
+                source.path.display()
+            ),
+            hint: Some("get the file again, or correct `sha256` in the definition; if it was just built anew, run the same command again".into()),
+        }),
+        (_, _) => Err(source.changed()),
     }
-    Err(Trouble::Ours {
-        kind: ErrorKind::Failed,
-        message: format!(
-            "{} has the SHA-256 {actual}, not {expected}",
-            source.display()
-        ),
-        hint: Some("get the file again, or correct `sha256` in the definition; if it was just built anew, run the same command again".into()),
-    })
 }

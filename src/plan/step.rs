@@ -356,8 +356,8 @@ pub enum Content {
     File {
         /// Its path.
         path: PathBuf,
-        /// What it must hash to, in lower-case hex; checked while it is read.
-        sha256: Option<String>,
+        /// What it must hold, `sha256:…` or `blocks:…` in lower-case hex; checked while it is read.
+        expected: Option<String>,
     },
     /// These bytes.
     Bytes(Arc<[u8]>),

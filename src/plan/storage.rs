@@ -33,17 +33,13 @@ use crate::xml::tree::Element;
 pub(super) fn content(detail: &Detail) -> Option<String> {
     match detail {
         Detail::Image {
-            content: Content::File {
-                sha256: Some(hash), ..
-            },
+            content: Content::File { expected, .. },
             ..
-        } => Some(format!("sha256:{hash}")),
+        } => expected.clone(),
         Detail::Image {
             content: Content::Bytes(bytes),
             ..
         } => Some(format!("sha256:{}", sha256(bytes))),
-        // Nobody looked into the file.
-        Detail::Image { .. } => None,
         Detail::Guest { install, .. } => install.as_ref().map(|install| install.answers.clone()),
         Detail::Network { .. }
         | Detail::Reservations
@@ -63,6 +59,7 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         pool,
         content,
         size,
+        also,
     } = &resource.detail
     else {
         return Change::unchanged(resource.address.clone(), None);
@@ -114,11 +111,17 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     // An imported image has no recorded content: it is taken as it is. Of one that was uploaded long ago only the size is known.
     let changed = match entry.content.as_deref() {
         Some(old) if old.starts_with("size:") => old != format!("size:{size}"),
-        Some(old) => Some(old) != record.content.as_deref(),
+        // Where nobody looked into the file, it is taken to be the same.
+        Some(old) => {
+            let is_other = |new: &str| new != old && also.as_deref() != Some(old);
+            record.content.as_deref().is_some_and(is_other)
+        }
         None => false,
     };
     let asked_for = planner.replaces(&resource.address);
     if !unfinished && !changed && !asked_for {
+        let content = record.content.clone().or_else(|| entry.content.clone());
+        let record = Entry { content, ..record };
         return Change {
             foreign: Foreign::of_storage(Some(entry), &live.xml.tree(), &[]).left(),
             ..Change::unchanged(resource.address.clone(), Some(record))

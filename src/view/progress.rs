@@ -1,6 +1,7 @@
 //! What is said while a plan runs, on standard error: a live view on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ pub struct Progress {
     running: Mutex<BTreeMap<Address, ProgressBar>>,
     /// When something was last said of a guest that is waited for.
     said: Mutex<BTreeMap<Address, Instant>>,
+    /// Since when data is moved, and when that was last said.
+    moving: Mutex<BTreeMap<Address, (Instant, Instant)>>,
     total: ProgressBar,
 }
 
@@ -56,6 +59,7 @@ impl Progress {
             bars,
             running: Mutex::new(BTreeMap::new()),
             said: Mutex::new(BTreeMap::new()),
+            moving: Mutex::new(BTreeMap::new()),
             total,
         }
     }
@@ -84,11 +88,7 @@ impl Progress {
                 address,
                 done,
                 total,
-            } => {
-                if let Some(bar) = self.running().get(address) {
-                    bar.set_message(format!("{} of {}", coarse(*done), coarse(*total)));
-                }
-            }
+            } => self.moved(address, *done, *total),
             Event::Says { address, line } => self.says(address, line),
             Event::Note { address, text } => self.line(address, text),
             Event::Finished { address, elapsed } => {
@@ -108,6 +108,28 @@ impl Progress {
                 self.ended(address);
                 self.line(address, &format!("not done, since {because} failed"));
             }
+        }
+    }
+
+    /// Tells how far data is that is moved; where lines cannot change in place, once a minute.
+    fn moved(&self, address: &Address, done: u64, total: u64) {
+        let now = Instant::now();
+        let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let (begun, said) = moving.entry(address.clone()).or_insert((now, now));
+        if done == 0 {
+            (*begun, *said) = (now, now);
+        }
+        let is_due = self.kind == Kind::Lines && now.duration_since(*said) >= EACH;
+        let told = moved(done, total, now.duration_since(*begun));
+        if is_due {
+            *said = now;
+        }
+        drop(moving);
+        if let Some(bar) = self.running().get(address) {
+            bar.set_message(told.clone());
+        }
+        if is_due {
+            self.line(address, &told);
         }
     }
 
@@ -166,9 +188,24 @@ fn shown(text: &str) -> String {
     one_line(&hide(text)).into_owned()
 }
 
-/// Bytes done, in whole MiB: exact bytes would flicker.
-fn coarse(bytes: u64) -> String {
-    format!("{} MiB", bytes >> 20)
+/// How far data is that is moved: `512 of 2048 MiB, 25 %, 410 MiB/s, 4 s left`. Whole MiB, as exact bytes would flicker; what is left
+/// is told once there is a second to go by.
+fn moved(done: u64, total: u64, elapsed: Duration) -> String {
+    let mib = |bytes: u64| bytes >> 20;
+    let mut told = format!("{} of {} MiB", mib(done), mib(total));
+    if let Some(percent) = (u128::from(done) * 100).checked_div(u128::from(total)) {
+        let _ = write!(told, ", {} %", percent.min(100));
+    }
+    let rate = u128::from(done) * 1000 / elapsed.as_millis().max(1);
+    if elapsed >= Duration::from_secs(1) && rate > 0 {
+        let left = u128::from(total.saturating_sub(done)).div_ceil(rate);
+        let _ = write!(told, ", {} MiB/s, ", rate >> 20);
+        let _ = match left {
+            0..120 => write!(told, "{left} s left"),
+            _ => write!(told, "{} min left", left / 60),
+        };
+    }
+    told
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -241,6 +278,27 @@ mod tests {
             progress.finish();
             assert!(progress.running().is_empty());
         }
+    }
+
+    #[test]
+    fn what_is_moved_is_told_with_rate_and_time_left() {
+        let told = |done: u64, total: u64, seconds| {
+            moved(done << 20, total << 20, Duration::from_secs(seconds))
+        };
+        assert_eq!(told(0, 2048, 0), "0 of 2048 MiB, 0 %");
+        assert_eq!(
+            told(512, 2048, 2),
+            "512 of 2048 MiB, 25 %, 256 MiB/s, 6 s left"
+        );
+        assert_eq!(told(1, 2048, 1), "1 of 2048 MiB, 0 %, 1 MiB/s, 34 min left");
+        assert_eq!(
+            told(2048, 2048, 8),
+            "2048 of 2048 MiB, 100 %, 256 MiB/s, 0 s left"
+        );
+        assert_eq!(told(0, 0, 9), "0 of 0 MiB");
+        assert_eq!(told(0, 5, 9), "0 of 5 MiB, 0 %");
+        moved(u64::MAX, 1, Duration::MAX);
+        moved(1, u64::MAX, Duration::from_secs(1));
     }
 
     #[test]

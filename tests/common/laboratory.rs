@@ -10,7 +10,6 @@ use miniascape::confined::Confined;
 use miniascape::desired::{self, Desired, Site, Sources};
 use miniascape::diagnostic::SourceMap;
 use miniascape::execute::{self, Report};
-use miniascape::lab::digest::Digests;
 use miniascape::lab::{self, Definition, Source};
 use miniascape::libvirt::fake::Fake;
 use miniascape::libvirt::observed::Observed;
@@ -76,7 +75,7 @@ impl Laboratory {
         } = read(path);
         let complain = |problems| render(problems, &sources, Color::Never);
         let mut lab = lab.unwrap_or_else(|| panic!("{}", complain(&diagnostics)));
-        miniascape::lab::digest::fill(&mut lab, &Digests::new());
+        desired::look_into_images(&mut lab, state);
         let beside = Confined::to(path.parent());
         let templates = Arc::new(Templates::new(Vec::new()).confined(beside));
         let make = |scope: &Scope| {

@@ -167,7 +167,7 @@ fn an_image_is_uploaded_whole_or_not_at_all() {
         seen: None,
         content: Content::File {
             path: source.clone(),
-            sha256: sha256.map(str::to_owned),
+            expected: sha256.map(|hash| format!("sha256:{hash}")),
         },
     };
     done(&connection, create());

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Model, Refusal, define, fill, get, get_mut, refuse};
+use crate::hash::{Method, content_of};
 use crate::header::Format;
-use crate::libvirt::{DiskFile, ErrorKind, Monitor, Outcome, Scope};
+use crate::libvirt::{DiskFile, ErrorKind, Filled, Monitor, Outcome, Scope};
 use crate::place::Place;
 use crate::plan::step::{Content, Named};
+use crate::stamp::Stamp;
 use crate::xml::tree::Element;
 
 impl Model {
@@ -47,11 +49,9 @@ impl Model {
         }
         let directory = object.xml.text_at("target/path").unwrap_or_default();
         if self.files.keys().any(|path| is_in(path, directory)) {
-            return Ok(Outcome {
-                note: Some(format!(
-                    "the directory of pool {name} is kept, it is not empty"
-                )),
-            });
+            return Ok(Outcome::noted(format!(
+                "the directory of pool {name} is kept, it is not empty"
+            )));
         }
         self.directories.remove(directory);
         Ok(Outcome::default())
@@ -165,20 +165,40 @@ impl Model {
         name: &str,
         content: &Content,
         monitor: &dyn Monitor,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Outcome, Refusal> {
         let path = self.existing(pool, name)?;
-        let size = match content {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::File { path: source, .. } => match std::fs::metadata(source) {
-                Ok(file) => file.len(),
-                Err(error) => {
-                    self.files.remove(&path);
-                    return refuse(format!("{}: {error}", source.display()));
-                }
-            },
+        let (source, expected) = match content {
+            Content::Bytes(bytes) => {
+                monitor.moved(bytes.len() as u64, bytes.len() as u64);
+                return Ok(Outcome::default());
+            }
+            Content::File { path, expected } => (path, expected),
         };
-        monitor.moved(size, size);
-        Ok(())
+        let read = || {
+            let size = std::fs::metadata(source)?.len();
+            let method = expected.as_deref().and_then(Method::of);
+            let content = content_of(source, method.unwrap_or(Method::Blocks))?;
+            Ok((size, content))
+        };
+        let read: std::io::Result<(u64, String)> = read();
+        match read {
+            Ok((size, content)) => {
+                monitor.moved(size, size);
+                let filled = Filled {
+                    source: source.clone(),
+                    stamp: Stamp::of(source),
+                    content,
+                };
+                Ok(Outcome {
+                    filled: Some(filled),
+                    ..Outcome::default()
+                })
+            }
+            Err(error) => {
+                self.files.remove(&path);
+                refuse(format!("{}: {error}", source.display()))
+            }
+        }
     }
 
     pub(super) fn grow_volume(
