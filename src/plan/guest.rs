@@ -210,7 +210,6 @@ pub(super) fn update(
     let adopted = live.uuid != wish.uuid;
     let mut wanted = wanted(&resource.xml.tree(), &wish.chosen, live, adopted);
     let scsi = wanted::keep_scsi_model(&mut wanted, &wish.chosen, &last, &live.xml.tree());
-    wanted::keep_scsi_controller(&mut wanted, &wish.chosen, &last, live);
     let kept = overlay::keep(planner, &resource.address, &mut wanted, live);
     let back = overlay::goes_back(planner, &last, &live.xml.tree(), &wanted);
     let foreign = Foreign::of(entry, &live.xml.tree(), &wanted);

@@ -130,6 +130,8 @@ impl Object {
                 &[&["pool-dumpxml", "--inactive", name]],
             ),
             Kind::Volume => {
+                // Some of it shows only once libvirt has looked at the file.
+                virsh(&["pool-refresh", "store"]);
                 let all = virsh(&["vol-list", "store"]);
                 let of = |line: &&str| line.trim().starts_with(&format!("{name}.root."));
                 let Some(line) = all.lines().find(of) else {
@@ -180,17 +182,13 @@ guests:
 /// An object's XML without where a device is on the bus, and without what libvirt counts.
 fn settled(text: &str, row: &str) -> String {
     let mut xml = schema::canonical(&Element::parse(text).unwrap());
-    xml.remove_attribute("id");
+    let runs = xml.remove_attribute("id").is_some();
     match xml.name.as_str() {
         "volume" => {
             let counted = ["key", "allocation", "physical"];
             xml.children
                 .retain(|part| !counted.contains(&part.name.as_str()));
-            // The size of clusters shows once libvirt has looked at the file again.
-            let mut late = vec!["timestamps", "permissions"];
-            if !row.contains("xml") {
-                late.push("clusterSize");
-            }
+            let late = ["timestamps", "permissions"];
             for part in &mut xml.children {
                 part.children
                     .retain(|part| !late.contains(&part.name.as_str()));
@@ -222,6 +220,13 @@ fn settled(text: &str, row: &str) -> String {
     }
     if let Some(devices) = xml.child_mut("devices") {
         settle(devices, row.contains("dev"));
+        // A controller that nothing is on goes with the next start.
+        let on_scsi = |disk: &Element| disk.attribute_at("target", "bus") == Some("scsi");
+        if runs && !devices.children_named("disk").any(on_scsi) {
+            let is_scsi =
+                |it: &Element| it.name == "controller" && it.attribute("type") == Some("scsi");
+            devices.children.retain(|device| !is_scsi(device));
+        }
     }
     xml.to_string()
 }

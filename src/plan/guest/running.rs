@@ -101,7 +101,9 @@ pub(super) fn is_filled_in(difference: &Difference, definition: &Element) -> boo
     };
     match device {
         // libvirt adds ports to a definition as its devices need them; a running guest has those that it was started with.
-        "controller" => is("type", "pci"),
+        "controller" if is("type", "pci") => true,
+        // One that nothing is on any more is no reason to restart a guest: it goes with its next start.
+        "controller" => is("type", "scsi") && difference.after.is_none() && within.is_empty(),
         // The chain that a disk has is written down where somebody made an overlay.
         "disk" if within.starts_with("backingStore") || within.starts_with("mirror") => true,
         // An empty drive has no format.

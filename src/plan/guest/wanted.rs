@@ -90,26 +90,6 @@ pub(in crate::plan) fn keep_scsi_model(
     ))
 }
 
-/// A controller of ours that no disk is on any more is no reason to restart a guest: it goes once the guest is off.
-pub(super) fn keep_scsi_controller(
-    wanted: &mut Element,
-    chosen: &Chosen,
-    last: &[Element],
-    live: &ObservedGuest,
-) {
-    let is_ours = last.iter().any(|last| scsi_controller(last).is_some());
-    let live_xml = live.xml.tree();
-    if chosen.scsi_controller
-        && is_ours
-        && live.power.is_active()
-        && scsi_controller(wanted).is_none()
-        && let Some(controller) = scsi_controller(&live_xml)
-        && let Some(devices) = wanted.child_mut("devices")
-    {
-        devices.children.push(controller.clone());
-    }
-}
-
 /// A guest's first SCSI controller.
 fn scsi_controller(guest: &Element) -> Option<&Element> {
     let devices = &guest.child("devices")?.children;

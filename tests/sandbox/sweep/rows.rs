@@ -530,6 +530,7 @@ pub const POOLS: &[Row] = &[
 pub const VOLUMES: &[Row] = &[
     ("size", "size: 2MiB", "size: 3MiB"),
     ("format", "format: raw", "format: qcow2"),
+    ("allocation", "allocation: full", "allocation: sparse"),
     ("image", "image: one", "image: other"),
     (
         "xml of a volume",
