@@ -368,7 +368,9 @@ impl Sweep {
                 let told = String::from_utf8_lossy(&plan.stdout).into_owned();
                 self.failures.push(format!("{what}: not settled: {told}"));
             }
-            let changes = directory.plan()["changes"].clone();
+            let plan = directory.run(&["plan", "--json"]);
+            let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
+            let changes = plan["changes"].clone();
             for object in looked() {
                 let (is, was) = (object.look(), &fresh[&(value, object.name.as_str())]);
                 self.changes += 1;

@@ -37,7 +37,7 @@ const UNFIT: &[(&str, &str, Known)] = &[
     (
         "{firmware: uefi, xml: \"<domain><os><loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader></os></domain>\"}",
         "has a `<loader>`",
-        Known::Anywhere,
+        Known::Ours,
     ),
     (
         "{vcpus: 3, xml: \"<domain><cpu><topology sockets='1' cores='2' threads='2'/></cpu></domain>\"}",
@@ -67,7 +67,7 @@ const UNFIT: &[(&str, &str, Known)] = &[
         "no CPU of mode `host-passthrough`",
         Known::Here,
     ),
-    ("{vcpus: 300}", "its machine takes 288", Known::Here),
+    ("{vcpus: 5000}", "its machine takes ", Known::Here),
     (
         "{memory: 8192GiB}",
         "of memory, and the host has",
@@ -102,6 +102,8 @@ enum Known {
     Anywhere,
     /// By `validate`, as a warning.
     Maybe,
+    /// By `validate`, though newer versions of libvirt choose between the two by themselves.
+    Ours,
     /// By `plan`.
     Here,
 }
@@ -154,7 +156,7 @@ fn what_would_be_refused_is_told_before_anything_is_made() {
     let planned = lab.fails(&["apply", "-y"]);
     for (guest, told, known) in UNFIT {
         assert!(planned.contains(told), "{guest}: {told}: {planned}");
-        let by_validate = matches!(known, Known::Anywhere | Known::Maybe);
+        let by_validate = *known != Known::Here;
         assert_eq!(
             validated.contains(told),
             by_validate,
@@ -172,7 +174,8 @@ fn what_is_told_is_what_libvirt_refuses() {
     for definition in definitions(lab.path()) {
         assert!(runs(&definition), "{definition}");
     }
-    for (guest, told, _) in UNFIT {
+    let refused = UNFIT.iter().filter(|(.., known)| *known != Known::Ours);
+    for (guest, told, _) in refused {
         lab.define(&lab_of(&[guest]));
         for definition in definitions(lab.path()) {
             assert!(!runs(&definition), "{told}: {definition}");
