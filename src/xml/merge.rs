@@ -466,6 +466,13 @@ impl Merger {
         for child in added {
             insert(path, live, child);
         }
+        if schema::is_ordered(path) {
+            let order = match_children(path, &live.children, &wanted.children);
+            let children = std::mem::take(&mut live.children).into_iter();
+            let mut children: Vec<_> = order.into_iter().zip(children).collect();
+            children.sort_by_key(|(place, _)| place.unwrap_or(usize::MAX));
+            live.children = children.into_iter().map(|(_, child)| child).collect();
+        }
     }
 
     fn enter(&mut self, element: &Element, nth: usize) {

@@ -286,6 +286,11 @@ pub fn is_owned(path: &str) -> bool {
     OWNED.contains(&path)
 }
 
+/// Whether what is in an element stands in an order that means something: the first name of an address is what it is called.
+pub fn is_ordered(path: &str) -> bool {
+    path == "network/dns/host"
+}
+
 /// Whether there is a list that is the user's alone somewhere below a path.
 pub fn holds_owned(path: &str) -> bool {
     OWNED.iter().any(|owned| {
