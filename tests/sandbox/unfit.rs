@@ -67,7 +67,11 @@ const UNFIT: &[(&str, &str, Known)] = &[
         "no CPU of mode `host-passthrough`",
         Known::Here,
     ),
-    ("{vcpus: 5000}", "its machine takes ", Known::Here),
+    (
+        "{machine: pc, vcpus: 300}",
+        "its machine takes 255",
+        Known::Here,
+    ),
     (
         "{memory: 8192GiB}",
         "of memory, and the host has",

@@ -6,6 +6,11 @@ pub type Row = (&'static str, &'static str, &'static str);
 
 /// Keys of guests.
 pub const GUESTS: &[Row] = &[
+    (
+        "machine, with what is on its bus alone",
+        "machine: pc, xml: \"<domain><devices><watchdog model='ib700' action='reset'/></devices></domain>\"",
+        "xml: \"<domain><devices><watchdog model='i6300esb' action='reset'/></devices></domain>\"",
+    ),
     ("title", "title: a", "title: b"),
     ("description", "description: a", "description: b"),
     ("vcpus", "vcpus: 2", "vcpus: 3"),
@@ -166,7 +171,7 @@ pub const DOMAIN: &[Row] = &[
     (
         "watchdog",
         "<devices><watchdog model='i6300esb' action='reset'/></devices>",
-        "<devices><watchdog model='ib700' action='poweroff'/></devices>",
+        "<devices><watchdog model='i6300esb' action='poweroff'/></devices>",
     ),
     (
         "video",
