@@ -65,10 +65,11 @@ const RULES: &[Rule] = &[
         &["@firmware", "firmware/feature@enabled", "loader@secure"],
         &["firmware", "loader", "nvram"],
     ),
+    // Newer versions tell the firmware of a loader, too.
     rule(
         "domain/os",
         &["loader", "loader@type"],
-        &["loader", "nvram"],
+        &["@firmware", "firmware", "loader", "nvram"],
     ),
     rule(
         "domain",
@@ -461,6 +462,18 @@ mod tests {
             assert_eq!(merged(&last, &live, &wanted), xml(&target));
             assert_eq!(merged(&wanted, &target, &wanted), xml(&target));
         }
+    }
+
+    #[test]
+    fn what_libvirt_tells_of_a_loader_goes_with_it() {
+        let said = |os: &str| format!("<domain><os>{os}</os></domain>");
+        let live = "<domain><os firmware='efi'><firmware><feature enabled='no' name='secure-boot'/></firmware>\
+                    <loader type='pflash'>/a</loader><nvram template='/vars'>/one_VARS.fd</nvram></os></domain>";
+        let last = said("<loader type='pflash'>/a</loader>");
+        for wanted in [said(""), said("<loader type='rom'>/b</loader>")] {
+            assert_eq!(merged(&last, live, &wanted), xml(&wanted));
+        }
+        assert_eq!(merged(&last, live, &last), xml(live));
     }
 
     #[test]
