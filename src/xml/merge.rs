@@ -540,7 +540,7 @@ fn is_as(path: &str, applied: &Element, live: &Element) -> bool {
 }
 
 /// Whether two elements at a path say the same, in whatever order they say it.
-fn say_the_same(path: &str, one: &Element, other: &Element) -> bool {
+pub fn say_the_same(path: &str, one: &Element, other: &Element) -> bool {
     let says_all = |there: &Element, wanted: &Element| {
         let mut merger = Merger {
             known: false,

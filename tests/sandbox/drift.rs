@@ -353,7 +353,7 @@ const KINDS: &[(&str, Deed)] = &[
         Network("front", "<ip ", "<mtu size='1400'/>"),
     ),
     (
-        "`domain`",
+        "`domain`, `dns.local_only`",
         Network("front", "<ip ", "<domain name='a.test'/>"),
     ),
     (

@@ -7,6 +7,7 @@ use crate::libvirt::observed::ObservedGuest;
 use crate::plan::build::Planner;
 use crate::plan::step::{Named, Step};
 use crate::xml::document::Document;
+use crate::xml::merge::say_the_same;
 use crate::xml::tree::Element;
 
 /// Where libvirt has these files where it is not told.
@@ -30,7 +31,11 @@ pub(super) fn outdated(
     target: &Element,
 ) -> Option<Outdated> {
     let (is, was) = (said(wanted), last.iter().map(said));
-    let changed = was.flatten().any(|was| is.as_ref() != Some(&was));
+    let is_other = |was: Element| match &is {
+        Some(is) => !say_the_same("domain/os", is, &was),
+        None => true,
+    };
+    let changed = was.flatten().any(is_other);
     let defined = live.xml.tree();
     let running = live.live_xml.as_ref().map(Document::tree);
     let before = [Some(&defined), running.as_ref()];
@@ -85,13 +90,11 @@ pub(in crate::plan) fn is_uefi(xml: &Element) -> bool {
 }
 
 /// What a definition says of its UEFI firmware, where it has that.
-fn said(xml: &Element) -> Option<Vec<Element>> {
-    let os = xml.child("os").filter(|_| is_uefi(xml))?;
-    let parts = os
-        .children
-        .iter()
-        .filter(|part| part.name == "loader" || part.name == "firmware");
-    Some(parts.cloned().collect())
+fn said(xml: &Element) -> Option<Element> {
+    let mut os = xml.child("os").filter(|_| is_uefi(xml))?.clone();
+    os.children
+        .retain(|part| part.name == "loader" || part.name == "firmware");
+    Some(os)
 }
 
 /// A guest that is there only to be removed along with a file: libvirt has no other word for it.
