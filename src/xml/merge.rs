@@ -291,7 +291,10 @@ fn overlay_at(path: &str, base: &mut Element, overlay: &Element) {
     for child in added {
         insert(path, base, child);
     }
-    before.renew(path, base, overlay);
+    // What a template says of a device is of its kind; what a key says stays, and contradicts where it does.
+    if path.starts_with("domain/devices/") {
+        before.renew(path, base, overlay);
+    }
 }
 
 struct Merger {
