@@ -206,11 +206,7 @@ const RULES: &[Rule] = &[
     ),
     // Cards of the host that a network leaves by.
     rule("network/forward", &["@dev"], &["interface"]),
-    rule(
-        "network/forward",
-        &["interface@dev"],
-        &["@dev", "interface"],
-    ),
+    rule("network/forward", &["interface@dev"], &["@dev"]),
     rule(
         "network/forward",
         &["@mode"],
