@@ -54,7 +54,6 @@ const RULES: &[Rule] = &[
             "devices/emulator",
             "devices/serial/target@type",
             "devices/serial/target/model",
-            "devices/console/target@type",
             "features/gic",
         ],
     ),
