@@ -20,7 +20,7 @@ use super::job;
 use super::observed::{
     Facts, Observed, ObservedGuest, ObservedNetwork, ObservedPool, ObservedVolume, Power,
 };
-use super::offers::{HostMemory, Machine, Offers, Question};
+use super::offers::{HostMemory, Machine, Objection, Offers, Question};
 use super::{ErrorKind, Hypervisor, HypervisorError, Monitor, Others, Outcome, Scope};
 use crate::address::Kind;
 use crate::lab::model::DomainType;
@@ -154,7 +154,7 @@ impl Fake {
         let model = self.model();
         let refused = |question: &Question| {
             let name = question.wanted.tree().text_at("name")?.to_owned();
-            model.refused.get(&name).cloned()
+            model.refused.get(&name).cloned().map(Objection::Start)
         };
         let refusals = questions.iter();
         let machines = questions.values().map(|it| Machine::of(&it.wanted.tree()));

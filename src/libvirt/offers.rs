@@ -70,7 +70,16 @@ pub struct Offers {
     /// The memory of the host.
     pub memory: Option<HostMemory>,
     /// What libvirt says of definitions that it does not take, by their shape.
-    pub refusals: BTreeMap<u64, String>,
+    pub refusals: BTreeMap<u64, Objection>,
+}
+
+/// What libvirt says of a definition that it does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Objection {
+    /// It is not by its schema, and cannot be defined.
+    Schema(String),
+    /// QEMU cannot be started by it; some of such can be defined.
+    Start(String),
 }
 
 /// How much memory a host has.
@@ -117,8 +126,8 @@ impl Connection {
                 Some(fewer) => {
                     left = fewer;
                     self.refusal(question, |definition| {
-                        self.check(definition)
-                            .or_else(|| self.translate(definition))
+                        let checked = self.check(definition).map(Objection::Schema);
+                        checked.or_else(|| self.translate(definition))
                     })
                 }
                 None => self.refusal(question, |definition| self.translate(definition)),
@@ -146,8 +155,8 @@ impl Connection {
     fn refusal(
         &self,
         question: &Question,
-        ask: impl Fn(&Document) -> Option<String>,
-    ) -> Option<String> {
+        ask: impl Fn(&Document) -> Option<Objection>,
+    ) -> Option<Objection> {
         let refusal = ask(&question.wanted)?;
         let said_before = question.before.as_ref().and_then(&ask);
         (said_before.as_ref() != Some(&refusal)).then_some(refusal)
@@ -186,7 +195,7 @@ impl Connection {
 
     /// Has libvirt make a command of a definition, as it does when a guest starts. That a pool or a file is not there yet says
     /// nothing of the definition.
-    fn translate(&self, definition: &Document) -> Option<String> {
+    fn translate(&self, definition: &Document) -> Option<Objection> {
         let translated = self
             .connect
             .domain_xml_to_native("qemu-argv", &definition.text(), 0);
@@ -194,7 +203,7 @@ impl Connection {
             let message = error.message();
             let known = ["unsupported configuration: ", "XML error: "];
             let bare = known.iter().find_map(|lead| message.strip_prefix(lead));
-            bare.unwrap_or(message).to_owned()
+            Objection::Start(bare.unwrap_or(message).to_owned())
         })
     }
 

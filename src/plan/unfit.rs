@@ -12,7 +12,7 @@ use crate::address::{Address, Kind, Name};
 use crate::desired::{Desired, Detail};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span};
 use crate::libvirt::observed::{Observed, ObservedGuest};
-use crate::libvirt::offers::{Offers, Question};
+use crate::libvirt::offers::{Objection, Offers, Question};
 use crate::secret::hide;
 use crate::xml::document::Document;
 use crate::xml::schema;
@@ -142,7 +142,7 @@ fn found(
     change: &Change,
     observed: &Observed,
     offers: &Offers,
-    refusal: Option<&String>,
+    refusal: Option<&Objection>,
 ) -> Vec<Flaw> {
     let Some(Definition { wanted, before }) = defined(change, observed) else {
         return Vec::new();
@@ -162,10 +162,18 @@ fn found(
         found.retain(|flaw| !before.contains(flaw));
     }
     if let Some(refusal) = refusal.filter(|_| found.is_empty()) {
-        found.push(Flaw::of_guest(
-            format!("libvirt refuses {{guest}}: {}", hide(refusal)),
-            "look at its settings, its `xml` and your own templates; `miniascape plan --diff` shows the whole",
-        ));
+        const LOOK: &str = "look at its settings, its `xml` and your own templates; `miniascape plan --diff` shows the whole";
+        found.push(match refusal {
+            // It may be switched on where it can be.
+            Objection::Start(said) if is_off => Flaw::of_guest(
+                format!("libvirt cannot start {{guest}} here: {}", hide(said)),
+                LOOK,
+            )
+            .maybe(),
+            Objection::Schema(said) | Objection::Start(said) => {
+                Flaw::of_guest(format!("libvirt refuses {{guest}}: {}", hide(said)), LOOK)
+            }
+        });
     }
     found
 }
