@@ -156,6 +156,12 @@ const RULES: &[Rule] = &[
         &["audio"],
     ),
     rule("domain/devices", &["graphics@type"], &["video"]),
+    // All watchdogs of a guest do the same, those that newer versions put into a machine, too.
+    rule(
+        "domain/devices",
+        &["watchdog@action"],
+        &["watchdog[model=itco]"],
+    ),
     rule("domain/devices/audio", &["@type"], &["@*", "*"]),
     rule(
         "domain/devices/video",
