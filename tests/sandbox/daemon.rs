@@ -6,7 +6,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::fake_installer::{self, Ends};
-use crate::lab::{Lab, inventory};
+use crate::lab::{Lab, inventory, ip};
 use crate::under_way::UnderWay;
 
 /// The process id of this sandbox's libvirtd.
@@ -220,10 +220,7 @@ fn a_bridge_left_of_a_restart_is_no_lasting_trouble() {
     let lab = lab();
     lab.apply(&[]);
     let bridge = format!("park-{}", &miniascape::hash::sha256(b"daemon")[..10]);
-    let added = Command::new("ip")
-        .args(["link", "add", &bridge, "type", "bridge"])
-        .status();
-    assert!(added.unwrap().success());
+    ip(&format!("link add {bridge} type bridge"));
     lab.define(&LAB.replace("address: 192", "mtu: 1400, address: 192"));
     goes_on(&lab);
     lab.destroy();

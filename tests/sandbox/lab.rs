@@ -165,6 +165,12 @@ pub fn virsh_xml(command: &str, xml: &str) {
     virsh(&[command, &file.path().display().to_string()]);
 }
 
+/// Changes the sandbox's own network: `ip("link add br-lab type bridge")`.
+pub fn ip(arguments: &str) {
+    let done = Command::new("ip").args(arguments.split(' ')).status();
+    assert!(done.unwrap().success(), "ip {arguments}");
+}
+
 /// A guest's inactive definition.
 pub fn domain(name: &str) -> Element {
     Element::parse(&virsh(&["dumpxml", "--inactive", name])).unwrap()

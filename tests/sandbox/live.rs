@@ -1,13 +1,12 @@
 //! Guests that change while they run, and changes that wait for a restart.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use miniascape::xml::tree::Element;
 
 use crate::guests::{answers, get, uptime};
-use crate::lab::{Lab, domain, virsh};
+use crate::lab::{Lab, domain, ip, virsh};
 
 /// Two networks, a pool, and guests that boot in seconds. `GUESTS` stands for them.
 const LAB: &str = "
@@ -270,18 +269,8 @@ fn a_guest_that_does_not_answer_is_not_restarted_unannounced() {
 #[test]
 #[ignore = "runs in scripts/sandbox"]
 fn what_libvirt_fills_in_is_not_pending() {
-    for arguments in [
-        &["link", "add", "br-live", "type", "bridge"][..],
-        &["link", "set", "br-live", "up"],
-    ] {
-        assert!(
-            Command::new("ip")
-                .args(arguments)
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
+    ip("link add br-live type bridge");
+    ip("link set br-live up");
     let lab = Lab::new(
         "
 lab: live
@@ -342,11 +331,5 @@ guests:
         assert!(!plan.contains("Pending"), "{plan}");
     }
     lab.destroy();
-    assert!(
-        Command::new("ip")
-            .args(["link", "del", "br-live"])
-            .status()
-            .unwrap()
-            .success()
-    );
+    ip("link del br-live");
 }

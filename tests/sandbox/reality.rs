@@ -1,10 +1,9 @@
 //! What others leave behind while things run: it is seen, and mended without a disturbance.
 
 use std::path::Path;
-use std::process::Command;
 
 use crate::guests::answers;
-use crate::lab::{Lab, fixtures, inventory, virsh, virsh_xml};
+use crate::lab::{Lab, fixtures, inventory, ip, virsh, virsh_xml};
 
 const LAB: &str = "lab: reality
 networks: {real: {address: 192.168.169.1/24, dhcp: {start: 192.168.169.100, end: 192.168.169.200}}}
@@ -180,11 +179,6 @@ guests:
     virsh(&["net-destroy", "others"]);
     ip("link delete br-host");
     assert_eq!(inventory(), before);
-}
-
-fn ip(arguments: &str) {
-    let done = Command::new("ip").args(arguments.split(' ')).status();
-    assert!(done.unwrap().success(), "ip {arguments}");
 }
 
 #[test]

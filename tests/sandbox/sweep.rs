@@ -5,12 +5,11 @@
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use miniascape::xml::schema;
 use miniascape::xml::tree::Element;
 
-use crate::lab::{Lab, inventory, virsh, virsh_xml};
+use crate::lab::{Lab, inventory, ip, virsh, virsh_xml};
 use rows::{DOMAIN, GUESTS, NETWORKS, OFF, POOLS, Row, VOLUMES};
 
 /// How many guests run at a time: a laptop with 2 GiB is a host.
@@ -429,21 +428,11 @@ fn objects(kind: Kind, keys: &[Row], elements: &[Row]) -> (Sweep, Vec<Object>) {
     (sweep, objects.collect())
 }
 
-fn ip(arguments: &[&str]) {
-    assert!(
-        Command::new("ip")
-            .args(arguments)
-            .status()
-            .unwrap()
-            .success()
-    );
-}
-
 /// Bridges that networks leave by, and guests join.
 fn with_bridges() {
     for bridge in ["sweep-br", "sweep-up0", "sweep-up1"] {
-        ip(&["link", "add", bridge, "type", "bridge"]);
-        ip(&["link", "set", bridge, "up"]);
+        ip(&format!("link add {bridge} type bridge"));
+        ip(&format!("link set {bridge} up"));
     }
 }
 
