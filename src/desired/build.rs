@@ -33,6 +33,7 @@ use crate::state::seen::Seen;
 use crate::template::Templates;
 use crate::xml::document::Document;
 use crate::xml::merge;
+use crate::xml::schema;
 use crate::xml::tree::Element;
 
 /// What the definitions of a lab are made of.
@@ -946,14 +947,8 @@ fn has_loader(guest: &Guest) -> bool {
 fn has_pcie_ports(guest: &Guest, machine: Option<&str>) -> bool {
     let overlay = guest.xml.as_ref().map(|overlay| &overlay.tree);
     let own = overlay.and_then(|tree| tree.attribute_at("os/type", "machine"));
-    own.or(machine).is_some_and(|machine| {
-        let name = machine.strip_prefix("pc-").unwrap_or(machine);
-        let is = |family: &str| {
-            name.strip_prefix(family)
-                .is_some_and(|version| version.is_empty() || version.starts_with('-'))
-        };
-        is("q35") || is("virt")
-    })
+    own.or(machine)
+        .is_some_and(|machine| matches!(schema::machine_family(machine), "q35" | "virt"))
 }
 
 /// `2 vcpus, 2 GiB, front 192.168.155.12`

@@ -155,13 +155,7 @@ impl Connection {
             .ok()?;
         let stream = Held::new(Stream::new(&self.connect, 0).ok()?);
         volume.upload(&stream, 0, MARK as u64, 0).ok()?;
-        match send_whole(&stream, &mark) {
-            Ok(()) => raw::finish(&stream).ok()?,
-            Err(_) => {
-                raw::abort(&stream);
-                return None;
-            }
-        }
+        ended(&stream, send_whole(&stream, &mark)).ok()?;
         let mut seen = [0; MARK];
         target.read_exact_at(&mut seen, 0).ok()?;
         (seen == mark).then_some(target)
@@ -221,16 +215,7 @@ impl Connection {
             drop(pieces);
             hashing.join().map_err(|_| hash_failed())
         });
-        match sent {
-            Ok(hash) => {
-                raw::finish(&stream)?;
-                Ok(hash)
-            }
-            Err(trouble) => {
-                raw::abort(&stream);
-                Err(trouble)
-            }
-        }
+        ended(&stream, sent)
     }
 
     /// A stream that takes holes, and up to where there may be none: what is there already would show through them. `None` where
@@ -299,13 +284,7 @@ impl Connection {
                 false => Err(Trouble::ours(format!("{source} changed while it was read"))),
             }
         })();
-        match sent {
-            Ok(()) => Ok(raw::finish(&stream)?),
-            Err(trouble) => {
-                raw::abort(&stream);
-                Err(trouble)
-            }
-        }
+        ended(&stream, sent)
     }
 }
 
@@ -499,6 +478,20 @@ fn hash_failed() -> Trouble {
 
 fn unreadable(source: &str, error: &std::io::Error) -> Trouble {
     Trouble::ours(format!("cannot read {source}: {error}"))
+}
+
+/// Ends a stream that took all, and breaks one off that did not.
+fn ended<T>(stream: &Stream, sent: Result<T, Trouble>) -> Result<T, Trouble> {
+    match sent {
+        Ok(sent) => {
+            raw::finish(stream)?;
+            Ok(sent)
+        }
+        Err(trouble) => {
+            raw::abort(stream);
+            Err(trouble)
+        }
+    }
 }
 
 /// Sends all of a chunk; libvirt may take less at a time.

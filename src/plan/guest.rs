@@ -207,6 +207,7 @@ pub(super) fn update(
 ) -> Change {
     let entry = planner.entry(&resource.address);
     let mut last = last_trees(entry);
+    let written = last.len();
     let adopted = live.uuid != wish.uuid;
     let mut wanted = wanted(&resource.xml.tree(), &wish.chosen, live, adopted);
     let scsi = wanted::keep_scsi_model(&mut wanted, &wish.chosen, &last, &live.xml.tree());
@@ -273,14 +274,11 @@ pub(super) fn update(
             xml: Document::from(&merged.target),
         });
     }
-    let outdated = firmware::outdated(
-        planner,
-        (&resource.name, live),
-        &last_trees(entry),
-        &wanted,
-        &merged.target,
-    )
-    .filter(|_| goes_down || !active);
+    let outdated = || {
+        let name = (resource.name.as_str(), live);
+        firmware::outdated(planner, name, &last[..written], &wanted, &merged.target)
+    };
+    let outdated = (goes_down || !active).then(outdated).flatten();
     if goes_down {
         steps.push(Step::ShutdownGuest {
             name: name(),
@@ -501,9 +499,11 @@ pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) ->
     let mut steps = removal(name, live, timeout);
     // What it has of another firmware's does not go with its definition.
     let defined = live.xml.tree();
-    let last = last_trees(Some(entry));
-    let outdated = firmware::outdated(planner, (name, live), &last, &defined, &defined)
-        .filter(|_| !is_uefi(&defined));
+    let outdated = || {
+        let last = last_trees(Some(entry));
+        firmware::outdated(planner, (name, live), &last, &defined, &defined)
+    };
+    let outdated = (!is_uefi(&defined)).then(outdated).flatten();
     let undefines = steps.len() - 1;
     steps.splice(undefines..undefines, outdated.map(|it| it.step));
     steps.extend(leftovers);

@@ -274,19 +274,15 @@ impl Before {
             return;
         }
         // What nothing is plugged into any more.
-        let said = children_of(path, now, wanted);
-        let mut said = said
-            .iter()
-            .map(Option::is_some)
-            .collect::<Vec<_>>()
-            .into_iter();
-        let devices = now.clone();
-        now.children.retain(|child| {
-            let is_said = said.next().unwrap_or_default();
+        let is_left = |(child, said): (&Element, Option<&Element>)| {
             let was_used = child.name == "controller"
                 && index(child).is_some_and(|index| self.used.contains(&index));
-            is_said || !was_used || is_used(child, &devices)
-        });
+            said.is_none() && was_used && !is_used(child, now)
+        };
+        let said = children_of(path, now, wanted);
+        let left: Vec<bool> = now.children.iter().zip(said).map(is_left).collect();
+        let mut left = left.into_iter();
+        now.children.retain(|_| left.next() != Some(true));
     }
 }
 
@@ -348,24 +344,18 @@ fn clear(path: &str, element: &mut Element, said: Option<&Element>, place: &str)
     let end = place.find(['/', '@']).unwrap_or(place.len());
     let (child, rest) = place.split_at(end);
     let rest = rest.strip_prefix('/').unwrap_or(rest);
-    let said: Vec<Option<Element>> = match said {
-        Some(said) => {
-            let matched = children_of(path, element, said).into_iter();
-            matched.map(|it| it.cloned()).collect()
-        }
-        None => vec![None; element.children.len()],
-    };
-    let mut said = said.into_iter();
+    let said = said.map(|said| children_of(path, element, said));
+    let mut said = said.unwrap_or_default().into_iter();
     element.children.retain_mut(|it| {
         let said = said.next().flatten();
         if !is_chosen(it, child) {
             return true;
         }
         if !rest.is_empty() {
-            clear(&format!("{path}/{}", it.name), it, said.as_ref(), rest);
+            clear(&format!("{path}/{}", it.name), it, said, rest);
             return true;
         }
-        said.map(|said| *it = said).is_some()
+        said.map(|said| it.clone_from(said)).is_some()
     });
 }
 

@@ -631,7 +631,7 @@ fn is_machine(wanted: &str, live: &str) -> bool {
 }
 
 /// What machines of one kind have in common: `q35` of `pc-q35-7.2` and `pc-q35-noble`.
-pub(super) fn machine_family(machine: &str) -> &str {
+pub fn machine_family(machine: &str) -> &str {
     if machine == "pc" {
         return "i440fx";
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Flaw;
+use crate::xml::schema::machine_family;
 use crate::xml::tree::Element;
 
 /// IDE has two channels of two drives each.
@@ -10,8 +11,8 @@ const IDE_DRIVES: usize = 4;
 /// A floppy controller has two drives.
 const FLOPPY_DRIVES: usize = 2;
 
-/// Machines without IDE, by how their name begins.
-const WITHOUT_IDE: [&str; 5] = ["q35", "virt", "microvm", "pseries", "s390-ccw-virtio"];
+/// Machines without IDE, by their kind.
+const WITHOUT_IDE: [&str; 5] = ["q35", "virt", "microvm", "pseries", "s390"];
 
 /// The NICs that QEMU 10 has, for all architectures.
 const NICS: &[&str] = &[
@@ -126,11 +127,7 @@ pub(super) fn is_told_of(guest: &Element, bus: &str) -> bool {
 
 /// Whether a machine is known to have no IDE bus.
 fn is_without_ide(machine: &str) -> bool {
-    let name = machine.strip_prefix("pc-").unwrap_or(machine);
-    WITHOUT_IDE.iter().any(|family| {
-        let version = name.strip_prefix(family);
-        version.is_some_and(|version| version.is_empty() || version.starts_with('-'))
-    })
+    WITHOUT_IDE.contains(&machine_family(machine))
 }
 
 fn firmware(guest: &Element, flaws: &mut Vec<Flaw>) {
