@@ -484,6 +484,13 @@ impl Run<'_> {
                 Err(error) if error.kind == ErrorKind::Interrupted => {
                     return Err(Stop::Interrupted);
                 }
+                // The terminal interrupts the ssh of a connection, too.
+                Err(error)
+                    if error.kind == ErrorKind::Connection
+                        && self.interrupted.load(Ordering::Relaxed) =>
+                {
+                    return Err(Stop::Interrupted);
+                }
                 Err(error) => {
                     let first = at == 0 && change.quiesce.is_empty();
                     if first && change.action == Action::Create && error.kind == ErrorKind::Exists {

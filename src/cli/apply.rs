@@ -75,9 +75,11 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     } else {
         Telling::People
     };
+    let asks = |plan: &Plan| !plan.is_empty() && !arguments.yes;
     let show_plan = |planned: &Planned| {
         let plan = &planned.plan;
-        if telling == Telling::People {
+        // Nobody agrees to what he does not see.
+        if telling == Telling::People && (!common.quiet || asks(plan)) {
             result(&view::plan::text(plan, &view))?;
         }
         problems_to_stderr(&plan.problems, &session.sources, color);
@@ -88,7 +90,6 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         refuse_disruption(plan, arguments)?;
         refuse_data_loss(plan, arguments)
     };
-    let asks = |plan: &Plan| !plan.is_empty() && !arguments.yes;
     let look = || session.look_and_plan(&mut live, &options);
     let Planned {
         observed,

@@ -79,9 +79,11 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         color,
         diff: Diff::Hidden,
     };
+    let asks = |plan: &Plan| !plan.is_empty() && !arguments.yes;
     let show_plan = |found: &Found| {
         let plan = &found.plan;
-        if !plan.is_empty() {
+        // Nobody agrees to what he does not see.
+        if asks(plan) || !(plan.is_empty() || common.quiet) {
             result(&view::plan::text(plan, &view))?;
         }
         problems_to_stderr(&plan.problems, &SourceMap::default(), color);
@@ -101,7 +103,6 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         }
         Ok(Found { observed, plan })
     };
-    let asks = |plan: &Plan| !plan.is_empty() && !arguments.yes;
     let Found { observed, plan } = match agree("\nDestroy all this?", asks, look, show_plan)? {
         Ok(agreed) => agreed,
         Err(exit) => return Ok(exit),

@@ -13,6 +13,7 @@ mod run;
 mod session;
 mod state;
 mod status;
+mod terminal;
 mod validate;
 mod waiting;
 

@@ -84,19 +84,17 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     }
     let options = arguments.targets.options(&live.store);
     let plan = session.look_and_plan(&mut live, &options)?.plan;
-    if arguments.json {
-        result(&json::text(&json::plan(&plan), Form::Lines))?;
-        problems_to_stderr(&plan.problems, &session.sources, color);
-    } else {
-        result(&view::plan::text(
-            &plan,
-            &view::plan::Options {
-                color,
-                diff: diff(arguments.diff),
-            },
-        ))?;
-        problems_to_stderr(&plan.problems, &session.sources, color);
-    }
+    let options = view::plan::Options {
+        color,
+        diff: diff(arguments.diff),
+    };
+    result(&match (arguments.json, common.quiet) {
+        (true, _) => json::text(&json::plan(&plan), Form::Lines),
+        (false, true) if !plan.problems.has_errors() => view::plan::totals(&plan) + "\n",
+        (false, true) => String::new(),
+        (false, false) => view::plan::text(&plan, &options),
+    })?;
+    problems_to_stderr(&plan.problems, &session.sources, color);
     if plan.problems.has_errors() {
         return Err(Failure::Said);
     }

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -10,11 +10,14 @@ use signal_hook::iterator::Signals;
 
 use super::output::{Failure, result, say};
 use super::session::{Live, hypervisor_id};
+use super::terminal::Unechoed;
 use super::{Common, Exit, is_dumb};
+use crate::address::Address;
 use crate::execute::{self, Event, ExecuteError, Report};
 use crate::libvirt::observed::Facts;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Change, Plan};
 use crate::settings;
+use crate::view;
 use crate::view::json::{self, Form};
 use crate::view::progress::{Kind, Progress};
 
@@ -65,10 +68,15 @@ pub(super) fn run(
         .values()
         .filter(|change| change.is_shown())
         .count();
-    let progress = Arc::new(Progress::new(kind(common, telling, work), work));
-    let interrupted = on_signals(&progress)?;
+    let is_quiet = common.quiet || telling == Telling::Json || work == 0;
+    let progress = Arc::new(Progress::new(kind(is_quiet), work));
+    let unechoed = Arc::default();
+    let interrupted = on_signals(&progress, &unechoed)?;
     let started = Instant::now();
     live.store.begin(&hypervisor_id(facts))?;
+    if progress.kind() == Kind::Terminal {
+        *locked(&unechoed) = Unechoed::begin();
+    }
 
     let options = execute::Options {
         parallel: parallel.unwrap_or(PARALLEL).max(1),
@@ -76,12 +84,12 @@ pub(super) fn run(
     let shown = |event: &Event| -> bool {
         plan.changes
             .get(address_of(event))
-            .is_some_and(crate::plan::Change::is_shown)
+            .is_some_and(Change::is_shown)
     };
     // What cannot be printed does not stop a run; it is told in the end.
     let unsaid = Mutex::new(Ok(()));
     let tell = |event: &Event| {
-        let mut unsaid = unsaid.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unsaid = locked(&unsaid);
         if unsaid.is_ok() {
             *unsaid = result(&json::text(&json::event(event), Form::Line));
         }
@@ -95,10 +103,17 @@ pub(super) fn run(
         &|event: Event| match telling {
             Telling::People if shown(&event) => progress.event(&event),
             Telling::People => {}
-            Telling::Json => tell(&event),
+            Telling::Json => {
+                tell(&event);
+                // What failed is for people, too.
+                if matches!(event, Event::Failed { .. }) {
+                    progress.event(&event);
+                }
+            }
         },
     );
     progress.finish();
+    drop(locked(&unechoed).take());
     let finished = live.store.finish();
     let (report, state) = match outcome {
         Ok(report) => (report, finished),
@@ -116,7 +131,7 @@ pub(super) fn run(
         Exit::Failure
     };
     if exit != Exit::Success {
-        tell_failures(plan, &report, exit);
+        tell_end(plan, &report, exit);
     }
     // Nothing is under way any more: what comes now, a signal ends at once.
     interrupted.store(true, Ordering::SeqCst);
@@ -131,17 +146,16 @@ pub(super) fn run(
     Ok((live, ended))
 }
 
-fn kind(common: &Common, telling: Telling, work: usize) -> Kind {
-    if common.quiet || telling == Telling::Json || work == 0 {
-        Kind::Silent
-    } else if std::io::stderr().is_terminal() && !is_dumb() {
-        Kind::Terminal
-    } else {
-        Kind::Lines
+/// How progress can be shown on standard error.
+pub(super) fn kind(quiet: bool) -> Kind {
+    match quiet {
+        true => Kind::Silent,
+        false if std::io::stderr().is_terminal() && !is_dumb() => Kind::Terminal,
+        false => Kind::Lines,
     }
 }
 
-fn address_of(event: &Event) -> &crate::address::Address {
+fn address_of(event: &Event) -> &Address {
     match event {
         Event::Started { address }
         | Event::Step { address, .. }
@@ -156,7 +170,10 @@ fn address_of(event: &Event) -> &crate::address::Address {
 
 /// The first SIGINT or SIGTERM, or the end of the terminal, lets what is under way finish, and says so; the second ends the process at once. The thread
 /// that waits for them ends with the process.
-fn on_signals(progress: &Arc<Progress>) -> Result<Arc<AtomicBool>, Failure> {
+fn on_signals(
+    progress: &Arc<Progress>,
+    unechoed: &Arc<Mutex<Option<Unechoed>>>,
+) -> Result<Arc<AtomicBool>, Failure> {
     let cannot = |error: std::io::Error| {
         Failure::Message(format!("signals cannot be caught: {error}"), None)
     };
@@ -169,11 +186,16 @@ fn on_signals(progress: &Arc<Progress>) -> Result<Arc<AtomicBool>, Failure> {
     let mut signals = Signals::new(ends).map_err(cannot)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let (flag, progress) = (Arc::clone(&interrupted), Arc::clone(progress));
+    let unechoed = Arc::clone(unechoed);
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
             for _ in signals.forever() {
                 if flag.swap(true, Ordering::SeqCst) {
+                    drop(locked(&unechoed).take());
+                    progress.last_word(
+                        "stopped at once; the same command goes on from what was under way",
+                    );
                     // Without what a normal end does: whatever holds a lock may be what does not end.
                     signal_hook::low_level::exit(130);
                 }
@@ -184,36 +206,47 @@ fn on_signals(progress: &Arc<Progress>) -> Result<Arc<AtomicBool>, Failure> {
     Ok(interrupted)
 }
 
-/// What was done, what failed and why, what remains.
-fn tell_failures(plan: &Plan, report: &Report, exit: Exit) {
-    let done = report
-        .done
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was done, what failed, what is left. Why was said where it happened.
+fn tell_end(plan: &Plan, report: &Report, exit: Exit) {
+    let shown = |address: &&Address| plan.changes.get(address).is_some_and(Change::is_shown);
+    let failed = report.failed.iter().map(|failure| &failure.address);
+    let skipped = report.skipped.iter().map(|(address, _)| address);
+    let left = skipped.chain(&report.not_started);
+    let done = report.done.iter().filter(shown).count();
+    let failed: Vec<&Address> = failed.collect();
+    let left: Vec<&Address> = left.filter(shown).collect();
+    let counts = [
+        (done, "done"),
+        (failed.len(), "failed"),
+        (left.len(), "not done"),
+    ];
+    let counts = counts
         .iter()
-        .filter(|address| plan.changes.get(address).is_some_and(|c| c.is_shown()));
-    say(&format!("\n{} done.", done.count()));
-    for failure in &report.failed {
-        say(&format!(
-            "\nerror: {} failed to {}",
-            failure.address,
-            failure.error.message.replace('\n', "\n  ")
-        ));
-        if let Some(hint) = &failure.error.hint {
-            say(&format!("  hint: {hint}"));
+        .filter(|(count, what)| *count > 0 || *what == "done");
+    let counts: Vec<String> = counts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    say(&format!("\n{}.", counts.join(", ")));
+    for (what, addresses) in [("failed:", &failed), ("not done:", &left)] {
+        if !addresses.is_empty() {
+            say(&view::listed(
+                &format!("{what:<9}"),
+                addresses,
+                10,
+                view::WIDTH,
+            ));
         }
     }
-    let skipped = report.skipped.iter().map(|(address, _)| address);
-    let remaining: Vec<String> = skipped
-        .chain(&report.not_started)
-        .filter(|address| plan.changes.get(address).is_some_and(|c| c.is_shown()))
-        .map(ToString::to_string)
-        .collect();
-    if !remaining.is_empty() {
-        say(&format!("\nremains:\n  {}", remaining.join("\n  ")));
-    }
+    let is_over = failed.is_empty() && left.is_empty();
     say(match exit {
-        Exit::Interrupted => "\nInterrupted. The same command goes on from here.",
+        Exit::Interrupted if is_over => "Interrupted, when all was done.",
+        Exit::Interrupted => "Interrupted. The same command goes on from here.",
         Exit::Success | Exit::Failure | Exit::Changes => {
-            "\nMend the cause and run the same command again: it goes on from here."
+            "Mend the cause and run the same command again: it goes on from here."
         }
     });
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -505,6 +506,10 @@ fn patience(common: &Common, settings: &Settings) -> Option<Patience> {
     (seconds > 0).then(|| Patience {
         limit: Duration::from_secs(seconds),
         stuck: Arc::new(|error| {
+            // What changes in place on a terminal stays above.
+            if std::io::stderr().is_terminal() {
+                say("");
+            }
             Failure::from(error.clone()).print(Color::Never);
             // As after a kill: the state goes by its journal. Whoever waits for libvirt would keep a normal end waiting, too.
             signal_hook::low_level::exit(Exit::Failure.code());

@@ -1,24 +1,33 @@
 //! Says what is waited for where it takes long.
 
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 
 use super::Common;
-use super::output::say;
-
-/// What goes without a word until then.
-const SHORT: Duration = Duration::from_secs(3);
+use super::run::kind;
+use crate::view::progress::{Kind, waiting};
 
 /// A waiting for a hypervisor, which ends when this is dropped.
 pub struct Waiting {
-    _ends: Sender<()>,
+    /// The thread that tells of it, which ends when nobody holds the other end.
+    telling: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some((ends, thread)) = self.telling.take() {
+            drop(ends);
+            // What comes next begins where its line was.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Whom commands wait for.
 #[derive(Debug, Clone)]
 pub struct Whom {
     name: String,
-    quiet: bool,
+    kind: Kind,
 }
 
 impl Whom {
@@ -26,20 +35,18 @@ impl Whom {
     pub fn new(common: &Common, uri: Option<&str>) -> Self {
         Self {
             name: uri.map_or_else(|| "libvirt".to_owned(), |uri| format!("libvirt at {uri}")),
-            quiet: common.quiet,
+            kind: kind(common.quiet),
         }
     }
 
     /// Begins to wait.
     pub fn wait(&self) -> Waiting {
         let (ends, end) = channel();
-        let whom = self.clone();
-        std::thread::spawn(move || {
-            let long = end.recv_timeout(SHORT) == Err(RecvTimeoutError::Timeout);
-            if long && !whom.quiet {
-                say(&format!("waiting for {} to answer…", whom.name));
-            }
-        });
-        Waiting { _ends: ends }
+        let Self { name, kind } = self.clone();
+        let text = format!("waiting for {name} to answer…");
+        let thread = std::thread::spawn(move || waiting(kind, &text, &end));
+        Waiting {
+            telling: Some((ends, thread)),
+        }
     }
 }

@@ -75,7 +75,7 @@ impl Connection {
                 .map(|connect| Self::new(connect, None))
                 .map_err(|error| refused(&tried, &error));
         };
-        keepalive::start();
+        keepalive::start(&patience);
         let uri = uri.map(str::to_owned);
         let opened = aside(move || Connect::open(uri.as_deref()).map(Held::new));
         let connect = opened

@@ -29,12 +29,17 @@ pub struct Patience {
     pub stuck: Arc<dyn Fn(&HypervisorError) + Send + Sync>,
 }
 
-/// Starts the event loop. It has to be there before a connection is opened, and runs until the process ends.
-pub(super) fn start() {
+/// Starts the event loop. It has to be known before a connection is opened. It begins to run after a tenth of the time that libvirt has,
+/// and does until the process ends: while it runs every call wakes its thread twice, which doubles what a plan of a hundred guests costs.
+pub(super) fn start(patience: &Patience) {
     static STARTED: Once = Once::new();
+    let later = patience.limit / 10;
     STARTED.call_once(|| {
         if event_register_default_impl().is_ok() {
-            std::thread::spawn(|| while event_run_default_impl().is_ok() {});
+            std::thread::spawn(move || {
+                std::thread::sleep(later);
+                while event_run_default_impl().is_ok() {}
+            });
         }
     });
 }

@@ -52,7 +52,7 @@ pub trait Monitor: Sync {
     /// A guest that is waited for printed this line last.
     fn says(&self, line: &str);
 
-    /// Whether a step that only waits is to be broken off.
+    /// Whether a step that only waits, or fills a volume, is to be broken off. Nothing is left of a volume that is half full.
     fn is_interrupted(&self) -> bool;
 
     /// Is told before a pool's directory is made that it will be: once it is there, nothing but this record tells that it is

@@ -12,6 +12,7 @@ use virt::storage_vol::StorageVol;
 use virt::stream::Stream;
 use virt::sys;
 
+use super::aside::interruption;
 use super::connection::{Connection, is_daemon_here};
 use super::error::{Trouble, is_unsupported};
 use super::raw::{self, Held};
@@ -205,7 +206,7 @@ impl Connection {
                     }
                     Kind::Data => {
                         let mut bytes: Vec<u8> = spares.try_recv().unwrap_or_default();
-                        source.read(range, &mut bytes)?;
+                        source.read(&source.file, range, &mut bytes)?;
                         send_whole(&stream, &bytes)?;
                         Piece::Data(bytes)
                     }
@@ -265,6 +266,9 @@ impl Connection {
                 if done > 0 {
                     let name = volume.name().unwrap_or_default();
                     crash::point(format_args!("fill volume {name}: on the way"));
+                }
+                if monitor.is_interrupted() {
+                    return Err(interruption());
                 }
                 let count = content
                     .read(&mut buffer)
@@ -354,11 +358,11 @@ impl<'a> Source<'a> {
         Trouble::ours(format!("{} changed while it was read", self.path.display()))
     }
 
-    fn read(&self, range: Range<u64>, bytes: &mut Vec<u8>) -> Result<(), Trouble> {
+    /// Reads a part of the file, or of one that shares its data.
+    fn read(&self, file: &File, range: Range<u64>, bytes: &mut Vec<u8>) -> Result<(), Trouble> {
         let length = usize::try_from(range.end - range.start).unwrap_or(CHUNK);
         bytes.resize(length, 0);
-        self.file
-            .read_exact_at(bytes, range.start)
+        file.read_exact_at(bytes, range.start)
             .map_err(|error| self.unreadable(&error))
     }
 
@@ -385,6 +389,9 @@ impl<'a> Source<'a> {
             while position < end {
                 if position >= told + TELL {
                     crash::point(format_args!("fill volume {volume}: on the way"));
+                    if monitor.is_interrupted() {
+                        return Err(interruption());
+                    }
                     monitor.moved(position, total);
                     told = position;
                 }
@@ -405,8 +412,9 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Copies a file into that of a volume, in the cheapest way that the file systems know, and gives the hash of what is there then: it
-/// is read while the rest is copied. The volume's file stays the one that libvirt made, with its owner, mode and label.
+/// Copies a file into that of a volume, in the cheapest way that the file systems know, and gives the hash of what is there then. The
+/// volume's file stays the one that libvirt made, with its owner, mode and label. What they do not share is written piece by piece as it
+/// is hashed: to have the kernel copy it (copy_file_range(2)) and to read it for the hash takes longer.
 fn copy(
     source: &Source<'_>,
     target: &File,
@@ -421,55 +429,27 @@ fn copy(
     target.set_len(0).map_err(unwritable)?;
     let shares = rustix::fs::ioctl_ficlone(target, &source.file).is_ok();
     target.set_len(source.length).map_err(unwritable)?;
-    std::thread::scope(|scope| {
-        let (pieces, copied) = channel::<(Range<u64>, Kind)>();
-        let hashing = scope.spawn(move || -> std::io::Result<String> {
-            let mut hashing = Hashing::new(method);
-            let mut buffer = vec![0; CHUNK];
-            for (range, kind) in copied {
-                let length = range.end - range.start;
-                match kind {
-                    Kind::Hole => hashing.zeros(length),
-                    Kind::Data => {
-                        let length = usize::try_from(length).unwrap_or(CHUNK).min(CHUNK);
-                        target.read_exact_at(&mut buffer[..length], range.start)?;
-                        hashing.data(&buffer[..length]);
-                    }
+    let mut hashing = Hashing::new(method);
+    let mut buffer = Vec::new();
+    source.each(0, volume, monitor, |range, kind| {
+        match kind {
+            Kind::Hole => hashing.zeros(range.end - range.start),
+            Kind::Data => {
+                let begin = range.start;
+                source.read(
+                    if shares { target } else { &source.file },
+                    range,
+                    &mut buffer,
+                )?;
+                hashing.data(&buffer);
+                if !shares {
+                    target.write_all_at(&buffer, begin).map_err(unwritable)?;
                 }
             }
-            Ok(hashing.end())
-        });
-        let mut buffer = Vec::new();
-        source.each(0, volume, monitor, |range, kind| {
-            if kind == Kind::Data && !shares {
-                let left = in_kernel(&source.file, target, range.clone());
-                if !left.is_empty() {
-                    source.read(left.clone(), &mut buffer)?;
-                    target
-                        .write_all_at(&buffer, left.start)
-                        .map_err(unwritable)?;
-                }
-            }
-            pieces.send((range, kind)).map_err(|_| hash_failed())
-        })?;
-        drop(pieces);
-        let hash = hashing.join().map_err(|_| hash_failed())?;
-        hash.map_err(|error| unreadable(volume, &error))
-    })
-}
-
-/// Has the kernel copy a part of a file, and gives what it did not: some file systems cannot, or not from each other.
-fn in_kernel(source: &File, target: &File, range: Range<u64>) -> Range<u64> {
-    let mut position = range.start;
-    while position < range.end {
-        let (mut from, mut to) = (position, position);
-        let left = usize::try_from(range.end - position).unwrap_or(CHUNK);
-        match rustix::fs::copy_file_range(source, Some(&mut from), target, Some(&mut to), left) {
-            Ok(count) if count > 0 => position += count as u64,
-            Ok(_) | Err(_) => break,
         }
-    }
-    position..range.end
+        Ok(())
+    })?;
+    Ok(hashing.end())
 }
 
 fn hash_failed() -> Trouble {

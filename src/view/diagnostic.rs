@@ -1,5 +1,7 @@
 //! Problems of a definition as text: what is wrong, the place, the line with a caret, and how to mend it.
 
+pub(super) mod alike;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -10,7 +12,8 @@ use super::plain::{in_place, one_line, plain};
 use crate::diagnostic::{Diagnostic, Diagnostics, FileId, Severity, SourceMap, Span};
 use crate::secret::{cross_out, hide};
 
-/// Renders problems in the order of their places, each followed by a blank line; empty where there are none.
+/// Renders problems in the order of their places, each followed by a blank line; empty where there are none. One that many places
+/// have is told once, with all of them.
 pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) -> String {
     let renderer = match color {
         Color::Never => Renderer::plain(),
@@ -22,9 +25,11 @@ pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) -> S
         let file = || in_place(&cross_out(&sources.file(span.file).text)).into_owned();
         shown.entry(span.file).or_insert_with(file);
     }
-    for diagnostic in diagnostics.sorted() {
+    for (diagnostic, others) in alike::groups(diagnostics.sorted()) {
         let extracts = extracts(diagnostic, sources);
-        let mut problem = renderer.render(&[group(diagnostic, &extracts, sources, &shown)]);
+        let others = alike::told(diagnostic, &others, sources);
+        let group = group(diagnostic, others, &extracts, sources, &shown);
+        let mut problem = renderer.render(&[group]);
         for (wrong, right) in extracts
             .iter()
             .filter_map(|extract| extract.places(sources))
@@ -53,6 +58,7 @@ fn told(text: &str) -> String {
 
 fn group<'a>(
     diagnostic: &Diagnostic,
+    others: Option<String>,
     extracts: &[Extract<'_>],
     sources: &SourceMap,
     shown: &'a Shown,
@@ -69,6 +75,9 @@ fn group<'a>(
     if places(diagnostic).any(|span| sources.file(span.file).rendered) {
         group =
             group.element(Level::NOTE.message("the line is of the text that the template gives"));
+    }
+    if let Some(others) = others {
+        group = group.element(Level::NOTE.message(told(&others)));
     }
     if let Some(note) = &diagnostic.note {
         group = group.element(Level::NOTE.message(told(note)));

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::WIDTH;
 use super::plain::one_line;
-use super::plan::{GAP, NAME_INDENT, VALUE_COLUMN, WIDTH, write_attribute};
+use super::plan::{GAP, NAME_INDENT, VALUE_COLUMN, write_attribute};
 use super::{Color, Role};
 use crate::plan::Change;
 use crate::plan::drift::{Drift, Drifted};

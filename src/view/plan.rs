@@ -10,15 +10,13 @@ use std::fmt::Write as _;
 use similar::TextDiff;
 
 use super::plain::{one_line, plain};
-use super::{Color, Role};
+use super::{Color, Role, WIDTH};
 use crate::address::{Address, Kind};
 use crate::plan::{Action, AttributeChange, Change, Disruption, Plan, PowerChange, Reason};
 use crate::size::size;
 use crate::xml::document::Document;
 use crate::xml::merge::Cause;
 
-/// The width that a line keeps to where its parts allow it.
-pub(super) const WIDTH: usize = 80;
 /// How far addresses stand from the left.
 const HEAD_INDENT: usize = 4;
 /// How far names of attributes stand from the left.

@@ -1,22 +1,30 @@
 //! What is said while a plan runs, on standard error: a live view on a terminal, plain lines elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::diagnostic::alike::{self, Texts};
 use super::plain::one_line;
 use crate::address::Address;
+use crate::diagnostic::Diagnostic;
 use crate::execute::Event;
+use crate::libvirt::HypervisorError;
 use crate::secret::hide;
 
 /// The width of addresses.
 const ADDRESS_WIDTH: usize = 24;
 /// How often a second the terminal is drawn anew at the most.
 const REDRAWS: u8 = 10;
+/// What goes without a word until then.
+const SHORT: Duration = Duration::from_secs(3);
+/// How often what changes in place is drawn anew at the least.
+const TICK: Duration = Duration::from_millis(500);
 /// How often a guest that is waited for is told of where lines cannot change in place.
 const EACH: Duration = Duration::from_secs(60);
 
@@ -31,6 +39,32 @@ pub enum Kind {
     Silent,
 }
 
+/// Tells of something that is waited for, until whoever holds the other end of the channel lets go of it; nothing where that is soon.
+pub fn waiting(kind: Kind, text: &str, end: &Receiver<()>) {
+    let goes_on = |time| end.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+    if !goes_on(SHORT) {
+        return;
+    }
+    match kind {
+        Kind::Terminal => {
+            let bar = ProgressBar::new_spinner().with_elapsed(SHORT);
+            bar.set_style(style("{msg} {elapsed}"));
+            bar.set_message(shown(text));
+            while goes_on(TICK) {
+                bar.tick();
+            }
+            bar.finish_and_clear();
+        }
+        Kind::Lines => loop {
+            drop(writeln!(std::io::stderr().lock(), "{}", shown(text)));
+            if !goes_on(EACH) {
+                break;
+            }
+        },
+        Kind::Silent => {}
+    }
+}
+
 /// Tells of a run as it goes on.
 #[derive(Debug)]
 pub struct Progress {
@@ -41,6 +75,8 @@ pub struct Progress {
     said: Mutex<BTreeMap<Address, Instant>>,
     /// Since when data is moved, and when that was last said.
     moving: Mutex<BTreeMap<Address, (Instant, Instant)>>,
+    /// What failed first of each failure that was told.
+    failed: Mutex<HashMap<Texts, Address>>,
     total: ProgressBar,
 }
 
@@ -54,14 +90,23 @@ impl Progress {
         let bars = MultiProgress::with_draw_target(target);
         let total = bars.add(ProgressBar::new(total as u64));
         total.set_style(style("      {pos} of {len} done, {elapsed}"));
+        if kind == Kind::Terminal {
+            total.enable_steady_tick(TICK);
+        }
         Self {
             kind,
             bars,
             running: Mutex::new(BTreeMap::new()),
             said: Mutex::new(BTreeMap::new()),
             moving: Mutex::new(BTreeMap::new()),
+            failed: Mutex::new(HashMap::new()),
             total,
         }
+    }
+
+    /// How it is shown.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Tells of an event.
@@ -73,7 +118,7 @@ impl Progress {
                     .insert_before(&self.total, ProgressBar::new_spinner());
                 bar.set_style(style("      {prefix} {wide_msg} {elapsed}"));
                 bar.set_prefix(format!("{address:<ADDRESS_WIDTH$}"));
-                bar.enable_steady_tick(Duration::from_millis(500));
+                bar.enable_steady_tick(TICK);
                 self.running().insert(address.clone(), bar);
             }
             Event::Step {
@@ -97,17 +142,44 @@ impl Progress {
                     self.line(address, &format!("done in {:.1} s", elapsed.as_secs_f64()));
                 }
             }
-            Event::Failed { address, error, .. } => {
+            Event::Failed {
+                address,
+                description,
+                error,
+            } => {
                 self.ended(address);
-                // The whole of it, with its hint, is said when the run has ended.
-                let text = error.to_string();
-                let first = text.lines().next().unwrap_or_default();
-                self.line(address, &format!("failed to {first}"));
+                self.failure(address, description, error);
             }
             Event::Skipped { address, because } => {
                 self.ended(address);
                 self.line(address, &format!("not done, since {because} failed"));
             }
+        }
+    }
+
+    /// Tells why something failed, and how to mend it; of more that fail alike no more than that.
+    fn failure(&self, address: &Address, step: &str, error: &HypervisorError) {
+        let problem = Diagnostic {
+            hint: error.hint.clone(),
+            ..Diagnostic::error(format!("{address} failed to {}", error.message))
+        };
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Held until it is told: those that are as it come after it.
+        let first = failed
+            .entry(alike::texts(&problem))
+            .or_insert_with(|| address.clone());
+        if first != address {
+            self.line(address, &format!("failed to {step}, as {first}"));
+            return;
+        }
+        let mut lines = error.message.lines();
+        self.line(
+            address,
+            &format!("failed to {}", lines.next().unwrap_or(step)),
+        );
+        let hint = error.hint.as_ref().map(|hint| format!("hint: {hint}"));
+        for line in lines.chain(hint.iter().flat_map(|hint| hint.lines())) {
+            self.say(&format!("{:ADDRESS_WIDTH$} {}", "", shown(line)));
         }
     }
 
@@ -147,6 +219,16 @@ impl Progress {
                 self.line(address, line);
             }
         }
+    }
+
+    /// Says something as the process ends, whoever holds the terminal.
+    pub fn last_word(&self, line: &str) {
+        // What changes in place stays where it is: below it, and over nothing.
+        let begin = match self.kind {
+            Kind::Terminal => "\r\n\u{1b}[J",
+            Kind::Lines | Kind::Silent => "",
+        };
+        let _ = rustix::io::write(std::io::stderr(), format!("{begin}{line}\n").as_bytes());
     }
 
     /// Clears what changes in place.

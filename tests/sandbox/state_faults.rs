@@ -273,7 +273,7 @@ fn a_full_disk_stops_the_run_and_loses_nothing() {
             says(&told, &["state/faults.", "No space left on device", mend]);
             assert!(!told.contains("panicked"), "{told}");
             // What could not be done is told beside why.
-            full_in_mid_run |= told.contains("faults.journal: ") && told.contains("remains:");
+            full_in_mid_run |= told.contains("faults.journal: ") && told.contains("not done: ");
             let told = lab.fails(&["apply", "-y"]);
             says(&told, &["state/faults.", "No space left on device", mend]);
         }

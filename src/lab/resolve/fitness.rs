@@ -84,7 +84,7 @@ impl Resolver<'_> {
         {
             self.report(
                 Diagnostic::warning(format!(
-                    "no NIC of `{}` has an address to be static",
+                    "no NIC of guest.{} has an address to be static",
                     guest.key
                 ))
                 .at(named.key.span)
@@ -99,7 +99,7 @@ impl Resolver<'_> {
         let own = template.is_some() || !system.scripts.post.is_empty() || !guest.files.is_empty();
         if !root && !own && !system.users.iter().any(user) {
             self.report(
-                Diagnostic::warning(format!("nobody can log in to `{}`", guest.key))
+                Diagnostic::warning(format!("nobody can log in to guest.{}", guest.key))
                     .at(named.key.span)
                     .related(place, "what sets it up")
                     .hint("give `system: {root: {ssh_keys: […]}}`, or a user with `ssh_keys` or `password`"),
@@ -126,7 +126,7 @@ impl Resolver<'_> {
         if guest.memory < needed {
             self.report(
                 Diagnostic::warning(format!(
-                    "the installer of {} needs {} of memory, and `{}` has {}",
+                    "the installer of {} needs {} of memory, and guest.{} has {}",
                     os.id,
                     written(needed),
                     guest.key,
@@ -145,7 +145,7 @@ impl Resolver<'_> {
             && spec.xml.is_none()
         {
             self.report(
-                Diagnostic::error(format!("`{}` has no NIC to reach {url} by", guest.key))
+                Diagnostic::error(format!("guest.{} has no NIC to reach {url} by", guest.key))
                     .at(named.key.span)
                     .related(place, "what is installed")
                     .hint("give it `interfaces: {eth0: {network: NETWORK}}`"),
