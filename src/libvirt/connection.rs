@@ -13,7 +13,7 @@ use super::keepalive::{self, Patience};
 use super::kvm::{self, Kvm};
 use super::observed::{Facts, Observed};
 use super::raw::Held;
-use super::{ErrorKind, Hypervisor, HypervisorError, Monitor, Outcome, Scope};
+use super::{ErrorKind, Hypervisor, HypervisorError, Monitor, Outcome, Scope, ssh};
 use crate::lab::model::DomainType;
 use crate::plan::step::Step;
 use crate::state::seen::Seen;
@@ -197,10 +197,10 @@ fn silent(tried: &str, patience: Duration) -> HypervisorError {
     HypervisorError {
         kind: ErrorKind::Connection,
         message: format!("{tried}: no answer within {} s", patience.as_secs()),
-        hint: Some(
+        hint: ssh::silent(tried).or(Some(
             "something listens there and says nothing: see that the daemon is well, and restart it if it hangs (`systemctl restart libvirtd`, which leaves guests running); give one that is slow, or that asks for a password, more time with `--timeout`"
                 .into(),
-        ),
+        )),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use virt::error::{Error, ErrorDomain, ErrorNumber};
 
-use super::{ErrorKind, HypervisorError};
+use super::{ErrorKind, HypervisorError, ssh};
 use crate::install::media::MediaError;
 use crate::secret::hide;
 
@@ -104,7 +104,8 @@ pub(super) fn translate(tried: &str, error: &Error) -> HypervisorError {
     HypervisorError {
         kind: kind(error),
         message: format!("{tried}: {message}"),
-        hint: hint(error.code().unwrap_or(ErrorNumber::InternalError), message),
+        hint: ssh::hint(tried, message)
+            .or_else(|| hint(error.code().unwrap_or(ErrorNumber::InternalError), message)),
     }
 }
 
@@ -195,7 +196,7 @@ fn hint(code: ErrorNumber, message: &str) -> Option<String> {
         _ if says("authentication unavailable") || says("polkit") => {
             "you may not manage this libvirt: join the group libvirt (and log in again), or use -c qemu:///session"
         }
-        _ if says("Failed to connect socket") || says("Cannot recv data") && says("ssh") => {
+        _ if says("Failed to connect socket") => {
             "is the daemon running there? start it with `systemctl start libvirtd` (or virtqemud.socket), or try -c test:///default"
         }
         _ if is_lost(message) => {

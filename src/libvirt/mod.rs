@@ -24,6 +24,7 @@ mod perform;
 mod ranges;
 mod raw;
 mod replug;
+mod ssh;
 mod upload;
 
 pub use bridge::left_on_host;
