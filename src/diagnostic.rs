@@ -224,6 +224,14 @@ impl Diagnostics {
         }
     }
 
+    /// Changes each.
+    pub fn mend(&mut self, change: impl FnMut(Diagnostic) -> Diagnostic) {
+        self.all = std::mem::take(&mut self.all)
+            .into_iter()
+            .map(change)
+            .collect();
+    }
+
     /// Whether anything stops the plan.
     pub fn has_errors(&self) -> bool {
         self.all.iter().any(|d| d.severity == Severity::Error)
@@ -245,51 +253,83 @@ impl Diagnostics {
 /// How many candidates are looked at, so that thousands of names that are not there do not take for ever among thousands.
 const LOOKED_AT: usize = 1000;
 
-/// A hint that names the candidate which is spelled most like `written`, or lists them all where none is near.
+/// The candidate that is spelled most like `written`, if one is near.
+pub fn near<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // `dependsOn` and `max-memory` are `depends_on` and `max_memory`.
+    let plain = |text: &str| text.replace(['_', '-'], "").to_lowercase();
+    let (as_written, plainly) = (written, plain(written));
+    // A swap or slip of one letter is near even in short words, which the other measure does not see.
+    let slip =
+        |candidate: &str| candidate.len() > 2 && strsim::osa_distance(as_written, candidate) <= 1;
+    let score = |candidate: &str| match plain(candidate) == plainly {
+        true => 2.0,
+        false => strsim::jaro_winkler(as_written, candidate),
+    };
+    candidates
+        .into_iter()
+        .take(LOOKED_AT)
+        .map(|candidate| (score(candidate), candidate))
+        .filter(|(score, candidate)| *score > 0.75 || slip(candidate))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// A hint that names the candidate which is spelled most like `written`, or lists them where none is near.
 pub fn did_you_mean<'a>(
     written: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
-    let mut candidates = candidates.into_iter();
-    let some: Vec<&str> = candidates.by_ref().take(LOOKED_AT).collect();
-    let (candidates, more) = (some, candidates.next().is_some());
-    // A swap or slip of one letter is near even in short words, which the other measure does not see.
-    let slip =
-        |candidate: &str| candidate.len() > 2 && strsim::osa_distance(written, candidate) <= 1;
-    let near = candidates
-        .iter()
-        .map(|c| (strsim::jaro_winkler(written, c), *c))
-        .filter(|(score, c)| *score > 0.75 || slip(c))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match near {
-        Some((_, name)) => Some(format!("did you mean `{name}`?")),
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    match near(written, candidates.iter().copied()) {
+        Some(name) => Some(format!("did you mean `{name}`?")),
         None if candidates.is_empty() => None,
-        None if more => Some(format!("there is {}, and others", List(&candidates[..1]))),
-        None => Some(format!("there is {}", List(&candidates))),
+        None => Some(format!("there is {}", List(&candidates, "and"))),
     }
 }
 
-/// The same, but nothing where none is near.
+/// The same, and where to find those that a long list leaves out.
+pub fn did_you_mean_of<'a>(
+    written: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    all_are: &str,
+) -> Option<String> {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let hint = did_you_mean(written, candidates.iter().copied())?;
+    let is_cut = candidates.len() > LISTED && hint.starts_with("there is");
+    Some(match is_cut {
+        true => format!("{hint}: {all_are}"),
+        false => hint,
+    })
+}
+
+/// The same as [`did_you_mean`], but nothing where none is near.
 pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    did_you_mean(written, candidates).filter(|hint| hint.starts_with("did you mean"))
+    near(written, candidates).map(|name| format!("did you mean `{name}`?"))
 }
 
 /// Names as `a`, `b` and `c`; a long list is cut.
 pub fn names(names: &[&str]) -> String {
-    List(names).to_string()
+    List(names, "and").to_string()
 }
 
-/// Writes names as `a`, `b` and `c`; a long list is cut.
-struct List<'a>(&'a [&'a str]);
+/// Names as `a`, `b` or `c`; a long list is cut.
+pub fn one_of(names: &[&str]) -> String {
+    List(names, "or").to_string()
+}
+
+/// How many names are listed at most.
+const LISTED: usize = 10;
+
+/// Writes names as `a`, `b` and `c`, or with another word than `and`; a long list is cut.
+struct List<'a>(&'a [&'a str], &'static str);
 
 impl fmt::Display for List<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 12;
-        let shown = &self.0[..self.0.len().min(SHOWN)];
+        let shown = &self.0[..self.0.len().min(LISTED)];
         for (i, name) in shown.iter().enumerate() {
             match i {
                 0 => {}
-                _ if i + 1 == self.0.len() => write!(f, " and ")?,
+                _ if i + 1 == self.0.len() => write!(f, " {} ", self.1)?,
                 _ => write!(f, ", ")?,
             }
             write!(f, "`{name}`")?;
@@ -320,6 +360,23 @@ mod tests {
             "did you mean `web`?"
         );
         assert_eq!(did_you_mean("zzz", []), None);
+        assert_eq!(
+            did_you_mean("dependsOn", ["description", "depends_on"]).unwrap(),
+            "did you mean `depends_on`?"
+        );
+        assert_eq!(
+            did_you_mean("MEMORY", ["max_memory", "memory"]).unwrap(),
+            "did you mean `memory`?"
+        );
+        let many = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+        assert_eq!(
+            did_you_mean_of("zzz", many, "see there").unwrap(),
+            "there is `a`, `b`, `c`, `d`, `e`, `f`, `g`, `h`, `i`, `j` and 2 more: see there"
+        );
+        assert_eq!(
+            did_you_mean_of("zzz", ["a"], "see there").unwrap(),
+            "there is `a`"
+        );
     }
 
     #[test]

@@ -6,8 +6,9 @@ use clap::{Args, ValueEnum};
 use globset::{Glob, GlobMatcher};
 
 use super::confirm::agree;
+use super::named::Known;
 use super::output::{Failure, problems_to_stderr, result, say, show};
-use super::plan::{Targets, diff};
+use super::plan::{Anew, Targets, diff};
 use super::run::{self, Telling};
 use super::session::{Planned, Session};
 use super::{Common, Exit};
@@ -29,14 +30,16 @@ pub(super) struct Arguments {
     json: bool,
     #[command(flatten)]
     targets: Targets,
-    /// How many resources are worked on at once
+    #[command(flatten)]
+    anew: Anew,
+    /// How many resources are worked on at once [default: 10]
     #[arg(long, value_name = "N", value_parser = super::run::parallel)]
     parallel: Option<usize>,
-    /// Refuse a plan that is felt more than this
-    #[arg(long, value_name = "CLASS")]
+    /// Refuse a plan that is felt more than this: live (by no one), relink (a network restarts), restart (guests do) or recreate (made anew) [default: recreate]
+    #[arg(long, value_name = "CLASS", hide_possible_values = true)]
     max_disruption: Option<MaxDisruption>,
-    /// Let this volume lose its data, or this guest that of all its disks and its saved memory: an address, or a pattern such as volume.*.cache; may be repeated
-    #[arg(long, value_name = "ADDRESS", value_parser = consent)]
+    /// Let this volume lose its data, or this guest that of all its disks and its saved memory: an address, or a pattern such as volume.*.cache; may be repeated [default: none]
+    #[arg(long, value_name = "GLOB")]
     allow_data_loss: Vec<Glob>,
 }
 
@@ -65,7 +68,10 @@ impl From<MaxDisruption> for Disruption {
 
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
     let (session, mut live) = Session::open_live(common, Access::Write, color)?;
-    let options = arguments.targets.options(&live.store);
+    let known = session.known(&live.state);
+    let options = arguments.targets.options(&live.store, &known)?;
+    let options = arguments.anew.with(options, &known)?;
+    check_consent(&arguments.allow_data_loss, &known)?;
     let view = view::plan::Options {
         color,
         diff: diff(arguments.diff),
@@ -165,19 +171,20 @@ fn refuse_disruption(plan: &Plan, arguments: &Arguments) -> Result<(), Failure> 
     ))
 }
 
-/// Reads an address, or a pattern of addresses.
-fn consent(text: &str) -> Result<Glob, String> {
-    let glob = Glob::new(text).map_err(|error| error.to_string())?;
-    let kind = text
-        .split_once('.')
-        .and_then(|(kind, _)| Glob::new(kind).ok());
-    let is_known = |kind: GlobMatcher| Kind::ALL.iter().any(|known| kind.is_match(known.as_str()));
-    match kind.is_some_and(|kind| is_known(kind.compile_matcher())) {
-        true => Ok(glob),
-        false => Err(
-            "not `guest.web1`, `volume.web1.root`, or a pattern such as `volume.*.cache`"
-                .to_owned(),
-        ),
+/// Checks that consent is given to addresses, or to patterns of such.
+fn check_consent(given: &[Glob], known: &Known) -> Result<(), Failure> {
+    let names_a_kind = |glob: &&Glob| {
+        let kind = glob.glob().split_once('.');
+        let kind = kind.and_then(|(kind, _)| Glob::new(kind).ok());
+        let kind = kind.map(|kind| kind.compile_matcher());
+        kind.is_some_and(|it| Kind::ALL.iter().any(|known| it.is_match(known.as_str())))
+    };
+    match given.iter().find(|glob| !names_a_kind(glob)) {
+        None => Ok(()),
+        Some(glob) => Err(Failure::Message(
+            format!("`{glob}` is no address, and no pattern such as `volume.*.cache`"),
+            known.hint(glob.glob()),
+        )),
     }
 }
 

@@ -1,9 +1,9 @@
 //! `miniascape completions`
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 
 use super::output::{Failure, result};
-use super::{Cli, Exit};
+use super::{Exit, help};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -15,7 +15,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(
         arguments.shell,
-        &mut Cli::command(),
+        &mut help::completed(),
         "miniascape",
         &mut script,
     );

@@ -3,10 +3,11 @@
 use clap::Args;
 
 use super::confirm::agree;
+use super::named::Known;
 use super::output::{Failure, problems_to_stderr, result, say, show};
 use super::plan::Targets;
 use super::run::{self, Telling};
-use super::session::{check_known, connect, name_and_settings, observe};
+use super::session::{connect, name_and_settings, observe};
 use super::{Common, Exit};
 use crate::address::Name;
 use crate::desired;
@@ -30,7 +31,7 @@ pub(super) struct Arguments {
     /// Ask every guest to shut down, also those whose disks all go with them, which are switched off at once else
     #[arg(long)]
     graceful: bool,
-    /// How many resources are worked on at once
+    /// How many resources are worked on at once [default: 10]
     #[arg(long, value_name = "N", value_parser = super::run::parallel)]
     parallel: Option<usize>,
     /// The lab's name, where its definition is gone or broken
@@ -59,14 +60,15 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     // The state alone says what is to go; of the definition only the lab's name is needed.
     let (lab, settings) = name_and_settings(common, arguments.lab.as_ref(), "destroy", color)?;
     let mut live = connect(common, &settings, &lab, Access::Write)?;
+    let known = Known::new(live.state.resources.keys());
     let options = plan::Options {
         farewell: match arguments.graceful {
             true => Farewell::Graceful,
             false => Farewell::ByWhatStays,
         },
-        ..arguments.targets.options(&live.store)
+        ..arguments.targets.options(&live.store, &known)?
     };
-    check_known(live.state.resources.keys(), &options.targets, "destroy")?;
+    known.check(&options.targets, "destroy")?;
     let scope = |state: &State| {
         let scope = desired::scope(None, state);
         let others = match scope.volumes.is_empty() {

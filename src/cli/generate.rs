@@ -10,7 +10,7 @@ use super::session::Session;
 use super::{Common, Exit};
 use crate::address::Name;
 use crate::desired::{self, Formats};
-use crate::diagnostic::did_you_mean;
+use crate::diagnostic::{did_you_mean_of, names};
 use crate::generate::workdir::{Access, WorkDir, WorkDirError};
 use crate::generate::{self, Files, Request, Selection};
 use crate::lab::model::{Guest, Lab};
@@ -109,11 +109,25 @@ fn selection(lab: &Lab, named: &[String]) -> Result<Selection, Failure> {
 /// The guest of a lab that an argument names.
 pub(super) fn guest_named<'a>(lab: &'a Lab, name: &str) -> Result<&'a Guest, Failure> {
     lab.guests.get(name).ok_or_else(|| {
-        Failure::Message(
-            format!("there is no guest `{name}` in lab {}", lab.name),
-            did_you_mean(name, lab.guests.keys().map(Name::as_str)),
-        )
+        let told = format!("there is no guest `{name}` in lab {}", lab.name);
+        Failure::Message(told, guest_meant(lab, name))
     })
+}
+
+/// What is meant by the name of a guest that there is not.
+fn guest_meant(lab: &Lab, name: &str) -> Option<String> {
+    let name = name.strip_prefix("guest.").unwrap_or(name);
+    let is_in = |guest: &&Guest| guest.groups.iter().any(|group| group.as_str() == name);
+    let group = lab.guests.values().filter(is_in);
+    let group: Vec<&str> = group.map(|guest| guest.key.as_str()).collect();
+    if !group.is_empty() && !lab.guests.contains_key(name) {
+        return Some(format!(
+            "`{name}` is a group: name its guests, {}",
+            names(&group)
+        ));
+    }
+    let guests = lab.guests.keys().map(Name::as_str);
+    did_you_mean_of(name, guests, "`miniascape status` shows all")
 }
 
 /// Says how scripts find the lab's files where the work directory is not in the lab's.

@@ -5,7 +5,6 @@ use clap::Args;
 use super::output::{Failure, result, say};
 use super::session::{Session, hypervisor_id};
 use super::{Common, Exit};
-use crate::address::Address;
 use crate::desired::moved::view;
 use crate::diagnostic::Diagnostics;
 use crate::plan::{self, Adoption};
@@ -17,7 +16,7 @@ use crate::view::plain::one_line;
 pub(super) struct Arguments {
     /// What to take over, such as network.front or volume.web1.root
     #[arg(required_unless_present = "all", value_name = "ADDRESS")]
-    addresses: Vec<Address>,
+    addresses: Vec<String>,
     /// Take over all that the definition names and that is there
     #[arg(long, conflicts_with = "addresses")]
     all: bool,
@@ -25,6 +24,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
     let (session, mut live) = Session::open_live(common, Access::Write, color)?;
+    let addresses = session
+        .known(&live.state)
+        .read(&arguments.addresses, "take over")?;
     let (observed, desired) = session.look(&mut live)?;
     let view = view(&session.lab.name, &session.lab.moves, None, &live.state);
     // All or none: half an import would have to be found out by looking.
@@ -33,7 +35,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     } else {
         let mut problems = Diagnostics::default();
         let mut adoption = Adoption::default();
-        for address in &arguments.addresses {
+        for address in &addresses {
             match plan::import(&desired, &observed, &view.state, address) {
                 Ok(entry) => adoption.entries.push((address.clone(), entry)),
                 Err(problem) => problems.push(problem),

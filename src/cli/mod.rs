@@ -5,7 +5,9 @@ mod completions;
 mod confirm;
 mod destroy;
 mod generate;
+mod help;
 mod import;
+mod named;
 mod output;
 mod plan;
 mod render;
@@ -16,13 +18,14 @@ mod status;
 mod terminal;
 mod validate;
 mod waiting;
+mod words;
 
 use std::borrow::Cow;
 use std::io::Write;
 use std::path::PathBuf;
 
 use anstream::{AutoStream, ColorChoice};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::secret::Secrets;
 use crate::view::Color;
@@ -36,7 +39,11 @@ use crate::view::plain::plain;
     propagate_version = true,
     max_term_width = 80,
     subcommand_required = true,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_help = help::closing(
+        &["miniascape apply -c test:///default -C examples/hello"],
+        "README.md in the source; miniascape COMMAND --help",
+    )
 )]
 struct Cli {
     #[command(flatten)]
@@ -45,97 +52,111 @@ struct Cli {
     command: Command,
 }
 
-/// Options that every command has.
+/// Options that every command takes. Which of them a command heeds, and shows, is in [`help`].
 #[derive(Debug, Clone, Args)]
 struct Common {
     /// Directory of the lab
     #[arg(
         long,
         global = true,
-        help_heading = "Common options",
+        help_heading = DEFINITION,
         value_name = "DIR",
         default_value = "."
     )]
     chdir: PathBuf,
-    /// File, directory or glob of the definition, instead of lab.yaml and lab.d; may be repeated, later ones win
+    /// File, directory or glob of the definition; may be repeated, later ones win [default: lab.yaml and lab.d]
     #[arg(
         short = 'C',
         long = "config",
         global = true,
-        help_heading = "Common options",
+        help_heading = DEFINITION,
         value_name = "PATH"
     )]
     config: Vec<String>,
-    /// Hypervisor to work on, as a libvirt URI
-    #[arg(
-        short,
-        long,
-        global = true,
-        help_heading = "Common options",
-        value_name = "URI"
-    )]
-    connect: Option<String>,
-    /// How long libvirt may leave all unanswered, 30s if not given, 0 for ever
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Common options",
-        value_name = "TIME",
-        value_parser = crate::settings::timeout
-    )]
-    timeout: Option<u64>,
-    /// Directory that the state is kept in
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Common options",
-        value_name = "DIR"
-    )]
-    state: Option<PathBuf>,
-    /// Directory of templates, searched first; may be repeated
-    #[arg(
-        short,
-        long,
-        global = true,
-        help_heading = "Common options",
-        value_name = "DIR"
-    )]
-    templates: Vec<PathBuf>,
     /// Variable for definitions that are templates; may be repeated
-    #[arg(long, global = true, help_heading = "Common options", value_name = "NAME=VALUE", value_parser = variable)]
+    #[arg(
+        long,
+        global = true,
+        help_heading = DEFINITION,
+        value_name = "NAME=VALUE",
+        value_parser = variable
+    )]
     var: Vec<(String, String)>,
     /// YAML or JSON file with variables; may be repeated
     #[arg(
         long,
         global = true,
-        help_heading = "Common options",
+        help_heading = DEFINITION,
         value_name = "FILE"
     )]
     var_file: Vec<PathBuf>,
-    /// Show passwords where they would be hidden
-    #[arg(long, global = true, help_heading = "Common options")]
-    show_secrets: bool,
+    /// Directory of templates, searched before the lab's own, DIR/templates; may be repeated
+    #[arg(
+        short,
+        long,
+        global = true,
+        help_heading = DEFINITION,
+        value_name = "DIR"
+    )]
+    templates: Vec<PathBuf>,
     /// Directory that definitions and templates may take files from, beside the lab's own; may be repeated
     #[arg(
         long,
         global = true,
-        help_heading = "Common options",
+        help_heading = DEFINITION,
         value_name = "DIR"
     )]
     include_path: Vec<PathBuf>,
-    /// Say less: only results and failures
-    #[arg(short, long, global = true, help_heading = "Common options")]
-    quiet: bool,
-    /// When to use colours
+    /// Hypervisor to work on, as a libvirt URI [default: libvirt's own choice, LIBVIRT_DEFAULT_URI if set]
+    #[arg(
+        short,
+        long,
+        global = true,
+        help_heading = HYPERVISOR,
+        value_name = "URI"
+    )]
+    connect: Option<String>,
+    /// How long libvirt may leave all unanswered, 0 for ever [default: 30s]
     #[arg(
         long,
         global = true,
-        help_heading = "Common options",
+        help_heading = HYPERVISOR,
+        value_name = "TIME",
+        value_parser = crate::settings::timeout
+    )]
+    timeout: Option<u64>,
+    /// Directory that the state is kept in [default: state in the lab's]
+    #[arg(
+        long,
+        global = true,
+        help_heading = HYPERVISOR,
+        value_name = "DIR"
+    )]
+    state: Option<PathBuf>,
+    /// Say less: only results and failures
+    #[arg(short, long, global = true, help_heading = OUTPUT)]
+    quiet: bool,
+    /// Show passwords where they would be hidden
+    #[arg(long, global = true, help_heading = OUTPUT)]
+    show_secrets: bool,
+    /// When to use colours: auto (on a terminal that can, unless NO_COLOR is set), always or never
+    #[arg(
+        long,
+        global = true,
+        help_heading = OUTPUT,
         value_name = "WHEN",
-        default_value = "auto"
+        default_value = "auto",
+        hide_possible_values = true
     )]
     color: When,
 }
+
+/// Options about what is defined.
+const DEFINITION: &str = "Definition";
+/// Options about what is there.
+const HYPERVISOR: &str = "Hypervisor and state";
+/// Options about what is printed.
+const OUTPUT: &str = "Output";
 
 impl Common {
     fn secrets(&self) -> Secrets {
@@ -159,25 +180,64 @@ enum When {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show what differs between the definition and libvirt
+    #[command(after_help = help::closing(
+        &["miniascape plan --diff", "miniascape plan --target guest.web --json"],
+        "docs/changes.md, docs/drift.md and docs/json.md in the source",
+    ))]
     Plan(plan::Arguments),
     /// Make libvirt hold what is defined
+    #[command(after_help = help::closing(
+        &["miniascape apply", "miniascape apply --yes --max-disruption live"],
+        "docs/changes.md and docs/json.md in the source",
+    ))]
     Apply(apply::Arguments),
     /// Take the lab away, and nothing else
+    #[command(after_help = help::closing(
+        &["miniascape destroy", "miniascape destroy --target guest.web"],
+        "README.md in the source, under Ownership and state",
+    ))]
     Destroy(destroy::Arguments),
     /// Compile the definition into files that work without miniascape
-    #[command(visible_alias = "ge")]
+    #[command(visible_alias = "ge", after_help = help::closing(
+        &["miniascape generate", "miniascape generate web --diff"],
+        "docs/generate.md in the source",
+    ))]
     Generate(generate::Arguments),
     /// Print what a template gives, or what it is given
+    #[command(after_help = help::closing(
+        &["miniascape render motd.j2 --guest web", "miniascape render --context web"],
+        "docs/templates.md in the source",
+    ))]
     Render(render::Arguments),
     /// Check the definition, without a hypervisor
+    #[command(after_help = help::closing(
+        &["miniascape validate --chdir labs/shop"],
+        "docs/definition.md in the source",
+    ))]
     Validate,
     /// Take over objects that are there
+    #[command(after_help = help::closing(
+        &["miniascape import guest.web volume.web.root", "miniascape import --all"],
+        "README.md in the source, under Ownership and state",
+    ))]
     Import(import::Arguments),
     /// Show the lab's resources and how they are
+    #[command(after_help = help::closing(
+        &["miniascape status -c qemu:///system"],
+        "README.md in the source",
+    ))]
     Status,
     /// Look after the lab's state
+    #[command(after_help = help::closing(
+        &["miniascape state check"],
+        "README.md in the source, under Ownership and state",
+    ))]
     State(state::Arguments),
     /// Print a completion script for a shell
+    #[command(after_help = help::closing(
+        &["source <(miniascape completions bash)"],
+        "README.md in the source, under Set up",
+    ))]
     Completions(completions::Arguments),
 }
 
@@ -205,11 +265,21 @@ impl Exit {
     }
 }
 
+/// Reads the process's arguments.
+fn read() -> Result<Cli, clap::Error> {
+    let mut command = help::read();
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    matches.and_then(|matches| {
+        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    })
+}
+
 /// Runs the program with the process's arguments, and says with which code to end.
 pub fn main() -> i32 {
-    let cli = match Cli::try_parse() {
+    let cli = match read() {
         Ok(cli) => cli,
         Err(error) => {
+            let error = words::advised(error);
             let exit = if error.use_stderr() {
                 Exit::Failure
             } else {
@@ -294,20 +364,11 @@ fn variable(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent_and_fits_80_columns() {
-        let mut command = Cli::command();
-        command.clone().debug_assert();
-        let mut pages = vec![command.render_long_help().to_string()];
-        for sub in command.get_subcommands_mut() {
-            pages.push(sub.render_long_help().to_string());
-        }
-        for line in pages.iter().flat_map(|page| page.lines()) {
-            assert!(line.chars().count() <= 80, "{line}");
-        }
+    fn the_command_line_is_consistent() {
+        help::read().debug_assert();
+        help::completed().debug_assert();
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
+use super::named::Known;
 use super::output::{Failure, problems_to_stderr, result};
-use super::session::{Live, Session, check_known, observe};
+use super::session::{Live, Session, observe};
 use super::{Common, Exit};
-use crate::address::Address;
 use crate::desired;
 use crate::plan::drift::drift;
 use crate::plan::{Farewell, Marked, Options, PendingRestarts};
@@ -33,42 +33,62 @@ pub(super) struct Arguments {
     refresh_only: bool,
     #[command(flatten)]
     targets: Targets,
+    #[command(flatten)]
+    anew: Anew,
 }
 
-/// What a plan is limited to.
+/// What a plan is about.
 #[derive(Debug, Args)]
 pub(super) struct Targets {
-    /// Only this resource and what it depends on, such as guest.web1; may be repeated
+    /// Only this resource and what it takes, such as guest.web1; may be repeated [default: all]
     #[arg(long = "target", value_name = "ADDRESS")]
-    targets: Vec<Address>,
-    /// Make this anew, changed or not: a guest with `install` is installed once more; may be repeated
-    #[arg(long, value_name = "ADDRESS")]
-    replace: Vec<Address>,
-    /// Restart the guests that do not run with all of their definition yet
-    #[arg(long)]
-    restart_pending: bool,
-    /// Take over what carries this lab's mark and its state does not know, as after the state was lost
+    targets: Vec<String>,
+    /// Count in what carries this lab's mark and its state does not know, as after the state was lost
     #[arg(long)]
     take_over: bool,
 }
 
 impl Targets {
-    /// What a plan is limited to, with the place of its state.
-    pub(super) fn options(&self, store: &Store) -> Options {
-        Options {
+    /// What a plan is about, with the place of its state.
+    pub(super) fn options(&self, store: &Store, known: &Known) -> Result<Options, Failure> {
+        let targets = known.read(&self.targets, "aim at")?;
+        Ok(Options {
             state_file: store.file(),
             farewell: Farewell::default(),
-            targets: self.targets.iter().cloned().collect::<BTreeSet<_>>(),
-            replace: self.replace.iter().cloned().collect::<BTreeSet<_>>(),
-            pending: match self.restart_pending {
-                true => PendingRestarts::Make,
-                false => PendingRestarts::Wait,
-            },
+            targets: BTreeSet::from_iter(targets),
+            replace: BTreeSet::new(),
+            pending: PendingRestarts::Wait,
             marked: match self.take_over {
                 true => Marked::TakenOver,
                 false => Marked::Shown,
             },
-        }
+        })
+    }
+}
+
+/// What is done though the definition has not changed.
+#[derive(Debug, Args)]
+pub(super) struct Anew {
+    /// Make this anew, changed or not: a guest with `install` is installed once more; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    replace: Vec<String>,
+    /// Restart the guests that do not run with all of their definition yet
+    #[arg(long)]
+    restart_pending: bool,
+}
+
+impl Anew {
+    /// Options with this, too.
+    pub(super) fn with(&self, options: Options, known: &Known) -> Result<Options, Failure> {
+        let replace = known.read(&self.replace, "replace")?;
+        Ok(Options {
+            replace: BTreeSet::from_iter(replace),
+            pending: match self.restart_pending {
+                true => PendingRestarts::Make,
+                false => PendingRestarts::Wait,
+            },
+            ..options
+        })
     }
 }
 
@@ -80,9 +100,12 @@ pub(super) fn diff(wanted: bool) -> Diff {
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
     let (session, mut live) = Session::open_live(common, Access::Read, color)?;
     if arguments.refresh_only {
-        return refresh(common, arguments, &mut live, color);
+        let known = session.known(&live.state);
+        return refresh(common, arguments, &mut live, &known, color);
     }
-    let options = arguments.targets.options(&live.store);
+    let known = session.known(&live.state);
+    let options = arguments.targets.options(&live.store, &known)?;
+    let options = arguments.anew.with(options, &known)?;
     let plan = session.look_and_plan(&mut live, &options)?.plan;
     let options = view::plan::Options {
         color,
@@ -110,10 +133,11 @@ fn refresh(
     common: &Common,
     arguments: &Arguments,
     live: &mut Live,
+    known: &Known,
     color: Color,
 ) -> Result<Exit, Failure> {
-    let targets = arguments.targets.options(&live.store).targets;
-    check_known(live.state.resources.keys(), &targets, "aim at")?;
+    let targets = arguments.targets.options(&live.store, known)?.targets;
+    Known::new(live.state.resources.keys()).check(&targets, "aim at")?;
     let (observed, left_alone) = observe(live, |state| desired::scope(None, state))?;
     // What a run does meanwhile is no change of others.
     let state = left_alone.as_ref().unwrap_or(&live.state);

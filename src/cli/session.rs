@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::named::Known;
 use super::output::{Failure, problems_to_stderr, say};
 use super::waiting::Whom;
 use super::{Common, Exit};
 use crate::address::{Address, Kind, Name};
 use crate::confined::Confined;
 use crate::desired::{self, Desired, Site, Sources};
-use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, did_you_mean};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap};
 use crate::lab;
 use crate::lab::digest::{Digest, Digests};
 use crate::lab::model::{Guest, Lab};
@@ -250,6 +251,12 @@ impl Session {
         })
     }
 
+    /// What arguments can name: what is defined, and what the state has.
+    pub fn known(&self, state: &State) -> Known {
+        let defined = self.lab.places.keys();
+        Known::new(defined.chain(state.resources.keys())).with_groups(&self.lab)
+    }
+
     /// What the hypervisor should hold; problems are printed, errors end the command.
     pub fn desired(&self, observed: &Observed, state: &State) -> Result<Desired, Failure> {
         let lab = desired::kept(&self.lab, Some(observed), state);
@@ -266,9 +273,12 @@ impl Session {
         state: &State,
         options: &plan::Options,
     ) -> Result<Plan, Failure> {
-        let known = desired.resources.keys().chain(state.resources.keys());
-        check_known(known.clone(), &options.targets, "aim at")?;
-        check_known(known, &options.replace, "replace")?;
+        if !options.targets.is_empty() || !options.replace.is_empty() {
+            let known = desired.resources.keys().chain(state.resources.keys());
+            let known = Known::new(known).with_groups(&self.lab);
+            known.check(&options.targets, "aim at")?;
+            known.check(&options.replace, "replace")?;
+        }
         let mut plan = plan::make(desired, observed, state, options);
         match self.secrets {
             Secrets::Hidden => plan.hide_secrets(),
@@ -588,23 +598,6 @@ pub fn hypervisor_id(facts: &Facts) -> HypervisorId {
     HypervisorId {
         uri: facts.uri.clone(),
         host_uuid: facts.host_uuid,
-    }
-}
-
-/// Addresses that an option names have to be of the lab: a typo must not look like nothing to do.
-pub fn check_known<'a>(
-    known: impl Iterator<Item = &'a Address>,
-    named: impl IntoIterator<Item = &'a Address>,
-    purpose: &str,
-) -> Result<(), Failure> {
-    let known: BTreeSet<String> = known.map(ToString::to_string).collect();
-    let mut named = named.into_iter().map(ToString::to_string);
-    match named.find(|name| !known.contains(name)) {
-        None => Ok(()),
-        Some(unknown) => Err(Failure::Message(
-            format!("there is no {unknown} to {purpose}"),
-            did_you_mean(&unknown, known.iter().map(String::as_str)),
-        )),
     }
 }
 

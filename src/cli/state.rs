@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::destroy::name;
 use super::output::{Failure, result};
 use super::session::{name_and_settings, state_directory};
-use super::{Common, Exit};
+use super::{Common, Exit, help};
 use crate::address::Name;
 use crate::state::store::{Access, Store};
 use crate::view::Color;
@@ -20,6 +20,10 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Say whether the state is as miniascape wrote it
+    #[command(after_help = help::closing(
+        &["miniascape state check --accept"],
+        "README.md in the source, under Ownership and state",
+    ))]
     Check(Check),
 }
 

@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
+use super::synonyms;
 use super::units::{self, UnitError};
 use super::yaml::{Entries, Key, Node, Style, Value};
 use crate::address::Name;
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, did_you_mean};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, did_you_mean_of, near, one_of};
 
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,7 +241,11 @@ impl<'a> Decoder<'a> {
                     Some((last, others)) => format!("`{}` or `{last}`", others.join("`, `")),
                     None => "nothing".into(),
                 };
-                let hint = did_you_mean(&text.value, names).filter(|h| h.starts_with("did"));
+                let meant = match synonyms::values(&text.value, &names) {
+                    meant if meant.is_empty() => near(&text.value, names).into_iter().collect(),
+                    meant => meant,
+                };
+                let hint = (!meant.is_empty()).then(|| format!("did you mean {}?", one_of(&meant)));
                 self.expected(&what, node, hint.as_deref())
             }
         }
@@ -332,13 +337,22 @@ impl<'n> Fields<'n> {
             .map(|(key, _)| key)
     }
 
+    /// What to write for a key that nobody asked for.
+    fn instead(&self, written: &str, what: &str) -> Option<String> {
+        let known = || self.known.iter().copied();
+        match synonyms::key(what, written) {
+            Some(answer) => Some(answer.to_owned()),
+            None => did_you_mean_of(written, known(), "docs/definition.md has every key"),
+        }
+    }
+
     /// Reports the keys that nobody asked for. `what` says whose settings these are: `a network`.
     pub fn finish(self, decoder: &mut Decoder<'_>, what: &str) {
         for (key, _) in self.entries {
             if !self.known.contains(&key.text.as_str()) {
                 let mut problem =
                     Diagnostic::error(format!("unknown key `{}` in {what}", key.text)).at(key.span);
-                problem.hint = did_you_mean(&key.text, self.known.iter().copied());
+                problem.hint = self.instead(&key.text, what);
                 decoder.report(problem);
             }
         }

@@ -8,8 +8,8 @@ use globset::GlobBuilder;
 use serde::Serialize;
 use walkdir::WalkDir;
 
-use super::Source;
 use super::yaml::{self, Node, Style, Value};
+use super::{Source, jinja};
 use crate::confined::{Confined, shortened};
 use crate::diagnostic::{Diagnostic, Diagnostics, FileId, SourceFile, SourceMap, Span};
 use crate::template;
@@ -31,7 +31,16 @@ pub fn load(source: &Source, sources: &mut SourceMap, problems: &mut Diagnostics
             continue;
         };
         let text = sources.file(file).text.clone();
-        let Some(node) = yaml::parse(file, &text, problems) else {
+        let mut found = Diagnostics::default();
+        let node = yaml::parse(file, &text, &mut found);
+        if let Some(place) = jinja::among(&found, sources, file) {
+            let problem = Diagnostic::error("this is Jinja, and the file is read as it stands");
+            problems.push(problem.at(place).hint(jinja::hint(&path)));
+            unread = true;
+            continue;
+        }
+        problems.extend(found);
+        let Some(node) = node else {
             unread = true;
             continue;
         };

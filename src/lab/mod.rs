@@ -3,10 +3,12 @@
 pub mod decode;
 pub mod device_name;
 pub mod digest;
+mod jinja;
 pub mod load;
 pub mod model;
 pub mod resolve;
 pub mod spec;
+mod synonyms;
 pub mod units;
 pub mod yaml;
 
@@ -53,6 +55,7 @@ pub fn read(source: &Source) -> Definition {
         let spec = spec::decode(&tree, &mut diagnostics);
         resolve::resolve(&spec, &sources, &mut diagnostics)
     });
+    jinja::explain(&mut diagnostics, &sources);
     Definition {
         lab: lab.filter(|_| !diagnostics.has_errors()),
         sources,

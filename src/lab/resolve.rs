@@ -30,7 +30,7 @@ use super::model::host::Host;
 use super::model::{Lab, Lifecycle, Written};
 use super::spec::{Named, NetworkSpec, Spec};
 use crate::address::{Address, Name};
-use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, Span, did_you_mean};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, Span, did_you_mean_of};
 use crate::moves::Moves;
 
 /// Resolves a definition. What it returns is whole only where no error was reported.
@@ -38,6 +38,7 @@ pub fn resolve(spec: &Spec, sources: &SourceMap, problems: &mut Diagnostics) -> 
     if !spec.lab_given {
         problems.push(
             Diagnostic::error("the lab has no name")
+                .at(spec.begins)
                 .hint("write `lab: NAME` at the top of the definition"),
         );
     }
@@ -162,7 +163,8 @@ impl Resolver<'_> {
         let what = to.as_str();
         let mut problem =
             Diagnostic::error(format!("there is no {what} `{}`", name.value)).at(name.span);
-        problem.hint = did_you_mean(name.value.as_str(), known).or(Some(match to {
+        let all = format!("all are under `{what}s`");
+        problem.hint = did_you_mean_of(name.value.as_str(), known, &all).or(Some(match to {
             Referent::Network | Referent::Pool => format!(
                 "define it under `{what}s`; one that exists already is `{}: {{external: true}}`",
                 name.value

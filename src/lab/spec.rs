@@ -38,6 +38,8 @@ pub struct Spec {
     pub lab: Given<Name>,
     /// The lab's name is given, if wrongly.
     pub lab_given: bool,
+    /// Where the definition begins, or where its name is missing.
+    pub begins: Option<Span>,
     /// Networks in the order written.
     pub networks: Vec<Named<NetworkSpec>>,
     /// Pools in the order written.
@@ -227,6 +229,7 @@ pub fn decode(root: &Node, problems: &mut Diagnostics) -> Spec {
         spec.lab_given = true;
         return spec;
     };
+    spec.begins = Some(begins(root));
     if let Some(node) = fields.take("lab") {
         spec.lab_given = true;
         spec.lab = d.name(node);
@@ -251,6 +254,16 @@ pub fn decode(root: &Node, problems: &mut Diagnostics) -> Spec {
     }
     fields.finish(&mut d, "a lab");
     spec
+}
+
+/// Where a definition says, or should say, how it is called.
+fn begins(root: &Node) -> Span {
+    let Value::Mapping(entries) = &root.value else {
+        return root.span;
+    };
+    let null = entries.get_key_value("lab");
+    let place = null.or_else(|| entries.first());
+    place.map_or(root.span, |(key, _)| key.span)
 }
 
 /// Decodes a map of things under names.

@@ -9,7 +9,7 @@ use super::install::{self, FileSpec, InstallSpec, SeedSpec, TemplateSpec};
 use super::system::{self, SystemSpec};
 use super::{BlockText, FORMATS, Named, block_text, lifecycle, mtu, named};
 use crate::address::Name;
-use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::diagnostic::{Diagnostic, Span, did_you_mean_of};
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::load;
 use crate::lab::model::{
@@ -242,7 +242,8 @@ pub fn guests(
                         Diagnostic::error(format!("there is no group `{}`", group.value))
                             .at(group.span);
                     let known = group_nodes.keys().map(String::as_str);
-                    problem.hint = did_you_mean(group.value.as_str(), known)
+                    let all = "all are under `groups`";
+                    problem.hint = did_you_mean_of(group.value.as_str(), known, all)
                         .or(Some("define it under `groups`".into()));
                     d.report(problem);
                 }

@@ -1,0 +1,782 @@
+//! How other tools call what a definition has: what to write instead.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// The answer to keys that are none: where they stand, the words, without `_`, `-` and capitals, and the answer.
+const KEYS: &[(&str, &str, &str)] = &[
+    ("a lab", "name labname project", "write `lab: NAME`"),
+    (
+        "a lab",
+        "vms vm guest domains domain machines virtualmachines instances nodes servers",
+        "write `guests: {NAME: {…}}`",
+    ),
+    (
+        "a lab",
+        "network nets net subnets",
+        "write `networks: {NAME: {…}}`",
+    ),
+    (
+        "a lab",
+        "pool storage storagepools storagepool datastores",
+        "write `pools: {NAME: {path: /DIR}}`",
+    ),
+    (
+        "a lab",
+        "volumes volume disks disk",
+        "a volume is a disk of a guest: `guests: {NAME: {disks: {data: {pool: POOL, size: 10GiB}}}}`",
+    ),
+    (
+        "a lab",
+        "image baseimages boxes",
+        "write `images: {NAME: {pool: POOL, source: FILE}}`",
+    ),
+    (
+        "a lab",
+        "defaults default globals global all base shared",
+        "write `common: {…}`: what all guests begin with",
+    ),
+    (
+        "a lab",
+        "group profiles roles flavors",
+        "write `groups: {NAME: {…}}`",
+    ),
+    (
+        "a lab",
+        "vars variables variable locals",
+        "guests have `vars`, in `common` for all; variables of lab.yaml.j2 are in `[vars]` of miniascape.toml",
+    ),
+    (
+        "a lab",
+        "uri connect connection hypervisor provider libvirturi",
+        "write `connect = \"qemu:///system\"` into miniascape.toml, or give `-c URI`",
+    ),
+    (
+        "a lab",
+        "include includes import imports files",
+        "files below lab.d/ are read, too; `-C PATH` names others",
+    ),
+    ("a lab", "version apiversion schema kind", "leave it out"),
+    (
+        "a lab",
+        "moves renamed rename",
+        "write `moved: [{from: guest.OLD, to: guest.NEW}]`",
+    ),
+    //
+    (
+        "a guest",
+        "cpus cpucount cores vcpu ncpu ncpus numcpus processors processor smp corecount",
+        "write `vcpus: 2`",
+    ),
+    ("a guest", "maxcpus maxcpu", "write `max_vcpus: 4`"),
+    (
+        "a guest",
+        "sockets threads topology numa hugepages tpm watchdog rng sound video hostdev hostdevs pci usb \
+         filesystem filesystems shares sharedfolders syncedfolders channel channels controllers features \
+         clock qemuargs devices memballoon panic",
+        "there is no key for it: say it in libvirt's words with `xml`",
+    ),
+    (
+        "a guest",
+        "ram mem memorymb memorymib memorysize memsize ramsize currentmemory",
+        "write `memory: 2GiB`",
+    ),
+    ("a guest", "maxmem maxram", "write `max_memory: 4GiB`"),
+    (
+        "a guest",
+        "cpumodel cpumode cputype",
+        "write `cpu: host-model`, or `cpu: {mode: custom, model: MODEL}`",
+    ),
+    ("a guest", "machinetype chipset", "write `machine: q35`"),
+    ("a guest", "architecture", "write `arch: x86_64`"),
+    (
+        "a guest",
+        "hypervisor virttype domaintype provider accel kvm",
+        "write `type: kvm` or `type: qemu`",
+    ),
+    (
+        "a guest",
+        "uefi efi bios loader ovmf secureboot nvram",
+        "write `firmware: uefi` or `firmware: bios`",
+    ),
+    (
+        "a guest",
+        "image baseimage box backingimage backingfile source clone clonefrom template",
+        "write `disks: {root: {pool: POOL, image: IMAGE}}`",
+    ),
+    (
+        "a guest",
+        "disk drives drive volumes volume storage blockdevices hdd rootdisk disksize size diskgb",
+        "write `disks: {root: {pool: POOL, size: 10GiB}}`",
+    ),
+    (
+        "a guest",
+        "pool storagepool",
+        "write `disks: {root: {pool: POOL, size: 10GiB}}`",
+    ),
+    (
+        "a guest",
+        "iso cdrom cdroms cd dvd",
+        "write `disks: {cd: {device: cdrom, path: /DIR/FILE.iso}}`",
+    ),
+    (
+        "a guest",
+        "nics nic network networks net nets networkinterfaces networkinterface interface ethernets vnics \
+         networkadapters",
+        "write `interfaces: {eth0: {network: NETWORK}}`",
+    ),
+    (
+        "a guest",
+        "bridge bridges",
+        "write `interfaces: {eth0: {bridge: BRIDGE}}`",
+    ),
+    (
+        "a guest",
+        "ip ips ipaddress ipaddresses ipv4 ipv6 address addresses staticip",
+        "write `interfaces: {eth0: {network: NETWORK, ip: ADDRESS}}`",
+    ),
+    (
+        "a guest",
+        "mac macaddress hwaddr macaddr",
+        "write `interfaces: {eth0: {network: NETWORK, mac: MAC}}`",
+    ),
+    ("a guest", "host", "write `hostname: NAME`"),
+    (
+        "a guest",
+        "domain dnsname dnsdomain fullname",
+        "write `fqdn: NAME.DOMAIN`, or give its network a `domain`",
+    ),
+    (
+        "a guest",
+        "os ostype osvariant osinfo osname distro distribution location kickstart preseed autoinstall ks",
+        "write `install: {os: debian12, location: URL or ISO}`",
+    ),
+    (
+        "a guest",
+        "user users username account accounts login",
+        "write `system: {users: {NAME: {…}}}`",
+    ),
+    (
+        "a guest",
+        "sshkey sshkeys sshauthorizedkeys authorizedkeys publickey pubkey sshpublickey sshpubkey",
+        "write `system: {users: {NAME: {ssh_keys: [KEY]}}}`, or `system: {root: {ssh_keys: [KEY]}}`",
+    ),
+    (
+        "a guest",
+        "password passwd rootpassword rootpw",
+        "write `system: {root: {password: HASH}}`",
+    ),
+    (
+        "a guest",
+        "packages package services service timezone tz keyboard keymap lang firewall selinux scripts repositories \
+         ntp proxy locale root runcmd provision provisioner provisioners postinstall",
+        "how a guest is set up inside stands under `system: {…}`",
+    ),
+    (
+        "a guest",
+        "userdata metadata cloudinitdata networkconfig seed nocloud",
+        "write `cloud_init: {pool: POOL}`, with `system: {…}` beside it",
+    ),
+    (
+        "a guest",
+        "kernel initrd cmdline kernelargs bootorder bootdevice bootdev bootdevices kernelcmdline",
+        "write `boot: {kernel: /FILE, initrd: /FILE, cmdline: TEXT}` or `boot: {order: [hd, network]}`",
+    ),
+    (
+        "a guest",
+        "vnc spice display gui",
+        "write `graphics: vnc` or `graphics: spice`",
+    ),
+    (
+        "a guest",
+        "console serialconsole consoles",
+        "write `serial: pty`, or `serial: {file: /FILE}`",
+    ),
+    (
+        "a guest",
+        "groups tags tag role roles profile flavor extends inherits",
+        "write `group: [NAME]`",
+    ),
+    (
+        "a guest",
+        "state power powerstate started enabled status active off poweredon",
+        "write `running: true` or `running: false`",
+    ),
+    (
+        "a guest",
+        "onboot startonboot startatboot autoboot",
+        "write `autostart: true`",
+    ),
+    (
+        "a guest",
+        "depends requires require after needs dependencies",
+        "write `depends_on: [GUEST]`",
+    ),
+    (
+        "a guest",
+        "preventdestroy protected protection deletionprotection",
+        "write `lifecycle: {prevent_destroy: true}`",
+    ),
+    (
+        "a guest",
+        "variables variable environment env parameters attributes labels annotations",
+        "write `vars: {NAME: VALUE}`",
+    ),
+    (
+        "a guest",
+        "comment comments note notes info",
+        "write `description: TEXT`",
+    ),
+    (
+        "a guest",
+        "count replicas instances number quantity",
+        "each guest has a key of its own; a loop in lab.yaml.j2 writes many",
+    ),
+    (
+        "a guest",
+        "timeout shutdowndelay",
+        "write `shutdown_timeout: 2m`",
+    ),
+    (
+        "a guest",
+        "restart onupdate updatepolicy",
+        "write `on_change: restart` or `on_change: defer`",
+    ),
+    (
+        "a guest",
+        "uuid",
+        "it is derived from the lab's name and the guest's key",
+    ),
+    //
+    (
+        "a disk",
+        "capacity disksize sizegb gb",
+        "write `size: 10GiB`",
+    ),
+    (
+        "a disk",
+        "base baseimage backing backingfile backingstore from template clone basevolume",
+        "write `image: IMAGE`, one of those under `images`",
+    ),
+    (
+        "a disk",
+        "source file filename src iso url",
+        "write `path: /FILE` for a file of the hypervisor, or `image: IMAGE` for one of those under `images`",
+    ),
+    (
+        "a disk",
+        "type kind",
+        "write `device: cdrom`, or `format: raw`",
+    ),
+    (
+        "a disk",
+        "interface controller driver diskbus",
+        "write `bus: virtio`",
+    ),
+    ("a disk", "target devname devicename", "write `dev: vdb`"),
+    (
+        "a disk",
+        "storage storagepool datastore",
+        "write `pool: POOL`",
+    ),
+    (
+        "a disk",
+        "shared share multiattach",
+        "write `shareable: true`",
+    ),
+    ("a disk", "ro", "write `readonly: true`"),
+    (
+        "a disk",
+        "persistent preserve retain protected nodelete",
+        "write `keep: true`",
+    ),
+    (
+        "a disk",
+        "provisioning sparse preallocation preallocate thin thick",
+        "write `allocation: sparse` or `allocation: full`",
+    ),
+    ("a disk", "name", "the disk's key is its name"),
+    (
+        "a disk",
+        "boot bootorder bootable",
+        "the guest has `boot: {order: [hd, network]}`",
+    ),
+    (
+        "a disk",
+        "preventdestroy",
+        "write `lifecycle: {prevent_destroy: true}`",
+    ),
+    (
+        "a disk",
+        "io discard iops iotune serial wwn detectzeroes iothread mountpoint mount filesystem",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    //
+    (
+        "a NIC",
+        "macaddress hwaddr macaddr ethernet",
+        "write `mac: MAC`",
+    ),
+    (
+        "a NIC",
+        "ipaddress ipaddresses ipv4 ipv6 ip4 ip6 address addresses ips staticip fixedip",
+        "write `ip: ADDRESS`, or `ip: [IPV4, IPV6]`",
+    ),
+    (
+        "a NIC",
+        "net networks source lan switch networkname",
+        "write `network: NETWORK`",
+    ),
+    (
+        "a NIC",
+        "type driver adapter",
+        "write `model: virtio`, and one of `network`, `bridge` and `user: true`",
+    ),
+    ("a NIC", "name host dnsname", "write `hostname: NAME`"),
+    (
+        "a NIC",
+        "gateway netmask prefix routes nameservers dnsservers gateway4",
+        "write `system: {network: {method: static, gateway: ADDRESS}}` for the guest",
+    ),
+    (
+        "a NIC",
+        "dhcp dhcp4 bootproto",
+        "the network has `dhcp`; `ip` is what the NIC gets by it",
+    ),
+    (
+        "a NIC",
+        "rate ratelimit limit speed qos",
+        "write `bandwidth: {inbound: 10MB, outbound: 10MB}`",
+    ),
+    (
+        "a NIC",
+        "state connected linkstate",
+        "write `link: up` or `link: down`",
+    ),
+    (
+        "a NIC",
+        "vlan portgroup virtualport queues filter filterref target dev boot xml",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    //
+    (
+        "a network",
+        "dhcprange range ranges dhcpranges dhcpstart dhcpend dhcppool ippool",
+        "write `dhcp: {start: ADDRESS, end: ADDRESS}`, or `dhcp: true` for a range that is derived",
+    ),
+    (
+        "a network",
+        "subnet subnets cidr ip ips iprange network networks addresses ipv4 ipv6 gateway netmask prefix \
+         networkaddress range4 hostip",
+        "write `address: 192.168.155.1/24`: the host's own, with the length of the prefix",
+    ),
+    (
+        "a network",
+        "type forward forwardmode nat kind isolated forwarding",
+        "write `mode: nat`, or route, open, isolated, bridge",
+    ),
+    (
+        "a network",
+        "dnsdomain domainname search searchdomain",
+        "write `domain: DOMAIN`",
+    ),
+    (
+        "a network",
+        "interface device uplink parent physdev forwarddev nic",
+        "write `dev: DEVICE`",
+    ),
+    (
+        "a network",
+        "nameserver nameservers dnsservers dnsserver forwarders resolvers",
+        "write `dns: {forwarders: [ADDRESS]}`",
+    ),
+    (
+        "a network",
+        "hosts dnshosts records",
+        "write `dns: {hosts: {NAME: ADDRESS}}`",
+    ),
+    ("a network", "bridgename", "write `bridge: NAME`"),
+    ("a network", "existing", "write `external: true`"),
+    (
+        "a network",
+        "reservations dhcphosts leases staticleases",
+        "each guest's `ip` is reserved: `interfaces: {eth0: {network: NETWORK, ip: ADDRESS}}`",
+    ),
+    (
+        "a network",
+        "vlan vlans portgroups portgroup route routes staticroutes stp bandwidth qos dnsmasq",
+        "there is no key for it: say it in libvirt's words with `xml`",
+    ),
+    ("a network", "onboot active", "write `autostart: true`"),
+    //
+    (
+        "a pool",
+        "target dir directory location targetpath folder",
+        "write `path: /DIR`",
+    ),
+    ("a pool", "kind pooltype", "write `type: dir`"),
+    (
+        "a pool",
+        "source device devices host format",
+        "say it in libvirt's words with `xml`: `<pool><source>…</source></pool>`",
+    ),
+    ("a pool", "existing", "write `external: true`"),
+    //
+    (
+        "an image",
+        "url path file src location filename",
+        "write `source: FILE`, a local file",
+    ),
+    (
+        "an image",
+        "checksum sha256sum hash digest sha",
+        "write `sha256: HASH`",
+    ),
+    ("an image", "type", "write `format: qcow2`"),
+    ("an image", "storage storagepool", "write `pool: POOL`"),
+    ("an image", "name", "the image's key is its name"),
+    ("an image", "size capacity", "the guest's disk has `size`"),
+    //
+    (
+        "a DHCP range",
+        "from begin first low min",
+        "write `start: ADDRESS`",
+    ),
+    (
+        "a DHCP range",
+        "to last stop high max",
+        "write `end: ADDRESS`",
+    ),
+    (
+        "`dns`",
+        "records host entries names a addresses",
+        "write `hosts: {NAME: ADDRESS}`",
+    ),
+    (
+        "`dns`",
+        "servers upstream upstreams nameservers forwarder resolvers",
+        "write `forwarders: [ADDRESS]`",
+    ),
+    ("`dns`", "domain", "the network has `domain`"),
+    (
+        "`boot`",
+        "args append kernelargs options commandline",
+        "write `cmdline: TEXT`",
+    ),
+    ("`boot`", "initramfs ramdisk", "write `initrd: /FILE`"),
+    (
+        "`boot`",
+        "devices dev device bootorder",
+        "write `order: [hd, network]`",
+    ),
+    (
+        "`graphics`",
+        "address bind host listenaddress",
+        "write `listen: ADDRESS`",
+    ),
+    ("`graphics`", "protocol kind", "write `type: vnc`"),
+    (
+        "`graphics`",
+        "port password passwd autoport websocket",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    (
+        "`cpu`",
+        "name type cputype",
+        "write `mode: host-model`, or `mode: custom` and `model: MODEL`",
+    ),
+    (
+        "`cpu`",
+        "count cores number vcpus cpus",
+        "the guest has `vcpus`",
+    ),
+    (
+        "`cpu`",
+        "sockets threads topology features feature flags numa",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    //
+    ("`system`", "locale language", "write `lang: en_US.UTF-8`"),
+    ("`system`", "tz zone", "write `timezone: Europe/Berlin`"),
+    (
+        "`system`",
+        "keymap layout keyboardlayout",
+        "write `keyboard: us`",
+    ),
+    ("`system`", "user accounts", "write `users: {NAME: {…}}`"),
+    (
+        "`system`",
+        "sshkey sshkeys sshauthorizedkeys authorizedkeys publickey",
+        "write `users: {NAME: {ssh_keys: [KEY]}}`, or `root: {ssh_keys: [KEY]}`",
+    ),
+    (
+        "`system`",
+        "password rootpassword rootpw passwd",
+        "write `root: {password: HASH}`",
+    ),
+    (
+        "`system`",
+        "repos repo",
+        "write `repositories: {NAME: {url: URL}}`",
+    ),
+    (
+        "`system`",
+        "partitions partitioning disks disk lvm",
+        "write `storage: lvm`, or `storage: {custom: TEXT}`",
+    ),
+    (
+        "`system`",
+        "post pre run runcmd commands script postinstall",
+        "write `scripts: {post: [COMMAND]}`",
+    ),
+    (
+        "`system`",
+        "ntpservers chrony timeservers",
+        "write `ntp: [SERVER]`",
+    ),
+    (
+        "`system`",
+        "hostname fqdn",
+        "the guest has `hostname` and `fqdn`",
+    ),
+    ("`system`", "files writefiles", "the guest has `files`"),
+    (
+        "`system`",
+        "reboot poweroff afterinstall",
+        "write `finish: reboot` or `finish: poweroff`",
+    ),
+    (
+        "`root`",
+        "sshkey key keys authorizedkeys sshauthorizedkeys publickey",
+        "write `ssh_keys: [KEY]`",
+    ),
+    (
+        "`root`",
+        "passwd hash passwordhash hashedpasswd",
+        "write `password: HASH`",
+    ),
+    (
+        "a user",
+        "sshkey key keys authorizedkeys sshauthorizedkeys publickey",
+        "write `ssh_keys: [KEY]`",
+    ),
+    (
+        "a user",
+        "passwd hash passwordhash hashedpasswd",
+        "write `password: HASH`",
+    ),
+    ("a user", "comment fullname realname", "write `gecos: TEXT`"),
+    ("a user", "id userid", "write `uid: NUMBER`"),
+    ("a user", "admin wheel sudoer sudoers", "write `sudo: true`"),
+    ("a user", "name", "the user's key is the name"),
+    ("`packages`", "install present", "write `add: [NAME]`"),
+    ("`packages`", "absent uninstall", "write `remove: [NAME]`"),
+    ("`services`", "start", "write `enable: [NAME]`"),
+    ("`services`", "stop mask", "write `disable: [NAME]`"),
+    (
+        "`network` of a system",
+        "bootproto type",
+        "write `method: static` or `method: dhcp`",
+    ),
+    (
+        "`network` of a system",
+        "dns dnsservers",
+        "write `nameservers: [ADDRESS]`",
+    ),
+    ("`network` of a system", "netmask", "write `prefix: 24`"),
+    (
+        "`network` of a system",
+        "ip address addresses",
+        "the NIC has `ip`",
+    ),
+    (
+        "`install`",
+        "iso tree mirror source image cdrom media",
+        "write `location: URL or ISO`",
+    ),
+    (
+        "`install`",
+        "distro variant osvariant name version ostype",
+        "write `os: debian12`",
+    ),
+    (
+        "`install`",
+        "kickstart preseed answers answerfile ks autoinstall userdata autoyast",
+        "they are made from `system`; a file of your own is `template: FILE.j2`",
+    ),
+    (
+        "`install`",
+        "kernelargs extraargs append args",
+        "write `cmdline: TEXT`",
+    ),
+    (
+        "`install`",
+        "packages users timezone lang storage scripts",
+        "that stands under `system: {…}`",
+    ),
+    ("a file", "source from", "write `src: FILE`"),
+    (
+        "a file",
+        "dest destination path target to",
+        "write `dst: /FILE`",
+    ),
+    ("a file", "contents text body data", "write `content: TEXT`"),
+    (
+        "a file",
+        "permissions perms chmod",
+        "write `mode: \"0644\"`",
+    ),
+    ("a file", "user group", "write `owner: USER:GROUP`"),
+    ("a template", "source from file", "write `src: FILE.j2`"),
+    (
+        "a template",
+        "dest destination path target to",
+        "write `dst: FILE`",
+    ),
+    (
+        "a package repository",
+        "baseurl uri mirror",
+        "write `url: URL`",
+    ),
+    ("a package repository", "gpgkey keyurl", "write `key: URL`"),
+    (
+        "`host`",
+        "iso images",
+        "write `isos: {NAME: {path: /FILE}}`",
+    ),
+    (
+        "`host`",
+        "http web httpd nginx webserver",
+        "write `serve: {with: nginx}`",
+    ),
+    (
+        "`host`",
+        "exports",
+        "write `nfs: {exports: {/DIR: {clients: [CLIENT]}}}`",
+    ),
+    (
+        "`host`",
+        "nested nestedvirtualization",
+        "write `nested_kvm: true`",
+    ),
+];
+
+/// What other tools, or the makers, call a value that a definition names otherwise: the words, and the values that are meant.
+/// Those count that can be given at the place.
+const VALUES: &[(&str, &[&str])] = &[
+    (
+        "host native passthrough hostcpu",
+        &["host-passthrough", "host-model"],
+    ),
+    ("max", &["maximum"]),
+    ("efi ovmf edk2 aavmf uefisecure", &["uefi"]),
+    ("legacy seabios pcbios csm", &["bios"]),
+    ("virtioscsi lsi lsilogic sas", &["scsi"]),
+    ("virtioblk virtblk vd virtiopci blk", &["virtio"]),
+    ("ahci sat esata", &["sata"]),
+    ("nvme", &["virtio", "scsi"]),
+    ("pata atapi hd", &["ide"]),
+    ("masquerade masq snat", &["nat"]),
+    ("routed router", &["route"]),
+    ("private internal hostonly none closed", &["isolated"]),
+    ("bridged br", &["bridge"]),
+    ("cd dvd iso optical cdroms", &["cdrom"]),
+    ("hdd disk harddisk drive", &["hd", "disk"]),
+    ("pxe net lan nic", &["network"]),
+    ("floppy", &["fd"]),
+    ("img bin iso", &["raw"]),
+    ("qcow qed", &["qcow2"]),
+    ("directory folder local file", &["dir"]),
+    ("lvm vg volumegroup", &["logical"]),
+    ("nfs cifs", &["netfs"]),
+    ("filesystem mount partition", &["fs"]),
+    ("ceph", &["rbd"]),
+    ("tcg emulation emulated software", &["qemu"]),
+    ("hvm hardware accelerated", &["kvm"]),
+    ("thin", &["sparse"]),
+    ("thick preallocated falloc metadata", &["full"]),
+    ("never later postpone", &["defer"]),
+    ("now always immediate", &["restart"]),
+    ("yes on true connected plugged", &["up"]),
+    ("no off false disconnected unplugged", &["down"]),
+    ("qxl", &["spice"]),
+    ("headless nographic no false off", &["none"]),
+    ("apache apache2", &["httpd"]),
+    ("resolved", &["systemd-resolved"]),
+    ("permit", &["permissive"]),
+    ("off", &["disabled"]),
+    ("shutdown off stop", &["poweroff"]),
+    ("restart", &["reboot"]),
+    ("manual fixed", &["static"]),
+    ("auto automatic", &["dhcp"]),
+];
+
+/// A word as the tables have it.
+fn plain(word: &str) -> String {
+    word.replace(['_', '-', ' '], "").to_lowercase()
+}
+
+/// What to write for a key that is none there. `what` says whose it would be: `a network`.
+pub fn key(what: &str, written: &str) -> Option<&'static str> {
+    static ANSWERS: LazyLock<BTreeMap<(&str, &str), &str>> = LazyLock::new(|| {
+        let words = KEYS.iter().flat_map(|(what, words, answer)| {
+            words
+                .split_whitespace()
+                .map(move |word| ((*what, word), *answer))
+        });
+        words.collect()
+    });
+    ANSWERS.get(&(what, &*plain(written))).copied()
+}
+
+/// Those of the values which a word means.
+pub fn values<'a>(written: &str, known: &[&'a str]) -> Vec<&'a str> {
+    let written = plain(written);
+    let spelled: Vec<&str> = known
+        .iter()
+        .filter(|value| plain(value) == written)
+        .copied()
+        .collect();
+    if !spelled.is_empty() {
+        return spelled;
+    }
+    let meant = VALUES
+        .iter()
+        .filter(|(words, _)| words.split_whitespace().any(|word| word == written))
+        .flat_map(|(_, meant)| *meant);
+    let meant: Vec<&str> = meant.copied().collect();
+    let known = known.iter().filter(|value| meant.contains(value));
+    known.copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_has_one_answer_at_its_place() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (what, words, _) in KEYS {
+            for word in words.split_whitespace() {
+                assert_eq!(plain(word), word);
+                assert!(seen.insert((what, word)), "{what}: {word} has two answers");
+            }
+        }
+        for word in VALUES
+            .iter()
+            .flat_map(|(words, _)| words.split_whitespace())
+        {
+            assert_eq!(plain(word), word);
+        }
+    }
+
+    #[test]
+    fn values_are_those_that_can_be_given() {
+        let modes = ["nat", "route", "isolated"];
+        assert_eq!(values("NAT", &modes), ["nat"]);
+        assert_eq!(values("host-only", &modes), ["isolated"]);
+        assert_eq!(values("bridged", &modes), Vec::<&str>::new());
+        let cpus = ["host-passthrough", "host-model", "maximum", "custom"];
+        assert_eq!(values("host", &cpus), ["host-passthrough", "host-model"]);
+    }
+}
