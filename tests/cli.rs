@@ -307,6 +307,41 @@ fn a_directory_without_a_lab_is_told_what_to_do() {
         .fails(&["`-C gone.yaml`: there is no such file or directory"]);
 }
 
+/// What libvirt makes of what ssh says, with a program in ssh's place.
+#[test]
+fn failures_of_ssh_have_hints_about_ssh() {
+    let lab = Lab::new(&[("lab.yaml", "lab: x\n")]);
+    let ssh = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/ssh.sh");
+    let uri = format!("qemu+ssh://ada@far.test:2222/system?command={ssh}");
+    for (said, told) in [
+        (
+            "Host key verification failed.\r\n",
+            "`ssh -p 2222 ada@far.test true` shows it and asks",
+        ),
+        (
+            "ada@far.test: Permission denied (publickey).\r\n",
+            "ssh was not let in",
+        ),
+        (
+            "ssh: connect to host far.test port 2222: No route to host\r\n",
+            "nothing answers ssh there",
+        ),
+        ("sh: 1: nc: not found\n", "install libvirt on that host"),
+        (
+            "virt-ssh-helper: cannot connect to '/run/libvirt/libvirt-sock': Failed to connect socket to \
+             '/run/libvirt/libvirt-sock': Permission denied\n",
+            "join the group libvirt on that host, or connect as root, `qemu+ssh://root@far.test:2222/system`",
+        ),
+        ("", "`ssh -p 2222 ada@far.test true` has to work; with `-v`"),
+    ] {
+        fs::write(lab.path().join("said"), said).unwrap();
+        let mut plan = lab.command(&["plan", "-c", &uri]);
+        let run = plan.env("HOME", lab.path()).output().unwrap();
+        let run = checked(run).exits(1).says(&[said.trim(), told]);
+        assert!(!run.err.contains("= help: is the daemon"), "{run:#?}");
+    }
+}
+
 /// The look at libvirt that was begun goes on when the process ends: nothing may be freed under its threads.
 #[test]
 fn ending_in_the_middle_of_a_look_is_no_crash() {

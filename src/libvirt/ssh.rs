@@ -101,7 +101,7 @@ pub(super) fn hint(tried: &str, message: &str) -> Option<String> {
     }
     if is_ssh && at_its_socket {
         return Some(
-            "ssh works, and libvirt does not run there: on that host, `systemctl start libvirtd` (or virtqemud.socket); a socket at another place is `?socket=/PATH`"
+            "ssh works, and libvirt does not run there: on that host, `systemctl start libvirtd` (or virtqemud.socket)"
                 .to_owned(),
         );
     }
@@ -111,6 +111,7 @@ pub(super) fn hint(tried: &str, message: &str) -> Option<String> {
         "Connection reset by peer",
         "End of file while reading data",
         "Broken pipe",
+        "client socket is closed",
     ]);
     (is_ssh && is_cut)
         .then(|| format!("ssh ended: `{ssh}` has to work; with `-v` it says where it fails"))
