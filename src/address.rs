@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::diagnostic::{names, near};
+
 /// The namespace of every UUID that miniascape derives (RFC 9562, version 5).
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d69_6e69_6173_5361_8070_6500_0000_0001);
 
@@ -184,6 +186,22 @@ impl Address {
     }
 }
 
+impl Address {
+    /// A hint for an address that is none of these: the one of its kind that is spelled alike, or those that there are.
+    pub fn meant<'a>(&self, known: impl IntoIterator<Item = &'a Address>) -> Option<String> {
+        let known = known
+            .into_iter()
+            .filter(|address| address.kind == self.kind);
+        let known: Vec<&Address> = known.collect();
+        if let Some(name) = near(&self.name, known.iter().map(|it| &*it.name)) {
+            return Some(format!("did you mean `{}.{name}`?", self.kind));
+        }
+        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        (!known.is_empty()).then(|| format!("there is {}", names(&known)))
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{}.{}", self.kind.as_str(), self.name))
@@ -257,6 +275,16 @@ mod tests {
         for bad in ["front", "host.a", "volume.web1", "guest.", "guest.a b"] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_meant_is_of_the_same_kind_and_spelled_alike() {
+        let known = ["guest.web", "guest.db", "network.mail"].map(|it| it.parse().unwrap());
+        let meant = |text: &str| text.parse::<Address>().unwrap().meant(&known);
+        assert_eq!(meant("guest.wbe").unwrap(), "did you mean `guest.web`?");
+        let all = "there is `guest.web` and `guest.db`";
+        assert_eq!(meant("guest.mail").unwrap(), all);
+        assert_eq!(meant("pool.web"), None);
     }
 
     #[test]

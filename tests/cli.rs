@@ -226,6 +226,16 @@ fn what_an_option_aims_at_is_found_by_its_name_alone() {
     for (arguments, told) in cases {
         lab.test(arguments).fails(told);
     }
+    let state = lab.path().join("state");
+    let name = Name::new("shop").unwrap();
+    let (mut store, _) = Store::open(&state, &name, Access::Write).unwrap();
+    store.finish().unwrap();
+    drop(store);
+    lab.test(&["destroy", "-y", "--lab", "shpo"])
+        .exits(0)
+        .says(&["note: lab shpo has no state in state; did you mean `shop`?"]);
+    lab.run(&["state", "check", "--lab", "xyzzy"])
+        .fails(&["lab xyzzy has no state in state", "there is `shop`"]);
     lab.run(&["generate", "web"])
         .fails(&["`web` is a group: name its guests, `a` and `b`"]);
     lab.run(&["generate", "guest.a"])

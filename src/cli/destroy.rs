@@ -7,7 +7,7 @@ use super::named::Known;
 use super::output::{Failure, problems_to_stderr, result, say, show};
 use super::plan::Targets;
 use super::run::{self, Telling};
-use super::session::{connect, name_and_settings, observe};
+use super::session::{connect, lab_meant, name_and_settings, observe, state_directory};
 use super::{Common, Exit};
 use crate::address::Name;
 use crate::desired;
@@ -59,6 +59,15 @@ pub(super) fn name(text: &str) -> Result<Name, String> {
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
     // The state alone says what is to go; of the definition only the lab's name is needed.
     let (lab, settings) = name_and_settings(common, arguments.lab.as_ref(), "destroy", color)?;
+    let states = state_directory(common, &settings);
+    if arguments.lab.is_some()
+        && let Some(meant) = lab_meant(&states, &lab)
+    {
+        let states = states.display();
+        say(&format!(
+            "note: lab {lab} has no state in {states}; {meant}"
+        ));
+    }
     let mut live = connect(common, &settings, &lab, Access::Write)?;
     let known = Known::new(live.state.resources.keys());
     let options = plan::Options {

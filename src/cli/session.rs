@@ -14,7 +14,7 @@ use super::{Common, Exit};
 use crate::address::{Address, Kind, Name};
 use crate::confined::Confined;
 use crate::desired::{self, Desired, Site, Sources};
-use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, did_you_mean};
 use crate::lab;
 use crate::lab::digest::{Digest, Digests};
 use crate::lab::model::{Guest, Lab};
@@ -488,6 +488,15 @@ pub fn name_and_settings(
             })?;
             Ok((session.lab.name.clone(), session.settings))
         }
+    }
+}
+
+/// What is meant by the name of a lab that has no state in a directory, where others have.
+pub fn lab_meant(directory: &Path, lab: &Name) -> Option<String> {
+    let labs = Store::labs(directory);
+    match Store::exists(directory, lab) {
+        true => None,
+        false => did_you_mean(lab.as_str(), labs.iter().map(String::as_str)),
     }
 }
 

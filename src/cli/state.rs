@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::destroy::name;
 use super::output::{Failure, result};
-use super::session::{name_and_settings, state_directory};
+use super::session::{lab_meant, name_and_settings, state_directory};
 use super::{Common, Exit, help};
 use crate::address::Name;
 use crate::state::store::{Access, Store};
@@ -44,7 +44,10 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     if !Store::exists(&directory, &lab) {
         return Err(Failure::new(
             format!("lab {lab} has no state in {}", directory.display()),
-            "before the first apply there is none; look elsewhere with `--chdir` or `--state`",
+            lab_meant(&directory, &lab).unwrap_or_else(|| {
+                "before the first apply there is none; look elsewhere with `--chdir` or `--state`"
+                    .to_owned()
+            }),
         ));
     }
     let (state, how) = match check.accept {

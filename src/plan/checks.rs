@@ -6,7 +6,7 @@ use super::Change;
 use super::build::Planner;
 use crate::address::Kind;
 use crate::desired::{Desired, Detail, External};
-use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean_of};
 use crate::lab::resolve::reserved;
 use crate::libvirt::observed::{Observed, ObservedNetwork};
 use crate::xml::schema;
@@ -46,7 +46,8 @@ pub(super) fn externals(desired: &Desired, observed: &Observed, problems: &mut D
                 .hint(format!("start it: virsh -c {uri} {command}-start {name}")),
             None => {
                 let problem = Diagnostic::error(format!("there is no {kind} `{name}` on {uri}"));
-                match did_you_mean(name, names) {
+                let all = format!("`virsh -c {uri} {command}-list --all` has all");
+                match did_you_mean_of(name, names, &all) {
                     Some(hint) => problem.hint(hint),
                     None => problem.hint("leave out `external: true` to have it made"),
                 }

@@ -8,7 +8,7 @@ use super::build::{Object, owner};
 use super::foreign;
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, Detail, Resource};
-use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::libvirt::observed::Observed;
 use crate::state::{Entry, State, Status};
 use crate::xml::document::Document;
@@ -40,14 +40,9 @@ pub fn import(
     address: &Address,
 ) -> Result<Entry, Diagnostic> {
     let Some(resource) = desired.resources.get(address) else {
-        let known: Vec<String> = desired.resources.keys().map(Address::to_string).collect();
-        let problem = Diagnostic::error(format!("there is no {address} in the definition"));
-        return Err(
-            match did_you_mean(&address.to_string(), known.iter().map(String::as_str)) {
-                Some(hint) => problem.hint(hint),
-                None => problem,
-            },
-        );
+        let mut problem = Diagnostic::error(format!("there is no {address} in the definition"));
+        problem.hint = address.meant(desired.resources.keys());
+        return Err(problem);
     };
     let at = |problem: Diagnostic| problem.at(resource.span);
     if state.resources.contains_key(address) {

@@ -110,6 +110,16 @@ impl Store {
             .any(|path| path.symlink_metadata().is_ok())
     }
 
+    /// The labs that have a state there.
+    pub fn labs(directory: &Path) -> Vec<String> {
+        let files = fs::read_dir(directory).into_iter().flatten().flatten();
+        let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+        let labs = names.filter_map(|name| name.strip_suffix(".toml").map(str::to_owned));
+        let mut labs: Vec<String> = labs.filter(|lab| Name::new(lab.as_str()).is_ok()).collect();
+        labs.sort();
+        labs
+    }
+
     /// When something in a directory of states was last made, renamed or removed, as every run does when it begins and when it ends.
     pub fn last_touched(directory: &Path) -> Option<SystemTime> {
         fs::metadata(directory).and_then(|it| it.modified()).ok()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Resolver;
 use crate::address::{Address, Kind};
-use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::spec::moved::MoveSpec;
 use crate::moves::Moves;
 
@@ -124,13 +124,9 @@ impl Resolver<'_> {
 }
 
 fn unknown_target(to: &Address, span: Span, defined: &BTreeSet<Address>) -> Diagnostic {
-    let alike: Vec<String> = defined
-        .iter()
-        .filter(|address| address.kind == to.kind)
-        .map(ToString::to_string)
-        .collect();
     let mut problem = Diagnostic::error(format!("there is no {to}")).at(span);
-    problem.hint = did_you_mean(&to.to_string(), alike.iter().map(String::as_str))
+    problem.hint = to
+        .meant(defined)
         .or_else(|| Some("`to` is what it is called now".to_owned()));
     problem
 }

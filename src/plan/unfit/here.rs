@@ -2,7 +2,7 @@
 
 use super::Flaw;
 use super::anywhere::{bus, devices, disks};
-use crate::diagnostic::{did_you_mean, names};
+use crate::diagnostic::{did_you_mean_of, names};
 use crate::libvirt::offers::{HostMemory, Machine, Offers};
 use crate::size::{about, size};
 use crate::xml::tree::Element;
@@ -119,7 +119,7 @@ fn missing(machine: &Machine, capabilities: &Element) -> Option<Flaw> {
     let candidates = machines.iter().map(|it| it.text.as_str());
     Some(Flaw::of_guest(
         format!("this hypervisor has no machine `{wanted}`, as {{guest}} is"),
-        did_you_mean(wanted, candidates).unwrap_or_default(),
+        did_you_mean_of(wanted, candidates, "`virsh capabilities` has all").unwrap_or_default(),
     ))
 }
 
@@ -171,8 +171,12 @@ fn processors(guest: &Element, machine: &Machine, has: &Element, flaws: &mut Vec
         None if models.is_empty() => {}
         None => flaws.push(Flaw::of_guest(
             format!("this hypervisor has no CPU `{wanted}`, as {{guest}} does"),
-            did_you_mean(wanted, models.iter().map(|model| model.text.as_str()))
-                .unwrap_or_default(),
+            did_you_mean_of(
+                wanted,
+                models.iter().map(|model| model.text.as_str()),
+                "`virsh domcapabilities` has all",
+            )
+            .unwrap_or_default(),
         )),
         // An emulated one does without what it has not.
         Some(model) if kind == "kvm" && model.attribute("usable") == Some("no") => flaws.push(
