@@ -102,7 +102,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     (
         "a guest",
         "image baseimage box backingimage backingfile source clone clonefrom template",
-        "write `disks: {root: {pool: POOL, image: IMAGE}}`",
+        "write `disks: {root: {image: IMAGE}}`, with one of those under `images`",
     ),
     (
         "a guest",
