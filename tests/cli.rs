@@ -231,6 +231,8 @@ fn what_an_option_aims_at_is_found_by_its_name_alone() {
     let (mut store, _) = Store::open(&state, &name, Access::Write).unwrap();
     store.finish().unwrap();
     drop(store);
+    lab.test(&["destroy", "-y", "--target", "web"])
+        .fails(&["`web` is a group: name its guests, `guest.a` and `guest.b`"]);
     lab.test(&["destroy", "-y", "--lab", "shpo"])
         .exits(0)
         .says(&["note: lab shpo has no state in state; did you mean `shop`?"]);

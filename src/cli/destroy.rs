@@ -58,7 +58,8 @@ pub(super) fn name(text: &str) -> Result<Name, String> {
 
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
     // The state alone says what is to go; of the definition only the lab's name is needed.
-    let (lab, settings) = name_and_settings(common, arguments.lab.as_ref(), "destroy", color)?;
+    let (lab, settings, defined) =
+        name_and_settings(common, arguments.lab.as_ref(), "destroy", color)?;
     let states = state_directory(common, &settings);
     if arguments.lab.is_some()
         && let Some(meant) = lab_meant(&states, &lab)
@@ -70,6 +71,10 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     }
     let mut live = connect(common, &settings, &lab, Access::Write)?;
     let known = Known::new(live.state.resources.keys());
+    let known = match &defined {
+        Some(lab) => known.with_groups(lab),
+        None => known,
+    };
     let options = plan::Options {
         farewell: match arguments.graceful {
             true => Farewell::Graceful,

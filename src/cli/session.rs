@@ -471,22 +471,26 @@ pub fn settings(common: &Common) -> Result<Settings, Failure> {
         .map_err(|problem| one(problem, sources))
 }
 
-/// The name of a lab, and its settings: of the definition no more is needed where the name is given.
+/// The name of a lab, its settings, and its definition, which is not needed where the name is given.
 pub fn name_and_settings(
     common: &Common,
     named: Option<&Name>,
     command: &str,
     color: Color,
-) -> Result<(Name, Settings), Failure> {
+) -> Result<(Name, Settings, Option<Arc<Lab>>), Failure> {
     match named {
-        Some(lab) => Ok((lab.clone(), settings(common)?)),
+        Some(lab) => Ok((lab.clone(), settings(common)?, None)),
         None => {
             let session = Session::open(common, color).inspect_err(|_| {
                 say(&format!(
                     "note: `{command} --lab NAME` works without a definition\n"
                 ));
             })?;
-            Ok((session.lab.name.clone(), session.settings))
+            Ok((
+                session.lab.name.clone(),
+                session.settings,
+                Some(session.lab),
+            ))
         }
     }
 }

@@ -39,7 +39,7 @@ struct Check {
 
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
     let Command::Check(check) = &arguments.command;
-    let (lab, settings) = name_and_settings(common, check.lab.as_ref(), "state check", color)?;
+    let (lab, settings, _) = name_and_settings(common, check.lab.as_ref(), "state check", color)?;
     let directory = state_directory(common, &settings);
     if !Store::exists(&directory, &lab) {
         return Err(Failure::new(
