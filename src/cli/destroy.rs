@@ -57,7 +57,7 @@ pub(super) fn name(text: &str) -> Result<Name, String> {
 }
 
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
-    // The state alone says what is to go; of the definition only the lab's name is needed.
+    // The state alone says what is to go; of the definition only the lab's name is needed, and its groups for hints.
     let (lab, settings, defined) =
         name_and_settings(common, arguments.lab.as_ref(), "destroy", color)?;
     let states = state_directory(common, &settings);
