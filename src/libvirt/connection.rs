@@ -1,7 +1,7 @@
 //! The port, on libvirt: opening a connection, and what it is connected to.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use virt::connect::Connect;
@@ -22,33 +22,33 @@ use crate::xml::tree::Element;
 /// A connection to libvirt. It serves any number of threads at once.
 ///
 /// libvirt works on five requests of a connection at a time and lets the rest wait, and the start or stop of a guest takes it
-/// long. So where libvirt is on this machine, steps beyond a few go over connections of their own.
+/// long; and before 10.4 a thread may crash where several share a connection that breaks off
+/// (CVE-2024-4418, <https://security.libvirt.org/2024/0004.html>). So where libvirt is on this machine, each step that goes on beside
+/// others has a connection of its own.
 pub struct Connection {
     pub(super) connect: Held<Connect>,
     /// How long libvirt may leave everything unanswered.
     patience: Option<Patience>,
-    /// Steps under way.
-    busy: AtomicUsize,
-    /// What steps go over when this one is busy.
-    others: Mutex<Vec<Arc<Connection>>>,
+    /// A step is under way.
+    is_busy: AtomicBool,
+    /// Connections that steps went over while this one was busy, and that are free again.
+    free: Mutex<Vec<Connection>>,
 }
 
-/// Steps that a connection takes at once: one request of the five is left for looking at guests that are waited for.
-const STEPS: usize = 4;
-
 /// A step under way.
-struct Busy<'a>(&'a Connection);
+struct Busy<'a>(&'a AtomicBool);
 
 impl<'a> Busy<'a> {
-    fn new(connection: &'a Connection) -> Self {
-        connection.busy.fetch_add(1, Ordering::Relaxed);
-        Self(connection)
+    /// Begins one, unless another is under way.
+    fn begin(is_busy: &'a AtomicBool) -> Option<Self> {
+        let was_busy = is_busy.swap(true, Ordering::Relaxed);
+        (!was_busy).then_some(Self(is_busy))
     }
 }
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -90,8 +90,8 @@ impl Connection {
         Self {
             connect,
             patience,
-            busy: AtomicUsize::new(0),
-            others: Mutex::default(),
+            is_busy: AtomicBool::new(false),
+            free: Mutex::default(),
         }
     }
 
@@ -141,24 +141,18 @@ impl Connection {
         Self::new(Held::new((*self.connect).clone()), self.patience.clone())
     }
 
-    fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) >= STEPS
-    }
-
-    /// Another connection to the same libvirt that is not busy. `None` where libvirt is elsewhere, which may ask for a password
-    /// each time, or allows no more connections: then the steps share this one.
-    fn other(&self) -> Option<Arc<Connection>> {
-        let mut others = self
-            .others
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(free) = others.iter().find(|other| !other.is_busy()) {
-            return Some(free.clone());
+    /// Another connection to the same libvirt. `None` where libvirt is elsewhere, which may ask for a password each time, or allows
+    /// no more connections: then the steps share this one.
+    fn other(&self) -> Option<Connection> {
+        if let Some(free) = self.free().pop() {
+            return Some(free);
         }
         let uri = self.connect.uri().ok().filter(|uri| is_daemon_here(uri))?;
-        let other = Arc::new(Self::open_within(Some(&uri), self.patience.clone()).ok()?);
-        others.push(other.clone());
-        Some(other)
+        Self::open_within(Some(&uri), self.patience.clone()).ok()
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The URI as libvirt gives it.
@@ -175,12 +169,19 @@ impl Hypervisor for Connection {
     }
 
     fn perform(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, HypervisorError> {
-        let other = self.is_busy().then(|| self.other()).flatten();
-        let connection = other.as_deref().unwrap_or(self);
-        let _busy = Busy::new(connection);
-        connection
-            .run_to_an_end(step, monitor)
-            .map_err(|trouble| trouble.during(&step.describe()))
+        let does = |connection: &Self| connection.run_to_an_end(step, monitor);
+        let done = match Busy::begin(&self.is_busy) {
+            Some(_busy) => does(self),
+            None => match self.other() {
+                Some(other) => {
+                    let done = does(&other);
+                    self.free().push(other);
+                    done
+                }
+                None => does(self),
+            },
+        };
+        done.map_err(|trouble| trouble.during(&step.describe()))
     }
 }
 
