@@ -13,7 +13,7 @@ use crate::context::Contexts;
 use crate::diagnostic::Diagnostic;
 use crate::install::os::Installer;
 use crate::lab::model::Guest;
-use crate::lab::model::install::{FileSource, GuestFile, Install};
+use crate::lab::model::install::{FileSource, Install, UserFile};
 use crate::lab::model::system::{Method, System};
 use crate::template::{TemplateError, Templates};
 
@@ -35,7 +35,7 @@ pub struct Unattended {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerFile {
     /// Its name, without a directory.
-    pub name: &'static str,
+    pub name: String,
     /// Its text.
     pub text: String,
 }
@@ -79,14 +79,19 @@ pub fn install(
         let text = render.file(name, template)?;
         // Debian's scripts are there only where there is something to do.
         if !text.trim().is_empty() {
-            files.push(AnswerFile { name, text });
+            files.push(AnswerFile {
+                name: name.to_owned(),
+                text,
+            });
         }
     }
     let done = done(guest);
     let says_so = files.iter().any(|file| file.text.contains(&done));
     Ok(Some(Unattended {
         delivery: match install.installer {
-            Installer::Kickstart | Installer::Preseed | Installer::Autoyast => Delivery::Initrd,
+            Installer::Kickstart | Installer::Preseed | Installer::Autoyast | Installer::Other => {
+                Delivery::Initrd
+            }
             Installer::Autoinstall => Delivery::Seed,
         },
         cmdline: cmdline(install, &guest.system, &guest.hostname),
@@ -113,7 +118,10 @@ pub fn seed(
     let mut files = Vec::new();
     for (name, template) in parts {
         let text = render.file(name, template)?;
-        files.push(AnswerFile { name, text });
+        files.push(AnswerFile {
+            name: name.to_owned(),
+            text,
+        });
     }
     Ok(Some(files))
 }
@@ -128,7 +136,7 @@ pub fn answers(
 }
 
 /// The answer files of an install: name and template.
-fn parts(install: &Install) -> Vec<(&'static str, &str)> {
+fn parts(install: &Install) -> Vec<(&str, &str)> {
     let main = install.template.as_str();
     match install.installer {
         Installer::Kickstart => vec![("ks.cfg", main)],
@@ -142,7 +150,14 @@ fn parts(install: &Install) -> Vec<(&'static str, &str)> {
             ("user-data", main),
             ("meta-data", "cloud-init/meta-data.j2"),
         ],
+        Installer::Other => vec![(answer_file(main), main)],
     }
+}
+
+/// What answers are called that the user's own template gives to an installer which nothing is known of: as the template.
+pub fn answer_file(template: &str) -> &str {
+    let file = template.rsplit('/').next().unwrap_or(template);
+    file.strip_suffix(".j2").unwrap_or(file)
 }
 
 /// Renders the files of one guest.
@@ -161,7 +176,9 @@ impl<'a> Renderer<'a> {
     ) -> Result<Self, Diagnostic> {
         let mut files = Vec::new();
         for file in &guest.files {
-            let content = user_file(contexts, templates, guest, file)?;
+            let context = contexts.guest(guest, &file.dst, Vec::new());
+            let content = user_file(templates, file, &context)
+                .map_err(|error| explain(error, guest, &format!("files.{}", file.key)))?;
             files.push(RenderedFile {
                 dst: &file.dst,
                 mode: &file.mode,
@@ -196,20 +213,19 @@ impl<'a> Renderer<'a> {
     }
 }
 
-fn user_file(
-    contexts: &Contexts<'_>,
+/// The text of a file of the user's. `context` is what its template sees.
+pub fn user_file(
     templates: &Templates,
-    guest: &Guest,
-    file: &GuestFile,
-) -> Result<String, Diagnostic> {
-    let context = contexts.guest(guest, &file.dst, Vec::new());
-    let name = format!("files.{}", file.key);
+    file: &UserFile,
+    context: &Value,
+) -> Result<String, TemplateError> {
     match &file.source {
         FileSource::File { path } => templates
-            .render(&path.to_string_lossy(), &context)
+            .render(&path.to_string_lossy(), context)
             .map(whole_lines),
         FileSource::Inline { content } => {
-            templates.render_text(&name, content, &context).map(|text| {
+            let name = format!("files.{}", file.key);
+            templates.render_text(&name, content, context).map(|text| {
                 // The last line break was taken for the template's own, and is the text's.
                 match content.ends_with('\n') {
                     true => text + "\n",
@@ -218,7 +234,6 @@ fn user_file(
             })
         }
     }
-    .map_err(|error| explain(error, guest, &name))
 }
 
 fn explain(error: TemplateError, guest: &Guest, what: &str) -> Diagnostic {
@@ -274,6 +289,13 @@ fn cmdline(install: &Install, system: &System, hostname: &str) -> String {
             if url.is_some() && !has_static(system) {
                 words.push("ifcfg=*=dhcp".to_owned());
             }
+        }
+        // The user says it all.
+        Installer::Other => {}
+    }
+    if install.os.is_before_inst() {
+        for word in &mut words {
+            *word = word.strip_prefix("inst.").unwrap_or(word).to_owned();
         }
     }
     words.extend(install.cmdline.clone());

@@ -267,7 +267,7 @@ fn var_files_are_yaml_maps() {
     let vars = lab::load::read_var_file(&path).unwrap();
     assert_eq!(
         serde_json::to_string(&vars).unwrap(),
-        r#"{"base":{"a":1},"more":{"a":1,"on":true,"yes":"no"}}"#
+        r#"{"base":{"a":1},"more":{"a":1,"yes":"no","on":true}}"#
     );
     fs::write(&path, "- 1\n").unwrap();
     let problem = lab::load::read_var_file(&path).unwrap_err();

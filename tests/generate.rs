@@ -500,3 +500,64 @@ fn files_of_the_lab_are_found_from_elsewhere() {
         )
     );
 }
+
+#[test]
+fn files_of_the_hosts_own_are_written_once_and_their_errors_are_named() {
+    let lab = |files: &str| {
+        let lab = Lab::new(&format!(
+            "lab: shop\nnetworks: {{front: {{address: 10.1.0.1/24}}}}\nguests: {{web1: {{}}}}\nhost: {{hosts: true, {files}}}\n"
+        ));
+        lab.put(
+            "names.j2",
+            "{% for name in lab.guests %}{{ name }}{% endfor %}",
+        );
+        lab
+    };
+    let good = lab(
+        "files: {a: {src: names.j2, dst: /srv/names, mode: 0600}}, templates: {b: {src: names.j2, dst: names}}",
+    );
+    good.generate(&[]);
+    assert_eq!(good.read("host/srv/names"), "web1\n");
+    assert_eq!(good.read("host/names"), "web1\n");
+    let mode = |path: &str| {
+        let path = good.path().join(WORKDIR).join(path);
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!(mode("host/srv/names"), 0o600);
+    assert_eq!(mode("host/names"), 0o644);
+    assert!(good.read("host/setup.sh").contains("\n    srv/names\n"));
+    // What template it is that is rendered on its own.
+    let run = good.run(&["render", "names.j2"]).exits(0);
+    assert_eq!(run.out, "web1");
+
+    for (files, told) in [
+        (
+            "files: {a: {content: x, dst: /setup.sh}}",
+            "two files are written to host/setup.sh",
+        ),
+        (
+            "templates: {a: {src: names.j2, dst: hosts}}",
+            "two files are written to host/hosts",
+        ),
+        (
+            "templates: {a: {src: names.j2, dst: networks/front.xml}}",
+            "two files are written to host/networks/front.xml",
+        ),
+        (
+            "files: {a: {content: x, dst: /networks}}",
+            "host/networks is to be a file and a directory",
+        ),
+        (
+            "files: {a: {content: '{{ guest.name }}', dst: /a}}",
+            "`guest` is not set: `{{ guest.name }}`, for host.files.a",
+        ),
+        (
+            "templates: {a: {src: none.j2, dst: a}}",
+            "there is no template `none.j2`, for host.templates.a",
+        ),
+    ] {
+        let lab = lab(files);
+        lab.run(&["generate"]).fails(&[told]);
+        assert!(!lab.path().join(WORKDIR).join("host").exists(), "{files}");
+    }
+}

@@ -71,7 +71,7 @@ fn judge(release: &str, answers: &[(String, Vec<AnswerFile>)]) {
         .collect();
     let mut scripts = Vec::new();
     for (guest, files) in answers {
-        let names: Vec<&str> = files.iter().map(|file| file.name).collect();
+        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names[0], "preseed.cfg", "{guest}");
         for file in files {
             let name = format!("{guest}.{}", file.name);
@@ -79,7 +79,7 @@ fn judge(release: &str, answers: &[(String, Vec<AnswerFile>)]) {
             if file.name.ends_with(".sh") {
                 scripts.push(name);
                 assert!(
-                    files[0].text.contains(file.name),
+                    files[0].text.contains(&file.name),
                     "{guest}: {} is not run",
                     file.name
                 );

@@ -38,7 +38,7 @@ fn templates_and_what_they_see_are_printed() {
         "only those that it has a NIC in"
     );
     assert_eq!(
-        context["lab"]["guests"]["db1"]["interfaces"][0]["ips"][0],
+        context["lab"]["guests"]["db1"]["interfaces"]["eth0"]["ip"],
         "10.9.0.21"
     );
     assert_eq!(context["vars"]["ports"][1], 443);
@@ -59,21 +59,153 @@ fn templates_and_what_they_see_are_printed() {
         .run(&["render", "guest/vmbuild.sh.j2", "--guest", "db1"])
         .exits(0)
         .out;
-    assert_eq!(script, lab.read("db1/vmbuild.sh"));
+    // A file ends with a line break, which is not the template's.
+    assert_eq!(script + "\n", lab.read("db1/vmbuild.sh"));
 
     // Without a guest: what the host's templates see. With a file: only what is in it, and no definition.
     lab.put("h.j2", "{{ lab.guests | length }} {{ dst }}");
-    assert_eq!(lab.run(&["render", "h.j2"]).exits(0).out, "2 host/h\n");
+    assert_eq!(lab.run(&["render", "h.j2"]).exits(0).out, "2 host/h");
     lab.put("lab.yaml", "no definition");
     lab.put("values.json", "{\"a\": {\"b\": [1, 2]}}");
     lab.put("v.j2", "{{ a.b | sum }}{{ 1 }}\n");
     let arguments = ["render", "v.j2", "--context-file", "values.json"];
-    assert_eq!(lab.run(&arguments).exits(0).out, "31\n");
+    assert_eq!(lab.run(&arguments).exits(0).out, "31");
     lab.put("v.j2", "\n{{ b }}\n");
     lab.run(&arguments)
         .fails(&["v.j2:2", "`{{ b }}`", "`b` is not set", "there is `a`"]);
     lab.put("values.json", "[1]");
     lab.run(&arguments).fails(&["it is not a map"]);
+}
+
+#[test]
+fn what_is_of_ones_own_comes_in_the_order_written() {
+    let lab = Lab::new(
+        "lab: shop
+common: {vars: {zeta: 1, alpha: {y: 1, x: null}}}
+guests:
+  web1: {vars: {mid: ~, alpha: {w: [null], b: 2}, zeta: null}}
+",
+    );
+    lab.put(
+        "v.j2",
+        "{{ vars }}{% for key in vars %} {{ key }}{% endfor %} {{ vars.zeta is none }}\n\n",
+    );
+    assert_eq!(
+        lab.run(&["render", "v.j2", "--guest", "web1"]).exits(0).out,
+        "{'zeta': None, 'alpha': {'y': 1, 'x': None, 'w': [None], 'b': 2}, 'mid': None} zeta alpha mid True\n"
+    );
+    // The one as YAML with a merge, which PyYAML puts first; the other as JSON.
+    lab.put(
+        "f.j2",
+        "{{ m }}{% for k, v in m.items() %} {{ k }}={{ v }}{% endfor %}",
+    );
+    for (text, out) in [
+        (
+            "b: &b {z: 1, y: 2}\nm: {q: ~, <<: *b, y: 3, a: 0}\n",
+            "{'z': 1, 'y': 3, 'q': None, 'a': 0} z=1 y=3 q=None a=0",
+        ),
+        (
+            "b: &b {z: 1, y: 2}\nc: &c {x: 5, z: 6}\nm: {<<: [*b, *c], a: 0}\n",
+            "{'x': 5, 'z': 1, 'y': 2, 'a': 0} x=5 z=1 y=2 a=0",
+        ),
+        (
+            r#"{"m": {"z": {"b": null, "a": 1}, "c": "x"}}"#,
+            "{'z': {'b': None, 'a': 1}, 'c': 'x'} z={'b': None, 'a': 1} c=x",
+        ),
+    ] {
+        lab.put("values.yaml", text);
+        let arguments = ["render", "f.j2", "--context-file", "values.yaml"];
+        assert_eq!(lab.run(&arguments).exits(0).out, out);
+    }
+    lab.put("values.yaml", "m: {<<: 1}\n");
+    lab.run(&["render", "f.j2", "--context-file", "values.yaml"])
+        .fails(&["`<<` merges maps only", "<<: *ANCHOR"]);
+    // Variables of a definition, of the settings and of a file.
+    lab.put(
+        "miniascape.toml",
+        "[vars]\nm = {z = 1, b = 2, a = {y = 1, x = 2}}\n",
+    );
+    lab.put("vars.yaml", "n: {z: 1, b: ~}\n");
+    std::fs::remove_file(lab.path().join("lab.yaml")).unwrap();
+    lab.put(
+        "lab.yaml.j2",
+        "lab: shop\nguests: {one: {vars: {m: '{{ m }}', n: '{{ n }}'}}}\n".replace('\'', "\""),
+    );
+    lab.put("v.j2", "{{ vars.m }} {{ vars.n }}");
+    let arguments = [
+        "render",
+        "v.j2",
+        "--guest",
+        "one",
+        "--var-file",
+        "vars.yaml",
+    ];
+    assert_eq!(
+        lab.run(&arguments).exits(0).out,
+        "{'z': 1, 'b': 2, 'a': {'y': 1, 'x': 2}} {'z': 1, 'b': None}"
+    );
+}
+
+#[test]
+fn devices_are_maps_by_name_and_lists() {
+    let lab = Lab::new(
+        "lab: shop
+networks: {front: {address: 10.1.0.1/24}}
+pools: {p: {path: /p}}
+guests:
+  web1:
+    disks: {root: {pool: p, size: 1GiB}, data: {pool: p, size: 2GiB}}
+    interfaces:
+      wan: {network: front, ip: 10.1.0.5}
+      eth0: {user: true}
+",
+    );
+    for (template, out) in [
+        (
+            "{{ guest.interfaces.wan.ip }} {{ guest.interfaces.wan.ips[0] }} {{ guest.interfaces.eth0.ip }}",
+            "10.1.0.5 10.1.0.5 None",
+        ),
+        (
+            "{% for name, nic in guest.interfaces.items() %}{{ name }}={{ nic.source.type }} {% endfor %}",
+            "wan=network eth0=user ",
+        ),
+        (
+            "{% for name in guest.interfaces %}{{ name }} {% endfor %}",
+            "wan eth0 ",
+        ),
+        (
+            "{% for name, disk in lab.guests.web1.disks | items %}{{ name }}={{ disk.dev }} {% endfor %}",
+            "root=vda data=vdb ",
+        ),
+        (
+            "{{ guest.disks['data'].source.capacity }} {{ 'root' in guest.disks }}",
+            "2147483648 True",
+        ),
+        (
+            "{% for nic in guest.interface_list %}{{ nic.key }} {% endfor %}{{ guest.interface_list[0].ip }}",
+            "wan eth0 10.1.0.5",
+        ),
+        (
+            "{% for disk in guest.disk_list %}{{ disk.key }} {% endfor %}",
+            "root data ",
+        ),
+    ] {
+        lab.put("t.j2", template);
+        let run = lab.run(&["render", "t.j2", "--guest", "web1"]).exits(0);
+        assert_eq!(run.out, out, "{template}");
+    }
+    // What was written for the lists is told what there is.
+    for (template, hint) in [
+        ("{{ guest.interfaces[0].mac }}", "`wan`"),
+        (
+            "{% for nic in guest.interfaces %}{{ nic.mac }}{% endfor %}",
+            "`mac`",
+        ),
+    ] {
+        lab.put("t.j2", template);
+        lab.run(&["render", "t.j2", "--guest", "web1"])
+            .fails(&[hint]);
+    }
 }
 
 /// The first column of the tables in a page, without the backticks.
@@ -115,8 +247,8 @@ fn the_documentation_names_what_templates_see() {
             .unwrap()
     };
     for (list, first) in [
-        ("interfaces", &context["guest"]["interfaces"][0]),
-        ("disks", &context["guest"]["disks"][0]),
+        ("interfaces", &context["guest"]["interface_list"][0]),
+        ("disks", &context["guest"]["disk_list"][0]),
         ("system.network", &context["guest"]["system"]["network"][0]),
     ] {
         for key in first.as_object().unwrap().keys() {

@@ -114,3 +114,14 @@ fn colours_are_for_terminals_that_can_and_people_who_want_them() {
         assert!(!told.contains('\u{1b}'), "{told:?}");
     }
 }
+
+#[test]
+fn what_is_rendered_leaves_the_prompt_a_line_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("t.j2");
+    for (text, shown) in [("one", "one\r\n"), ("one\n\n", "one\r\n"), ("", "")] {
+        std::fs::write(&file, text).unwrap();
+        let terminal = run(&["render", file.to_str().unwrap()], &[XTERM]);
+        assert_eq!(terminal.ends(), (Some(0), shown.to_owned()), "{text:?}");
+    }
+}

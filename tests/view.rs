@@ -18,6 +18,7 @@ use miniascape::execute::Event;
 use miniascape::libvirt::{ErrorKind, HypervisorError};
 use miniascape::plan::step::{Named, Step};
 use miniascape::plan::{Action, AttributeChange, Change, Disruption, Plan, PowerChange, Reason};
+use miniascape::view::json::Form;
 use miniascape::view::plan::{Diff, Options, text, totals};
 use miniascape::view::{Color, json};
 use miniascape::xml::document::Document;
@@ -347,8 +348,8 @@ fn plans_for_programs() {
     let mut plan = sample();
     plan.problems
         .push(Diagnostic::warning("network front overlaps eth0").hint("give it another subnet"));
-    golden("sample.json", &format!("{:#}\n", json::plan(&plan)));
-    golden("rest.json", &format!("{:#}\n", json::plan(&rest())));
+    golden("sample.json", &json::text(&json::plan(&plan), Form::Lines));
+    golden("rest.json", &json::text(&json::plan(&rest()), Form::Lines));
 }
 
 #[test]
@@ -408,7 +409,7 @@ fn events_for_programs() {
     ];
     let lines: String = events
         .iter()
-        .map(|event| format!("{}\n", json::event(event)))
+        .map(|event| json::text(&json::event(event), Form::Line))
         .collect();
     assert_eq!(lines.lines().count(), events.len(), "an event is one line");
     golden("events.jsonl", &lines);

@@ -1,5 +1,6 @@
 //! `miniascape render`
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -14,9 +15,11 @@ use crate::address::Address;
 use crate::desired::Formats;
 use crate::diagnostic::Diagnostics;
 use crate::generate::{self, Request, Selection};
+use crate::lab::HOST;
 use crate::lab::load::{read_var_file, to_yaml};
-use crate::lab::model::Guest;
+use crate::lab::model::{Guest, Lab};
 use crate::template::{TemplateError, Templates};
+use crate::unattended::whole_lines;
 use crate::view::Color;
 
 #[derive(Debug, Args)]
@@ -88,7 +91,12 @@ fn with_lab(
     let guest = guest
         .map(|guest| guest_named(&session.lab, guest))
         .transpose()?;
-    let context = see(common, &session, guest, &goes_to(&name, guest))?;
+    let context = see(
+        common,
+        &session,
+        guest,
+        &goes_to(&name, &session.lab, guest),
+    )?;
     rendered(&session.templates, &name, &context).map_err(|error| {
         let address = guest.map(|guest| Address::guest(&guest.key));
         let place = address
@@ -106,7 +114,12 @@ fn with_lab(
 fn context(common: &Common, guest: &str, color: Color) -> Result<String, Failure> {
     let session = Session::open(common, color)?;
     let guest = guest_named(&session.lab, guest)?;
-    let context = see(common, &session, Some(guest), &goes_to("FILE", Some(guest)))?;
+    let context = see(
+        common,
+        &session,
+        Some(guest),
+        &goes_to("FILE", &session.lab, Some(guest)),
+    )?;
     to_yaml(&context).map_err(|problem| Failure::Message(problem.summary, problem.hint))
 }
 
@@ -128,25 +141,24 @@ fn see(
     Ok(context)
 }
 
-/// Where a template's text would go: where the guest's `templates` say, else into its directory.
-fn goes_to(name: &str, guest: Option<&Guest>) -> String {
+/// Where a template's text would go: where the `templates` of the guest or the host say, else into its directory.
+fn goes_to(name: &str, lab: &Lab, guest: Option<&Guest>) -> String {
     let file = name.rsplit('/').next().unwrap_or(name);
     let file = file.strip_suffix(".j2").unwrap_or(file);
-    match guest {
-        None => format!("host/{file}"),
-        Some(guest) => {
-            let own = guest.templates.iter().find(|template| template.src == name);
-            let dst = own.map_or(file, |template| &template.dst);
-            format!("{}/{dst}", guest.key)
-        }
-    }
+    let (directory, templates) = match guest {
+        None => (HOST, &lab.host.templates),
+        Some(guest) => (guest.key.as_str(), &guest.templates),
+    };
+    let own = templates.iter().find(|template| template.src == name);
+    let dst = own.map_or(file, |template| &template.dst);
+    format!("{directory}/{dst}")
 }
 
-/// A template's last line break is its own; on a terminal the text needs one.
+/// What a template gives, and not a byte more; but on a terminal the prompt comes on a line of its own.
 fn rendered(templates: &Templates, name: &str, context: &Value) -> Result<String, TemplateError> {
-    let mut text = templates.render(name, context)?;
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
-    Ok(text)
+    let text = templates.render(name, context)?;
+    Ok(match std::io::stdout().is_terminal() {
+        true => whole_lines(text),
+        false => text,
+    })
 }

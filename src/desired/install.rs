@@ -102,7 +102,7 @@ impl Builder<'_> {
                     Delivery::Initrd => unattended
                         .files
                         .into_iter()
-                        .map(|file| (file.name.to_owned(), file.text))
+                        .map(|file| (file.name, file.text))
                         .collect(),
                     Delivery::Seed => Vec::new(),
                 },
@@ -221,7 +221,7 @@ fn seed_address(guest: &Guest) -> Option<Address> {
 fn volume(files: &[AnswerFile]) -> Result<Vec<u8>, Diagnostic> {
     let files: BTreeMap<String, Vec<u8>> = files
         .iter()
-        .map(|file| (file.name.to_owned(), file.text.clone().into_bytes()))
+        .map(|file| (file.name.clone(), file.text.clone().into_bytes()))
         .collect();
     seed::volume(Label::Cidata, &files).map_err(|error| Diagnostic::error(error.to_string()))
 }

@@ -67,7 +67,7 @@ fn compile(
     let answers = install.iter().flat_map(|install| &install.files);
     for file in answers.chain(seed.iter().flatten()) {
         let text = file.text.clone().into_bytes();
-        output.add(address, at(file.name), text, SECRET);
+        output.add(address, at(&file.name), text, SECRET);
     }
 
     if let Some(bytes) = vmbuild::seed(desired, guest, resource) {

@@ -13,7 +13,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::path::InvalidPath;
-use super::{Files, GeneratedFile, RelativePath};
+use super::{Files, GeneratedFile, OWNERS, PLAIN, RelativePath, SECRET, mode_of};
 use crate::context::Contexts;
 use crate::desired::reserved;
 use crate::diagnostic::Diagnostic;
@@ -21,7 +21,9 @@ use crate::lab::model::host::{
     AutofsMap, ExportClient, Host, IscsiTarget, Iso, Resolver, Serve, WebServer,
 };
 use crate::lab::model::{Lab, is_of_files};
+use crate::secret;
 use crate::template::{TemplateError, Templates};
+use crate::unattended::{user_file, whole_lines};
 
 /// Why there are no files.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +31,20 @@ pub enum HostError {
     /// A template gave nothing.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// One of the user's own gave nothing.
+    #[error("{error}, for {what}")]
+    Own {
+        /// Which it is: `host.files.NAME`.
+        what: String,
+        /// Why.
+        error: TemplateError,
+    },
     /// A file would lie outside the work directory.
     #[error(transparent)]
     Path(#[from] InvalidPath),
+    /// A file of the user's would lie where another one is.
+    #[error("two files are written to {0}")]
+    Twice(RelativePath),
 }
 
 impl From<HostError> for Diagnostic {
@@ -40,8 +53,9 @@ impl From<HostError> for Diagnostic {
             "the set-up of the host cannot be generated: {error}"
         ));
         problem.hint = match error {
-            HostError::Template(error) => error.hint,
+            HostError::Template(error) | HostError::Own { error, .. } => error.hint,
             HostError::Path(_) => None,
+            HostError::Twice(_) => Some("give the one in `host` another `dst`".to_owned()),
         };
         problem
     }
@@ -86,8 +100,55 @@ pub fn files(contexts: &Contexts<'_>, templates: &Templates) -> Result<Files, Ho
     if let Some(resolver) = lab.host.resolver {
         self::resolver(lab, resolver, &mut output)?;
     }
-    scripts(lab, &mut output)?;
+    let mut installed: Vec<String> = output
+        .files
+        .keys()
+        .filter_map(|path| path.as_str().strip_prefix("host/"))
+        .filter(|path| path.starts_with("etc/"))
+        .map(str::to_owned)
+        .collect();
+    installed.extend(own_files(lab, &mut output)?);
+    scripts(lab, &installed, &mut output)?;
+    own_templates(lab, &mut output)?;
     Ok(output.files)
+}
+
+/// The user's own files, at the place below `host/` that they have on the host; gives these places.
+fn own_files(lab: &Lab, output: &mut Output<'_>) -> Result<Vec<String>, HostError> {
+    let mut places = Vec::new();
+    for file in &lab.host.files {
+        let context = output.contexts.host(&file.dst, Vec::new());
+        let text = user_file(output.templates, file, &context);
+        let text = text.map_err(|error| HostError::Own {
+            what: format!("host.files.{}", file.key),
+            error,
+        })?;
+        let given = u32::from_str_radix(&file.mode, 8).unwrap_or(PLAIN);
+        let mode = match secret::is_in(&text) {
+            true => given & OWNERS,
+            false => given & 0o777,
+        };
+        // Whoever generates writes it again.
+        output.add(format!("host{}", file.dst), text, mode | SECRET)?;
+        places.push(file.dst.trim_start_matches('/').to_owned());
+    }
+    Ok(places)
+}
+
+/// What the user's own templates for the host give.
+fn own_templates(lab: &Lab, output: &mut Output<'_>) -> Result<(), HostError> {
+    for template in &lab.host.templates {
+        let path = format!("host/{}", template.dst);
+        let context = output.contexts.host(&path, Vec::new());
+        let text = output.templates.render(&template.src, &context);
+        let text = text.map(whole_lines).map_err(|error| HostError::Own {
+            what: format!("host.templates.{}", template.key),
+            error,
+        })?;
+        let mode = mode_of(&text);
+        output.add(path, text, mode)?;
+    }
+    Ok(())
 }
 
 /// The files so far, and what they are made of.
@@ -113,9 +174,17 @@ impl Output<'_> {
             text.push('\n');
         }
         let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
+        self.add(path, text, mode)
+    }
+
+    /// Adds a file, once.
+    fn add(&mut self, path: String, text: String, mode: u32) -> Result<(), HostError> {
+        let path = RelativePath::new(path)?;
+        if self.files.contains_key(&path) {
+            return Err(HostError::Twice(path));
+        }
         let bytes = text.into_bytes();
-        self.files
-            .insert(RelativePath::new(path)?, GeneratedFile { bytes, mode });
+        self.files.insert(path, GeneratedFile { bytes, mode });
         Ok(())
     }
 }
@@ -361,7 +430,7 @@ struct Offered<'a> {
     file: String,
 }
 
-fn scripts(lab: &Lab, output: &mut Output<'_>) -> Result<(), HostError> {
+fn scripts(lab: &Lab, installed: &[String], output: &mut Output<'_>) -> Result<(), HostError> {
     let networks = lab.networks.values().filter(|network| !network.external);
     let networks: Vec<Defined<'_>> = networks
         .map(|network| Defined {
@@ -399,13 +468,6 @@ fn scripts(lab: &Lab, output: &mut Output<'_>) -> Result<(), HostError> {
             target,
             file: format!("iscsi/{}.targetcli", target.iqn),
         })
-        .collect();
-    let installed: Vec<String> = output
-        .files
-        .keys()
-        .filter_map(|path| path.as_str().strip_prefix("host/"))
-        .filter(|path| path.starts_with("etc/"))
-        .map(str::to_owned)
         .collect();
     for script in ["setup", "teardown"] {
         let more = vec![

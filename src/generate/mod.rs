@@ -10,7 +10,8 @@ mod virt_install;
 mod vmbuild;
 pub mod workdir;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::Path;
 
 use minijinja::Value;
@@ -26,6 +27,7 @@ use crate::plan::unfit;
 use crate::secret;
 use crate::template::Templates;
 
+use host::HostError;
 pub use path::RelativePath;
 use workdir::Scope;
 
@@ -100,7 +102,7 @@ pub fn files(request: &Request<'_>) -> (Files, Diagnostics) {
         Selection::All => {
             host(&desired, &mut output);
             match host::files(&contexts, request.templates) {
-                Ok(files) => output.files.extend(files),
+                Ok(files) => output.host(files),
                 Err(error) => output.problems.push(error.into()),
             }
         }
@@ -154,6 +156,16 @@ const SECRET: u32 = 0o600;
 /// What of permissions is the owner's.
 const OWNERS: u32 = 0o700;
 
+/// The permissions of a text: everyone may read it, or run it where it begins with `#!`; one with a password is its owner's alone.
+fn mode_of(text: &str) -> u32 {
+    match (text.starts_with("#!"), secret::is_in(text)) {
+        (true, false) => PROGRAM,
+        (true, true) => PROGRAM & OWNERS,
+        (false, false) => PLAIN,
+        (false, true) => SECRET,
+    }
+}
+
 /// The files so far, and what is wrong with them.
 struct Output<'a> {
     lab: &'a Lab,
@@ -162,15 +174,23 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Adds a text that everyone may read, or run where it begins with `#!`; one with a password is its owner's alone.
+    /// Adds a text.
     fn text(&mut self, of: &Address, path: String, text: String) {
-        let mode = match (text.starts_with("#!"), secret::is_in(&text)) {
-            (true, false) => PROGRAM,
-            (true, true) => PROGRAM & OWNERS,
-            (false, false) => PLAIN,
-            (false, true) => SECRET,
-        };
+        let mode = mode_of(&text);
         self.add(of, path, text.into_bytes(), mode);
+    }
+
+    /// Adds the files that set the host up, beside the definitions of networks and pools.
+    fn host(&mut self, files: Files) {
+        for (path, file) in files {
+            match self.files.entry(path) {
+                Entry::Vacant(place) => drop(place.insert(file)),
+                Entry::Occupied(place) => {
+                    let twice = HostError::Twice(place.key().clone());
+                    self.problems.push(twice.into());
+                }
+            }
+        }
     }
 
     /// Adds a file, once.

@@ -29,7 +29,7 @@ pub(super) struct VirtInstall<'a> {
     disks: Vec<DiskOption>,
     location: LocationOption<'a>,
     /// Answer files for the root of the initrd.
-    inject: Vec<&'static str>,
+    inject: Vec<&'a str>,
     /// The volume that the answers are on while it is installed.
     seed: Option<SeedVolume<'a>>,
     cmdline: &'a str,
@@ -120,7 +120,10 @@ impl<'a> VirtInstall<'a> {
                 .collect(),
             location: location(request, install, &resource.xml.tree()),
             inject: match unattended.delivery {
-                Delivery::Initrd => unattended.files.iter().map(|file| file.name).collect(),
+                Delivery::Initrd => {
+                    let files = unattended.files.iter();
+                    files.map(|file| file.name.as_str()).collect()
+                }
                 Delivery::Seed => Vec::new(),
             },
             seed: seed(guest, resource),

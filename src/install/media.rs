@@ -339,11 +339,12 @@ impl Media {
             (None, Verdict::Forbidden) => "the server forbids some of it (403); ".to_owned(),
             (None, Verdict::There) => String::new(),
         };
-        let looked: Vec<String> = places.iter().map(Pair::to_string).collect();
+        let looked = std::iter::once(".treeinfo".to_owned());
+        let looked: Vec<String> = looked.chain(places.iter().map(Pair::to_string)).collect();
         MediaError::new(
             MediaErrorKind::NothingFound,
             format!(
-                "no kernel and initrd for {os} ({}) in {}: {remark}looked for .treeinfo, {}",
+                "no kernel and initrd for {os} ({}) in {}: {remark}looked for {}",
                 arch.as_str(),
                 self.name,
                 looked.join(", ")

@@ -27,6 +27,9 @@ pub struct Os {
     pub major: u32,
     /// What follows: 4 of RHEL 9.4 and of Ubuntu 24.04, the service pack of SLE. `None` where it was not written.
     pub minor: Option<u32>,
+    /// The installer, where the user says it.
+    #[serde(skip)]
+    pub told: Option<Installer>,
 }
 
 /// A distribution. Editions that are installed alike but differ in name or repositories are told apart.
@@ -59,6 +62,8 @@ pub enum Distro {
     Sles,
     /// SUSE Linux Enterprise Desktop.
     Sled,
+    /// One that nothing is known of.
+    Other,
 }
 
 /// Distributions that share an installer and the names of their packages.
@@ -75,6 +80,8 @@ pub enum Family {
     Ubuntu,
     /// openSUSE and SUSE Linux Enterprise.
     Suse,
+    /// What nothing is known of.
+    Other,
 }
 
 /// What reads the answer file.
@@ -89,6 +96,8 @@ pub enum Installer {
     Autoinstall,
     /// YaST's AutoYaST.
     Autoyast,
+    /// Another one: it finds the user's own answers in its initrd, and is told of them by the user.
+    Other,
 }
 
 /// A name that is no operating system, or none that can be installed.
@@ -114,6 +123,15 @@ impl Os {
         name::parse(written)
     }
 
+    /// Reads a name that is not to be refused: the user brings answers of their own. What is not known of it, its installer has to be
+    /// told by the user.
+    ///
+    /// # Errors
+    /// Something that is no name at all.
+    pub fn any(written: &str) -> Result<Self, OsError> {
+        name::any(written)
+    }
+
     /// Whether the distribution has no numbered releases: Fedora Rawhide, Debian testing and unstable, Tumbleweed.
     pub fn is_rolling(&self) -> bool {
         self.major == Self::ROLLING
@@ -121,12 +139,35 @@ impl Os {
 
     /// What reads the answer file. Ubuntu has autoinstall since 20.04.
     pub fn installer(&self) -> Installer {
+        if let Some(told) = self.told {
+            return told;
+        }
         match self.family {
             Family::Fedora | Family::Rhel => Installer::Kickstart,
             Family::Debian => Installer::Preseed,
             Family::Ubuntu if self.major < 20 => Installer::Preseed,
             Family::Ubuntu => Installer::Autoinstall,
+            Family::Suse if self.has_agama() => Installer::Other,
             Family::Suse => Installer::Autoyast,
+            Family::Other => Installer::Other,
+        }
+    }
+
+    /// Whether Anaconda's boot options have no `inst.` before them yet: before Fedora 17, and RHEL 7.
+    pub fn is_before_inst(&self) -> bool {
+        match self.family {
+            Family::Fedora => self.major < 17,
+            Family::Rhel => self.major < 7,
+            Family::Debian | Family::Ubuntu | Family::Suse | Family::Other => false,
+        }
+    }
+
+    /// Whether it is installed by Agama, which came with 16 of SLE and Leap; Leap 42 came before 15.
+    fn has_agama(&self) -> bool {
+        match self.distro {
+            Distro::Sles | Distro::Sled => self.major >= 16,
+            Distro::OpenSuse => (16..42).contains(&self.major),
+            _ => false,
         }
     }
 
@@ -155,7 +196,8 @@ impl Os {
             | Distro::OpenSuse
             | Distro::Tumbleweed
             | Distro::Sles
-            | Distro::Sled => None,
+            | Distro::Sled
+            | Distro::Other => None,
         }
     }
 
@@ -166,7 +208,7 @@ impl Os {
             Family::Fedora if self.is_rolling() => Some("DEVEL".into()),
             Family::Fedora => Some(format!("F{}", self.major)),
             Family::Rhel => Some(format!("RHEL{}", self.major)),
-            Family::Debian | Family::Ubuntu | Family::Suse => None,
+            Family::Debian | Family::Ubuntu | Family::Suse | Family::Other => None,
         }
     }
 
@@ -206,6 +248,7 @@ impl Distro {
             Distro::Debian => Family::Debian,
             Distro::Ubuntu => Family::Ubuntu,
             Distro::OpenSuse | Distro::Tumbleweed | Distro::Sles | Distro::Sled => Family::Suse,
+            Distro::Other => Family::Other,
         }
     }
 
@@ -225,19 +268,7 @@ impl Distro {
             Distro::Tumbleweed => "openSUSE Tumbleweed",
             Distro::Sles => "SLES",
             Distro::Sled => "SLED",
-        }
-    }
-}
-
-impl Installer {
-    /// The answer file's name where nothing else names it: what Anaconda, d-i, subiquity and YaST are shown in their own
-    /// documentation with.
-    pub fn answer_file(self) -> &'static str {
-        match self {
-            Installer::Kickstart => "ks.cfg",
-            Installer::Preseed => "preseed.cfg",
-            Installer::Autoinstall => "user-data",
-            Installer::Autoyast => "autoinst.xml",
+            Distro::Other => "that system",
         }
     }
 }

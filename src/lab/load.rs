@@ -317,7 +317,7 @@ fn place_in_template(
     })
 }
 
-/// Reads a `--var-file`, which may be a pipe: a YAML map of variables for templates. Anchors and `<<` work as in definitions.
+/// Reads a `--var-file`, which may be a pipe: a YAML map of variables for templates, whose order stays. Anchors and `<<` work.
 pub fn read_var_file(
     path: &Path,
 ) -> Result<serde_json::Map<String, serde_json::Value>, Diagnostic> {
@@ -325,11 +325,9 @@ pub fn read_var_file(
     let fail =
         |why: String| Diagnostic::error(format!("cannot read variables from {shown}: {why}"));
     let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
-    let mut value: serde_yaml::Value =
+    let value: serde_yaml::Value =
         serde_yaml::from_str(&text).map_err(|error| fail(error.to_string()))?;
-    value
-        .apply_merge()
-        .map_err(|error| fail(error.to_string()))?;
+    let value = merged(value).map_err(|why| fail(why.into()).hint("write `<<: *ANCHOR`"))?;
     if value.is_null() {
         return Ok(serde_json::Map::new());
     }
@@ -341,6 +339,42 @@ pub fn read_var_file(
         Ok(_) => Err(fail("it is not a map".into()).hint("write `NAME: VALUE` on each line")),
         Err(error) => Err(fail(error.to_string()).hint("use texts as keys")),
     }
+}
+
+/// Fills in what `<<` brings, in the order that PyYAML gives to those who render the same with Jinja2: what is merged comes first.
+fn merged(value: serde_yaml::Value) -> Result<serde_yaml::Value, &'static str> {
+    use serde_yaml::{Mapping, Value};
+    let entries = match value {
+        Value::Sequence(items) => {
+            let items: Result<_, _> = items.into_iter().map(merged).collect();
+            return items.map(Value::Sequence);
+        }
+        Value::Mapping(entries) => entries,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Tagged(_) => {
+            return Ok(value);
+        }
+    };
+    let (mut all, mut own) = (Mapping::new(), Mapping::new());
+    for (key, value) in entries {
+        let value = merged(value)?;
+        if key.as_str() != Some("<<") {
+            own.insert(key, value);
+            continue;
+        }
+        let sources = match value {
+            Value::Sequence(sources) => sources,
+            source => vec![source],
+        };
+        // The first that has a key wins.
+        for source in sources.into_iter().rev() {
+            let Value::Mapping(source) = source else {
+                return Err("`<<` merges maps only");
+            };
+            all.extend(source);
+        }
+    }
+    all.extend(own);
+    Ok(Value::Mapping(all))
 }
 
 /// What in a value is no variable, and how to mend it: a tag, or a number that is none.
@@ -367,7 +401,7 @@ pub fn to_yaml<T: Serialize>(value: &T) -> Result<String, Diagnostic> {
         .map_err(|error| Diagnostic::error(format!("cannot write this as YAML: {error}")))
 }
 
-/// A free-form value, for `vars`: bare scalars are what YAML 1.2 takes them for, null removes a key.
+/// A free-form value, for `vars`: bare scalars are what YAML 1.2 takes them for, and null is a value as any other.
 pub fn free_form(node: &Node) -> serde_json::Value {
     match &node.value {
         Value::Scalar(..) if node.is_null() => serde_json::Value::Null,
@@ -382,7 +416,6 @@ pub fn free_form(node: &Node) -> serde_json::Value {
         Value::Sequence(items) => items.iter().map(free_form).collect(),
         Value::Mapping(entries) => entries
             .iter()
-            .filter(|(_, value)| !value.is_null())
             .map(|(key, value)| (key.text.clone(), free_form(value)))
             .collect(),
     }

@@ -11,14 +11,15 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::address::{Address, Name};
 use crate::diagnostic::Span;
 use crate::moves::Moves;
 use crate::xml::tree::Element;
-use install::{GuestFile, GuestTemplate, Install, Seed};
+use install::{Install, Seed, UserFile, UserTemplate};
 use system::System;
 
 /// A lab, as meant.
@@ -340,9 +341,11 @@ pub struct Guest {
     pub firmware: Option<Firmware>,
     /// What it boots.
     pub boot: Boot,
-    /// Its disks, in the order written.
+    /// Its disks, in the order written. Templates see `disks` by name, and `disk_list`.
+    #[serde(flatten, serialize_with = "disks")]
     pub disks: Vec<Disk>,
-    /// Its NICs, in the order written.
+    /// Its NICs, in the order written. Templates see `interfaces` by name, and `interface_list`.
+    #[serde(flatten, serialize_with = "interfaces")]
     pub interfaces: Vec<Interface>,
     /// Its screen.
     pub graphics: Option<Graphics>,
@@ -367,14 +370,54 @@ pub struct Guest {
     /// Its seed for cloud-init, if it has one.
     pub cloud_init: Option<Seed>,
     /// Files to be put into it.
-    pub files: Vec<GuestFile>,
+    pub files: Vec<UserFile>,
     /// Templates for `generate`.
-    pub templates: Vec<GuestTemplate>,
+    pub templates: Vec<UserTemplate>,
     /// The user's own values, for templates.
     pub vars: serde_json::Map<String, serde_json::Value>,
     /// The user's own XML, merged last.
     #[serde(skip)]
     pub xml: Option<Overlay>,
+}
+
+fn disks<S: Serializer>(disks: &[Disk], serializer: S) -> Result<S::Ok, S::Error> {
+    let by_name = ByName(disks, |disk| &disk.key);
+    both(serializer, ("disks", by_name), ("disk_list", disks))
+}
+
+fn interfaces<S: Serializer>(nics: &[Interface], serializer: S) -> Result<S::Ok, S::Error> {
+    let by_name = ByName(nics, |nic| &nic.key);
+    both(
+        serializer,
+        ("interfaces", by_name),
+        ("interface_list", nics),
+    )
+}
+
+/// The addresses of a NIC, and `ip` as the definition has it: its only address, or the first of them.
+fn ips<S: Serializer>(ips: &[IpAddr], serializer: S) -> Result<S::Ok, S::Error> {
+    both(serializer, ("ip", ips.first()), ("ips", ips))
+}
+
+/// Writes a thing under two names, once in each form.
+fn both<S: Serializer, A: Serialize, B: Serialize>(
+    serializer: S,
+    one: (&str, A),
+    other: (&str, B),
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(2))?;
+    map.serialize_entry(one.0, &one.1)?;
+    map.serialize_entry(other.0, &other.1)?;
+    map.end()
+}
+
+/// A list of things with names as a map, in the same order.
+struct ByName<'a, T>(&'a [T], fn(&T) -> &Name);
+
+impl<T: Serialize> Serialize for ByName<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|one| ((self.1)(one), one)))
+    }
 }
 
 /// What happens to a running guest whose definition changes in what only a restart brings about.
@@ -520,7 +563,8 @@ pub struct Interface {
     pub model: String,
     /// MAC address in lower case.
     pub mac: String,
-    /// The addresses reserved for it.
+    /// The addresses reserved for it. Templates see the first as `ip`, too.
+    #[serde(flatten, serialize_with = "ips")]
     pub ips: Vec<IpAddr>,
     /// A name of its own for them, beside the guest's.
     pub hostname: Option<String>,

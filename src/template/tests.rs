@@ -144,7 +144,7 @@ fn what_is_missing_is_named_with_what_is_there() {
         (
             "{{ guest.naem }}",
             "`guest` has no `naem`",
-            "did you mean `name`? it has `disks`, `hostname` and `name`",
+            "did you mean `name`? it has `name`, `hostname` and `disks`",
         ),
         (
             "{{ guest.disks.rot.size|default(1) }}",

@@ -17,8 +17,10 @@ pub const DRIFT_FORMAT: &str = "miniascape.drift/1";
 /// Name and version of an event's form.
 pub const EVENT_FORMAT: &str = "miniascape.event/1";
 
-/// JSON as it is printed: over many lines for one object, in one line where there are more.
+/// JSON as it is printed: over many lines for one object, in one line where there are more. Keys are sorted.
 pub fn text(value: &Value, form: Form) -> String {
+    let mut value = value.clone();
+    value.sort_all_objects();
     plain::json(&match form {
         Form::Lines => format!("{value:#}\n"),
         Form::Line => format!("{value}\n"),

@@ -66,6 +66,7 @@ fn keys() -> Vec<(&'static str, Vec<Value>)> {
             vec![
                 json!(["vim", "git"]),
                 json!({"add": ["@web-server", "@standard", "chrony"], "remove": ["nano", "vim-tiny"]}),
+                json!({"add": ["vim", "nowhere"], "remove": ["linux-headers-*", "lib[!a-c]?"], "missing": "ignore"}),
             ],
         ),
         (

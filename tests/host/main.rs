@@ -26,7 +26,14 @@ use miniascape::view::Color;
 use miniascape::view::diagnostic::render;
 use walkdir::WalkDir;
 
-const CASES: [&str; 5] = ["autofs", "bare", "everything", "names", "nic-names"];
+const CASES: [&str; 6] = [
+    "autofs",
+    "bare",
+    "everything",
+    "names",
+    "nic-names",
+    "own-files",
+];
 
 fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -46,7 +53,8 @@ fn generate(definition: &Path, into: &Path) {
     let definition = lab::read(&source);
     let shown = render(&definition.diagnostics, &definition.sources, Color::Never);
     let lab = definition.lab.unwrap_or_else(|| panic!("{shown}"));
-    let files = host::files(&Contexts::new(&lab), &Templates::new(Vec::new())).unwrap();
+    let templates = Templates::new(vec![source.dir.clone()]);
+    let files = host::files(&Contexts::new(&lab), &templates).unwrap();
     for (path, file) in files {
         let path = into.join(path.as_str());
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -3,8 +3,8 @@
 //! What they do to a running host is tested in the sandbox.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -313,6 +313,67 @@ fn debian_has_apache_elsewhere() {
     assert!(ok(&generated, "setup", root.path(), &[]).starts_with("Nothing to do"));
     ok(&generated, "teardown", root.path(), &[]);
     assert_eq!(tree(root.path()), before);
+}
+
+#[test]
+fn files_of_ones_own_have_their_mode_and_owner() {
+    let generated = Generated::new("own-files");
+    let root = Root::new();
+    root.write("etc/fence_virt.conf", "theirs\n");
+    let before = tree(root.path());
+    let done = ok(&generated, "setup", root.path(), &[]);
+    assert!(
+        done.contains("replace /etc/fence_virt.conf, and keep what was there"),
+        "{done}"
+    );
+    let is_root = fs::metadata(root.path()).unwrap().uid() == 0;
+    for (path, mode) in [
+        ("etc/fence_virt.conf", 0o640),
+        ("etc/cluster/fence xvm.key", 0o600),
+        ("usr/local/bin/lab-guests", 0o755),
+        ("etc/nginx/conf.d/own.conf", 0o644),
+    ] {
+        let metadata = fs::metadata(root.at(path)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{path}");
+        let is_daemons = path == "etc/fence_virt.conf" && is_root;
+        assert_eq!(metadata.uid() == 0, is_root && !is_daemons, "{path}");
+        let source = generated.path(&format!("host/{path}"));
+        assert_eq!(fs::read(root.at(path)).unwrap(), fs::read(source).unwrap());
+    }
+    // What is for whoever generated it stays there.
+    assert!(generated.path("host/ansible/inventory").is_file());
+    assert!(!root.at("ansible").exists());
+
+    let mode = fs::Permissions::from_mode(0o666);
+    fs::set_permissions(root.at("etc/cluster/fence xvm.key"), mode).unwrap();
+    let again = ok(&generated, "setup", root.path(), &[]);
+    assert!(
+        again.contains("update /etc/cluster/fence xvm.key"),
+        "{again}"
+    );
+    let metadata = fs::metadata(root.at("etc/cluster/fence xvm.key")).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    ok(&generated, "teardown", root.path(), &[]);
+    assert_eq!(tree(root.path()), before);
+
+    if is_root {
+        let definition = tempfile::tempdir().unwrap();
+        fs::write(
+            definition.path().join("lab.yaml"),
+            "lab: own\nhost: {files: {a: {dst: /etc/a, content: a, owner: nobody-here}}}\n",
+        )
+        .unwrap();
+        let stranger = Generated::of(definition.path());
+        let complaint = fails(&stranger, "setup", root.path(), &[]);
+        assert!(
+            complaint
+                .contains("/etc/a is for nobody-here:nobody-here, whom this host does not know"),
+            "{complaint}"
+        );
+        assert!(!root.at("etc/a").exists());
+        ok(&stranger, "teardown", root.path(), &[]);
+        assert_eq!(tree(root.path()), before);
+    }
 }
 
 /// Kills bash before its nth command.

@@ -3,9 +3,10 @@
 import ipaddress
 
 from pykickstart.constants import FIRSTBOOT_SKIP, KS_REBOOT, KS_SHUTDOWN, KS_WAIT, SELINUX_DISABLED, SELINUX_ENFORCING
-from pykickstart.constants import SELINUX_PERMISSIVE
+from pykickstart.constants import KS_MISSING_IGNORE, KS_MISSING_PROMPT, SELINUX_PERMISSIVE
 
 SELINUX = {"enforcing": SELINUX_ENFORCING, "permissive": SELINUX_PERMISSIVE, "disabled": SELINUX_DISABLED}
+MISSING = {KS_MISSING_PROMPT: "fail", KS_MISSING_IGNORE: "ignore"}
 FINISH = {"reboot": KS_REBOOT, "poweroff": KS_SHUTDOWN, "halt": KS_WAIT}
 
 
@@ -36,6 +37,7 @@ def intended(guest):
         "packages": {p for p in packages["add"] if p[0] != "@"},
         "groups": {"core"} | {p[1:] for p in packages["add"] if p[0] == "@"},
         "without": set(packages["remove"]),
+        "missing": packages["missing"],
         "services": set(system["services"]["enable"]),
         "no services": set(system["services"]["disable"]),
         "firewall": firewall and firewall["enabled"],
@@ -98,6 +100,7 @@ def spoken(handler, guest):
         "packages": set(packages.packageList) - ours_packages,
         "groups": {g.name for g in packages.groupList},
         "without": set(packages.excludedList),
+        "missing": MISSING[packages.handleMissing],
         "services": set(handler.services.enabled) - ours,
         "no services": set(handler.services.disabled),
         "firewall": handler.firewall.enabled,

@@ -18,7 +18,7 @@ fn installer() -> PathBuf {
 /// Loads the driver for the disk, and says with which command the installer ends.
 const WRITE: &str = "d-i preseed/early_command string \
     insmod /lib/modules/$(uname -r)/kernel/drivers/block/virtio_blk.ko; sleep 1; \
-    echo {{ guest.key }} was here | dd of=/dev/{{ guest.disks[0].dev }} conv=sync; sync; \
+    echo {{ guest.key }} was here | dd of=/dev/{{ guest.disk_list[0].dev }} conv=sync; sync; \
     echo {{ done }} >/dev/ttyS0; poweroff -f\n";
 
 /// An installer that powers off and did nothing. What it is to print stands in the answers, and is not printed.

@@ -58,16 +58,23 @@ pub(super) fn pairs(os: &Os, arch: Arch, kind: Kind) -> Vec<Pair> {
         ],
         Installer::Preseed => debian_installer(os, arch, kind),
         Installer::Autoinstall => live_server(arch),
-        Installer::Autoyast => match arch {
-            Arch::X86_64 => vec![
-                Pair::within("boot/x86_64/loader", "linux", "initrd"),
-                Pair::within("boot/x86_64", "linux", "initrd"),
-            ],
-            Arch::Aarch64 => vec![
-                Pair::within("boot/aarch64", "linux", "initrd"),
-                Pair::within("boot/aarch64/loader", "linux", "initrd"),
-            ],
-        },
+        Installer::Autoyast => suse(arch),
+        // Agama is where YaST was.
+        Installer::Other if os.family == Family::Suse => suse(arch),
+        Installer::Other => Vec::new(),
+    }
+}
+
+fn suse(arch: Arch) -> Vec<Pair> {
+    match arch {
+        Arch::X86_64 => vec![
+            Pair::within("boot/x86_64/loader", "linux", "initrd"),
+            Pair::within("boot/x86_64", "linux", "initrd"),
+        ],
+        Arch::Aarch64 => vec![
+            Pair::within("boot/aarch64", "linux", "initrd"),
+            Pair::within("boot/aarch64/loader", "linux", "initrd"),
+        ],
     }
 }
 
@@ -110,6 +117,7 @@ pub(super) fn example(os: &Os) -> &'static str {
             "a mirror, as in http://archive.ubuntu.com/ubuntu/, or the alternate server image"
         }
         (Family::Ubuntu, _) => "the image of the live server",
+        (Family::Other, _) => "one with a `.treeinfo`, which names its kernel and initrd",
         (Family::Suse, Distro::Tumbleweed) => {
             "the repository, as in https://download.opensuse.org/tumbleweed/repo/oss/"
         }

@@ -86,6 +86,7 @@ pub(super) fn of(os: &Os) -> Vec<String> {
                 .trim_end_matches("-unknown");
             ids.extend([format!("{base}-unknown"), base.into()]);
         }
+        Distro::Other => {}
     }
     ids.extend(ANY_LINUX.map(String::from));
     let mut seen = std::collections::HashSet::new();

@@ -6,7 +6,7 @@ use crate::diagnostic::did_you_mean;
 
 /// For those who wrote something else.
 const SUPPORTED: &str = "miniascape installs Fedora (fedora42), RHEL (rhel9.4) and its kin (centos-stream9, almalinux9, rocky9, ol9), \
-     Debian (debian12), Ubuntu (ubuntu24.04), openSUSE (opensuse15.6, opensusetumbleweed) and SLE (sles15sp6)";
+     Debian (debian12), Ubuntu (ubuntu24.04), openSUSE (opensuse15.6, opensusetumbleweed) and SLE (sles15sp6); any other with a `template` of your own";
 
 /// Numbers as written after the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +20,7 @@ struct Release {
 }
 
 pub(super) fn parse(written: &str) -> Result<Os, OsError> {
-    let plain: String = written
-        .trim()
-        .to_lowercase()
-        .chars()
-        .filter(|c| !matches!(c, '-' | '_' | ' '))
-        .collect();
+    let plain = plain(written);
     if let Some((_, distro, id)) = ROLLING.iter().find(|(name, ..)| *name == plain) {
         return Ok(os(*distro, (*id).into(), Os::ROLLING, None));
     }
@@ -118,7 +113,7 @@ fn numbered(distro: Distro, release: Release, written: &str) -> Result<Os, OsErr
                 "`{written}` is too old: miniascape installs {} from {oldest} on",
                 distro.title()
             ),
-            hint: Some("use an image of it for the guest's disk instead of `install`".into()),
+            hint: Some("use an image of it for the guest's disk instead of `install`, or a `template` of your own for its answers".into()),
         });
     }
     if major > newest
@@ -134,7 +129,7 @@ fn numbered(distro: Distro, release: Release, written: &str) -> Result<Os, OsErr
     if major >= 16 && (sle || distro == Distro::OpenSuse && major < 42) {
         return Err(OsError {
             summary: format!("`{written}` is installed by Agama, which miniascape writes no answers for"),
-            hint: Some("use its cloud image for the guest's disk instead of `install`, or the release before".into()),
+            hint: Some("use its cloud image for the guest's disk instead of `install`, the release before, or a `template` of your own for its answers".into()),
         });
     }
     let id = match (distro, minor) {
@@ -163,7 +158,7 @@ fn numbered(distro: Distro, release: Release, written: &str) -> Result<Os, OsErr
                 Some(pack) => format!("{name}{major}sp{pack}"),
             }
         }
-        (Distro::Fedora | Distro::Ubuntu | Distro::Tumbleweed, _) => {
+        (Distro::Fedora | Distro::Ubuntu | Distro::Tumbleweed | Distro::Other, _) => {
             return Err(no_such(written, distro));
         }
     };
@@ -177,7 +172,39 @@ fn os(distro: Distro, id: String, major: u32, minor: Option<u32>) -> Os {
         family: distro.family(),
         major,
         minor,
+        told: None,
     }
+}
+
+/// What can be told of a name that is not to be refused.
+pub(super) fn any(written: &str) -> Result<Os, OsError> {
+    let known = parse(written);
+    let id = written.trim().to_lowercase().replace(' ', "-");
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    if known.is_ok() || id.is_empty() || !id.chars().all(is_plain) {
+        return known;
+    }
+    let plain = plain(written);
+    let digits = plain.find(|c: char| c.is_ascii_digit());
+    let (name, numbers) = plain.split_at(digits.unwrap_or(plain.len()));
+    let release = release(numbers);
+    // Without a number it is the newest that is meant.
+    let major = release.map_or(Os::ROLLING, |release| release.major);
+    let minor = release.and_then(|release| release.minor);
+    let bare = name.strip_suffix("unknown").unwrap_or(name);
+    Ok(match NUMBERED.iter().find(|(known, _)| *known == bare) {
+        Some((_, distro)) => os(*distro, plain.clone(), major, minor),
+        None => os(Distro::Other, id, major, minor),
+    })
+}
+
+/// A name in lower case, without what stands between its parts.
+fn plain(written: &str) -> String {
+    let lower = written.trim().to_lowercase();
+    lower
+        .chars()
+        .filter(|c| !matches!(c, '-' | '_' | ' '))
+        .collect()
 }
 
 fn unknown(written: &str, name: &str, numbers: &str) -> OsError {
@@ -341,6 +368,42 @@ mod tests {
             );
             assert_eq!(os.pykickstart().as_deref(), syntax, "{written}");
             assert_eq!(os.codename(), codename, "{written}");
+        }
+    }
+
+    #[test]
+    fn with_answers_of_ones_own_any_name_will_do() {
+        use {Family as F, Installer as I};
+        for (written, id, family, major, installer) in [
+            ("fedora42", "fedora42", F::Fedora, 42, I::Kickstart),
+            ("Fedora-18", "fedora18", F::Fedora, 18, I::Kickstart),
+            ("rhel6.10", "rhel6.10", F::Rhel, 6, I::Kickstart),
+            ("debian7", "debian7", F::Debian, 7, I::Preseed),
+            ("ubuntu12.04", "ubuntu12.04", F::Ubuntu, 12, I::Preseed),
+            ("ubuntu", "ubuntu", F::Ubuntu, Os::ROLLING, I::Autoinstall),
+            ("sles16.0", "sles16.0", F::Suse, 16, I::Other),
+            ("leap-16.0", "leap16.0", F::Suse, 16, I::Other),
+            ("opensuse13.2", "opensuse13.2", F::Suse, 13, I::Autoyast),
+            ("NixOS 24.05", "nixos-24.05", F::Other, 24, I::Other),
+            (
+                "fedora-coreos-stable",
+                "fedora-coreos-stable",
+                F::Other,
+                Os::ROLLING,
+                I::Other,
+            ),
+            ("win11", "win11", F::Other, 11, I::Other),
+        ] {
+            let os = any(written).unwrap();
+            assert_eq!(
+                (os.id.as_str(), os.family, os.major, os.installer()),
+                (id, family, major, installer),
+                "{written}"
+            );
+            assert_eq!(os.osinfo_candidates()[0], id);
+        }
+        for written in ["", " ", "a;b", "a\nb", "$(id)"] {
+            any(written).unwrap_err();
         }
     }
 

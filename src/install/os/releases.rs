@@ -97,7 +97,7 @@ pub(super) fn bounds(distro: Distro) -> (u32, u32, u32) {
         Distro::Debian => (8, 29, 29),
         Distro::Ubuntu => (14, 49, 10),
         Distro::OpenSuse => (15, 42, 9),
-        Distro::Tumbleweed => (0, 0, 0),
+        Distro::Tumbleweed | Distro::Other => (0, 0, 0),
         Distro::Sles | Distro::Sled => (12, 19, 9),
     }
 }
@@ -116,5 +116,6 @@ pub(super) fn example(distro: Distro) -> &'static str {
         Distro::OpenSuse | Distro::Tumbleweed => "opensuse15.6` or `opensusetumbleweed",
         Distro::Sles => "sles15sp6",
         Distro::Sled => "sled15sp6",
+        Distro::Other => "NAME9",
     }
 }

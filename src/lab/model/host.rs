@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::install::{UserFile, UserTemplate};
 use crate::address::Name;
 
 /// What is to be set up on the host. Nothing of it, by default.
@@ -26,6 +27,10 @@ pub struct Host {
     pub hosts: bool,
     /// What asks the networks' name servers for the guests' names.
     pub resolver: Option<Resolver>,
+    /// Files of the user's, to be put onto it.
+    pub files: Vec<UserFile>,
+    /// Templates for `generate`.
+    pub templates: Vec<UserTemplate>,
 }
 
 /// An ISO image and where its files are seen.

@@ -1,4 +1,4 @@
-//! How a guest's system gets there: an unattended install, a seed for cloud-init, files of the user's.
+//! How a guest's system gets there: an unattended install, a seed for cloud-init, files of the user's. The host has such files, too.
 
 use std::path::PathBuf;
 
@@ -74,14 +74,14 @@ pub struct Seed {
     pub template: String,
 }
 
-/// A file of the user's, to be put into the guest.
+/// A file of the user's, to be put into a guest or onto the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct GuestFile {
+pub struct UserFile {
     /// Its name in the lab.
     pub key: Name,
     /// Where its text comes from.
     pub source: FileSource,
-    /// Where it goes in the guest, as an absolute path.
+    /// Where it goes there, as an absolute path.
     pub dst: String,
     /// Permissions, as four octal digits.
     pub mode: String,
@@ -105,13 +105,13 @@ pub enum FileSource {
     },
 }
 
-/// A template whose rendering `generate` puts into the guest's directory.
+/// A template whose rendering `generate` puts into a guest's directory, or the host's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct GuestTemplate {
+pub struct UserTemplate {
     /// Its name in the lab.
     pub key: Name,
     /// The template: an absolute path, or one in the search path.
     pub src: String,
-    /// Where it goes, relative to the guest's directory.
+    /// Where it goes, relative to that directory.
     pub dst: String,
 }

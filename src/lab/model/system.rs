@@ -92,8 +92,21 @@ pub struct User {
 pub struct Packages {
     /// To install. With `@` before it, a group of packages (Red Hat), a pattern (SUSE) or a task (Debian).
     pub add: Vec<String>,
-    /// To leave out or take away.
+    /// To leave out or take away; patterns of a shell's, too.
     pub remove: Vec<String>,
+    /// What becomes of those to install that are nowhere.
+    pub missing: Missing,
+}
+
+/// What becomes of packages that are to be installed and are nowhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Missing {
+    /// The install fails, or asks.
+    #[default]
+    Fail,
+    /// They are left out.
+    Ignore,
 }
 
 /// Services, by the names of their units without `.service`.

@@ -1,4 +1,4 @@
-//! Files that are put into guests, and templates that `generate` renders beside them.
+//! Files that are put into guests and onto the host, and templates that `generate` renders beside them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,39 @@ use super::{Resolver, is_absolute};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::{Given, Spanned};
 use crate::lab::load;
-use crate::lab::model::install::{FileSource, GuestFile, GuestTemplate};
+use crate::lab::model::install::{FileSource, UserFile, UserTemplate};
 use crate::lab::spec::Named;
 use crate::lab::spec::install::{FileSpec, TemplateSpec};
 
+/// Whose files and templates they are.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum On {
+    /// A guest's.
+    Guest,
+    /// The host's.
+    Host,
+}
+
+impl On {
+    fn place(self) -> &'static str {
+        match self {
+            Self::Guest => "in the guest",
+            Self::Host => "on the host",
+        }
+    }
+
+    /// In the work directory of `generate`.
+    fn directory(self) -> &'static str {
+        match self {
+            Self::Guest => "the guest's directory",
+            Self::Host => "the host's directory",
+        }
+    }
+}
+
 impl Resolver<'_> {
-    /// Resolves the files that are put into a guest.
-    pub(super) fn files(&mut self, specs: &[Named<FileSpec>]) -> Vec<GuestFile> {
+    /// Resolves the files that are put into a guest, or onto the host.
+    pub(super) fn files(&mut self, specs: &[Named<FileSpec>], on: On) -> Vec<UserFile> {
         let mut places: BTreeMap<&str, Span> = BTreeMap::new();
         for dst in specs.iter().filter_map(|named| named.spec.dst.as_ref()) {
             match places.get(dst.value.as_str()) {
@@ -28,10 +54,11 @@ impl Resolver<'_> {
                 }
             }
         }
-        specs.iter().filter_map(|named| self.file(named)).collect()
+        let files = specs.iter().filter_map(|named| self.file(named, on));
+        files.collect()
     }
 
-    fn file(&mut self, named: &Named<FileSpec>) -> Option<GuestFile> {
+    fn file(&mut self, named: &Named<FileSpec>, on: On) -> Option<UserFile> {
         let spec = &named.spec;
         let source = match (&spec.src, &spec.content) {
             (Some(src), None) => {
@@ -67,11 +94,12 @@ impl Resolver<'_> {
         };
         let dst = match &spec.dst {
             Some(dst) => {
-                if !is_guest_path(&dst.value) {
+                if !is_file_path(&dst.value) {
                     self.report(
                         Diagnostic::error(format!(
-                            "`{}` is not the path of a file in the guest",
-                            shown(&dst.value)
+                            "`{}` is not the path of a file {}",
+                            shown(&dst.value),
+                            on.place()
                         ))
                         .at(dst.span)
                         .hint(
@@ -86,14 +114,17 @@ impl Resolver<'_> {
                     self.report(
                         Diagnostic::error(format!("the file `{}` needs `dst`", named.key.value))
                             .at(named.key.span)
-                            .hint("write where it goes in the guest: `dst: /etc/motd`"),
+                            .hint(format!(
+                                "write where it goes {}: `dst: /etc/motd`",
+                                on.place()
+                            )),
                     );
                 }
                 None
             }
         };
         let owner = self.owner(&spec.owner);
-        Some(GuestFile {
+        Some(UserFile {
             key: named.key.value.clone(),
             source: source?,
             dst: dst?,
@@ -117,9 +148,9 @@ impl Resolver<'_> {
         format!("{:0>4}", given.value)
     }
 
-    /// Resolves the templates that `generate` renders for a guest.
-    pub(super) fn templates(&mut self, specs: &[Named<TemplateSpec>]) -> Vec<GuestTemplate> {
-        let mut templates: Vec<GuestTemplate> = Vec::new();
+    /// Resolves the templates that `generate` renders for a guest, or for the host.
+    pub(super) fn templates(&mut self, specs: &[Named<TemplateSpec>], on: On) -> Vec<UserTemplate> {
+        let mut templates: Vec<UserTemplate> = Vec::new();
         let mut written = BTreeSet::new();
         for named in specs {
             let (Some(src), Some(dst)) = (&named.spec.src, &named.spec.dst) else {
@@ -144,8 +175,9 @@ impl Resolver<'_> {
             if !inside {
                 self.report(
                     Diagnostic::error(format!(
-                        "`{}` is not inside the guest's directory",
-                        shown(&dst.value)
+                        "`{}` is not inside {}",
+                        shown(&dst.value),
+                        on.directory()
                     ))
                     .at(dst.span)
                     .hint("write a relative path without `..`"),
@@ -158,7 +190,7 @@ impl Resolver<'_> {
                         .hint("give one of them another `dst`"),
                 );
             }
-            templates.push(GuestTemplate {
+            templates.push(UserTemplate {
                 key: named.key.value.clone(),
                 src: self.template(src),
                 dst: dst.value.clone(),
@@ -190,8 +222,8 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether a text is the path of a file in a guest, that can be quoted by every shell.
-fn is_guest_path(text: &str) -> bool {
+/// Whether a text is the path of a file, that can be quoted by every shell.
+fn is_file_path(text: &str) -> bool {
     let odd = |c: char| c.is_control() || "'\"\\$`".contains(c);
     let mut parts = text.split('/').skip(1);
     is_absolute(text) && !text.contains(odd) && parts.all(|part| !matches!(part, "" | "." | ".."))

@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Resolver;
+use super::install::own_template;
+use super::words::is_pattern;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::install::os::{Family, Installer, Os};
 use crate::lab::model::Guest;
 use crate::lab::model::install::Install;
-use crate::lab::model::system::{Storage, User};
+use crate::lab::model::system::{Missing, Storage, User};
 use crate::lab::spec::Named;
 use crate::lab::spec::guest::GuestSpec;
 use crate::lab::spec::system::{AddressMethod, StorageSpec, SystemSpec};
@@ -170,7 +172,11 @@ impl Resolver<'_> {
             }
         }
         self.fits_hashes(&spec.system, os);
-        self.fits_format(&spec.system, install.installer);
+        // What a template of the user's own makes of it is not known.
+        let own = spec.install.as_ref().and_then(own_template);
+        if own.is_none() {
+            self.fits_format(&spec.system, install.installer);
+        }
     }
 
     /// What cannot stand in the answers for an installer.
@@ -201,7 +207,40 @@ impl Resolver<'_> {
                     );
                 }
             }
-            (Installer::Kickstart | Installer::Preseed | Installer::Autoyast, _) => {}
+            (
+                Installer::Kickstart | Installer::Preseed | Installer::Autoyast | Installer::Other,
+                _,
+            ) => {}
+        }
+        if installer == Installer::Autoyast {
+            self.fits_autoyast(spec);
+        }
+    }
+
+    /// AutoYaST knows packages by their names alone, and asks about one that it does not find.
+    fn fits_autoyast(&mut self, spec: &SystemSpec) {
+        for package in &spec.packages_remove {
+            if is_pattern(&package.value) {
+                self.report(
+                    Diagnostic::error(format!(
+                        "AutoYaST takes no patterns for packages, as `{}`",
+                        package.value
+                    ))
+                    .at(package.span)
+                    .hint(
+                        "write their names, or have `scripts: {post: …}` remove them with zypper",
+                    ),
+                );
+            }
+        }
+        if let Some(missing) = &spec.packages_missing
+            && missing.value == Missing::Ignore
+        {
+            self.report(
+                Diagnostic::error("AutoYaST cannot leave out packages that it does not find")
+                    .at(missing.span)
+                    .hint("install them with zypper in `scripts: {post: …}`, and remove `missing`"),
+            );
         }
     }
 
@@ -213,6 +252,7 @@ impl Resolver<'_> {
             Family::Debian => os.major >= 11,
             Family::Ubuntu => os.major >= 20,
             Family::Suse => os.major >= 15,
+            Family::Other => true,
         };
         let users = spec.users.iter().map(|user| &user.spec.password);
         let given: BTreeSet<Span> = users
@@ -259,6 +299,7 @@ fn memory(install: &Install) -> u64 {
         (Family::Ubuntu, Installer::Autoinstall, _) => 2048,
         (Family::Debian | Family::Ubuntu, _, _) => 512,
         (Family::Suse, _, _) => 1024,
+        (Family::Other, _, _) => 0,
     };
     mib * MIB
 }

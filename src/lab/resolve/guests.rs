@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::disks::{Owner, not_shared};
+use super::files::On;
 use super::{LABEL_RULE, Resolver, is_absolute, is_label, lifecycle, value, value_or};
 use crate::address::{Address, Name};
 use crate::diagnostic::{Diagnostic, Span};
@@ -151,8 +152,8 @@ impl Resolver<'_> {
             system: self.system(&spec.system),
             install,
             cloud_init,
-            files: self.files(&spec.files),
-            templates: self.templates(&spec.templates),
+            files: self.files(&spec.files, On::Guest),
+            templates: self.templates(&spec.templates, On::Guest),
             vars: spec.vars.clone(),
             xml: self.overlay(&spec.xml, "domain"),
         }

@@ -5,6 +5,7 @@ mod iscsi;
 
 use std::collections::BTreeMap;
 
+use super::files::On;
 use super::storage::clean;
 use super::{Resolver, is_absolute, value, value_or};
 use crate::address::{Address, Name};
@@ -82,6 +83,19 @@ impl Resolver<'_> {
             }
         }
         self.circles(spec);
+        let files = self.files(&spec.files, On::Host);
+        if let Some(hosts) = spec.hosts.as_ref().filter(|hosts| hosts.value) {
+            let dst = spec.files.iter().filter_map(|file| file.spec.dst.as_ref());
+            for dst in dst.filter(|dst| dst.value == "/etc/hosts") {
+                self.report(
+                    Diagnostic::error("`/etc/hosts` is written by two")
+                        .at(dst.span)
+                        .related(Some(hosts.span), "the guests' names go there")
+                        .hint("remove one of them"),
+                );
+            }
+        }
+        let templates = self.templates(&spec.templates, On::Host);
         self.lab.host = Host {
             isos: std::mem::take(&mut self.lab.host.isos),
             serve,
@@ -91,6 +105,8 @@ impl Resolver<'_> {
             nested_kvm: value_or(&spec.nested_kvm, false),
             hosts: value_or(&spec.hosts, false),
             resolver: value(&spec.resolver),
+            files,
+            templates,
         };
     }
 

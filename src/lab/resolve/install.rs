@@ -15,6 +15,7 @@ use crate::lab::model::{Disk, DiskDevice, DiskSource, VolumeFormat};
 use crate::lab::spec::Named;
 use crate::lab::spec::guest::GuestSpec;
 use crate::lab::spec::install::{InstallSpec, LocationSpec, PartsSpec};
+use crate::unattended::answer_file;
 
 /// Seconds that an install may take where nothing is said: 45 minutes.
 const TIMEOUT: u64 = 45 * 60;
@@ -81,7 +82,7 @@ impl Resolver<'_> {
         Some(Install {
             template: match &spec.template {
                 Some(given) => self.template(given),
-                None => built_in(installer).to_owned(),
+                None => built_in(installer)?.to_owned(),
             },
             os,
             installer,
@@ -105,7 +106,7 @@ impl Resolver<'_> {
         };
         // Debian's installer knows a mirror by itself; the others are told by their boot options.
         let (option, what) = match installer {
-            Installer::Preseed => return,
+            Installer::Preseed | Installer::Other => return,
             Installer::Kickstart => ("inst.repo=", "an install tree"),
             Installer::Autoyast => ("install=", "an install tree"),
             Installer::Autoinstall => ("url=", "Ubuntu's ISO image"),
@@ -134,8 +135,29 @@ impl Resolver<'_> {
             }
             return None;
         };
-        match Os::parse(&given.value) {
-            Ok(os) => Some(os),
+        let own = own_template(spec).is_some();
+        if let (Some(installer), false) = (&spec.installer, own || flawed) {
+            self.report(
+                Diagnostic::error("`installer` says whose answers a `template` of your own has")
+                    .at(installer.span)
+                    .hint("write `template: FILE` beside it; without one `os` decides on the installer"),
+            );
+        }
+        let os = match own {
+            true => Os::any(&given.value),
+            false => Os::parse(&given.value),
+        };
+        match os {
+            Ok(os) => {
+                let os = Os {
+                    told: value(&spec.installer),
+                    ..os
+                };
+                if !flawed {
+                    self.check_told(spec, given, &os);
+                }
+                Some(os)
+            }
             Err(error) => {
                 let mut problem = Diagnostic::error(error.summary).at(given.span);
                 problem.hint = error.hint;
@@ -143,6 +165,26 @@ impl Resolver<'_> {
                 None
             }
         }
+    }
+
+    /// Says where nothing leads an installer to its answers.
+    fn check_told(&mut self, spec: &InstallSpec, given: &Spanned<String>, os: &Os) {
+        if os.installer() != Installer::Other || spec.cmdline.is_some() {
+            return;
+        }
+        let file = spec.template.as_ref().map(|template| &template.value);
+        let file = answer_file(file.map_or("", String::as_str));
+        let near = Os::parse(&given.value).err().and_then(|error| error.hint);
+        let near = near.filter(|hint| hint.starts_with("did you mean"));
+        let near = near.and_then(|hint| Some(hint.split_once('?')?.0.to_owned() + "? "));
+        self.report(
+            Diagnostic::warning(format!("the installer of {os} is not told where its answers are"))
+                .at(given.span)
+                .hint(format!(
+                    "{}they are /{file} in its initrd: write the `cmdline` that names them, or `installer: kickstart`, `preseed`, `autoinstall` or `autoyast` if it is one",
+                    near.unwrap_or_default()
+                )),
+        );
     }
 
     fn location(&mut self, spec: &InstallSpec, place: Span, flawed: bool) -> Option<Location> {
@@ -331,12 +373,28 @@ impl Resolver<'_> {
     }
 }
 
+/// The template of the user's own that an install has.
+pub(super) fn own_template(spec: &InstallSpec) -> Option<&Spanned<String>> {
+    let all = [
+        Installer::Kickstart,
+        Installer::Preseed,
+        Installer::Autoinstall,
+        Installer::Autoyast,
+    ];
+    let is_own = |template: &&Spanned<String>| {
+        let ours = all.into_iter().filter_map(built_in);
+        !ours.into_iter().any(|ours| ours == template.value)
+    };
+    spec.template.as_ref().filter(is_own)
+}
+
 /// The answer file's template that is compiled in.
-fn built_in(installer: Installer) -> &'static str {
+fn built_in(installer: Installer) -> Option<&'static str> {
     match installer {
-        Installer::Kickstart => "autoinstall.d/ks.cfg.j2",
-        Installer::Preseed => "autoinstall.d/preseed.cfg.j2",
-        Installer::Autoinstall => "autoinstall.d/user-data.j2",
-        Installer::Autoyast => "autoinstall.d/autoinst.xml.j2",
+        Installer::Kickstart => Some("autoinstall.d/ks.cfg.j2"),
+        Installer::Preseed => Some("autoinstall.d/preseed.cfg.j2"),
+        Installer::Autoinstall => Some("autoinstall.d/user-data.j2"),
+        Installer::Autoyast => Some("autoinstall.d/autoinst.xml.j2"),
+        Installer::Other => None,
     }
 }

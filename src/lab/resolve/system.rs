@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::words::{
-    COMPONENT, FIREWALL_SERVICE, GROUP, LAYOUT, LOCALE, PACKAGE, REPOSITORY, SERVICE, SHELL, SUITE,
-    TIME_SERVER, VARIANT, is_login_name, shown,
+    COMPONENT, FIREWALL_SERVICE, GROUP, LAYOUT, LOCALE, PACKAGE, PACKAGES, REPOSITORY, SERVICE,
+    SHELL, SUITE, TIME_SERVER, VARIANT, is_login_name, shown,
 };
 use super::{Resolver, value, value_or};
 use crate::diagnostic::{Diagnostic, Span};
@@ -38,10 +38,8 @@ impl Resolver<'_> {
             self.check_zone(zone);
         }
         self.check_all(&TIME_SERVER, &spec.ntp);
-        self.check_all(
-            &PACKAGE,
-            spec.packages_add.iter().chain(&spec.packages_remove),
-        );
+        self.check_all(&PACKAGE, &spec.packages_add);
+        self.check_all(&PACKAGES, &spec.packages_remove);
         self.check_all(
             &SERVICE,
             spec.services_enable.iter().chain(&spec.services_disable),
@@ -75,6 +73,7 @@ impl Resolver<'_> {
             packages: Packages {
                 add: values(&spec.packages_add),
                 remove: values(&spec.packages_remove),
+                missing: value(&spec.packages_missing).unwrap_or_default(),
             },
             services: Services {
                 enable: values(&spec.services_enable),

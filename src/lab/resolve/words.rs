@@ -57,6 +57,27 @@ pub(super) const PACKAGE: Shape = Shape {
     hint: "write its name alone, or `@GROUP`; what is to go is under `remove`",
 };
 
+/// The same of those that go, or a pattern of a shell's for them.
+pub(super) const PACKAGES: Shape = Shape {
+    what: "a package or a pattern for packages",
+    fits: |text| {
+        let name = text.strip_prefix('@').unwrap_or(text);
+        let name = name.strip_prefix('^').unwrap_or(name);
+        // Something of a name, lest all packages go.
+        name.contains(|c: char| c.is_ascii_alphanumeric())
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric() || "*?[".contains(c))
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._+:~^*?[]!=/-".contains(c))
+    },
+    hint: "write its name alone, `@GROUP`, or a pattern such as `\"*-firmware\"`",
+};
+
+/// Whether it is a pattern for packages, and no name.
+pub(super) fn is_pattern(package: &str) -> bool {
+    package.contains(['*', '?', '['])
+}
+
 /// systemd.unit(5), without what is escaped.
 pub(super) const SERVICE: Shape = Shape {
     what: "a service",

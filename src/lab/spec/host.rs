@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::Named;
+use super::install::{self, FileSpec, TemplateSpec};
 use crate::address::Name;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::{Decoder, Given, Spanned};
@@ -28,6 +29,10 @@ pub struct HostSpec {
     pub hosts: Given<bool>,
     /// `resolver`
     pub resolver: Given<Resolver>,
+    /// `files`
+    pub files: Vec<Named<FileSpec>>,
+    /// `templates`
+    pub templates: Vec<Named<TemplateSpec>>,
 }
 
 /// An ISO image as written.
@@ -176,6 +181,12 @@ pub(super) fn host(d: &mut Decoder<'_>, node: &Node) -> Option<HostSpec> {
     spec.resolver = fields
         .take("resolver")
         .and_then(|n| d.choice(n, &RESOLVERS));
+    if let Some(node) = fields.take("files") {
+        spec.files = super::named(d, node, "a map of files", install::file);
+    }
+    if let Some(node) = fields.take("templates") {
+        spec.templates = super::named(d, node, "a map of templates", install::template);
+    }
     fields.finish(d, "`host`");
     Some(spec)
 }

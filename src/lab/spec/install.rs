@@ -3,6 +3,7 @@
 use super::super::decode::{Decoder, Given, Spanned};
 use crate::address::Name;
 use crate::diagnostic::Span;
+use crate::install::os::Installer;
 use crate::lab::yaml::{Node, Value};
 
 /// `install` as written.
@@ -18,6 +19,8 @@ pub struct InstallSpec {
     pub url: Given<String>,
     /// `template`
     pub template: Given<String>,
+    /// `installer`
+    pub installer: Given<Installer>,
     /// `cmdline`
     pub cmdline: Given<String>,
     /// `timeout` in seconds
@@ -93,6 +96,14 @@ pub struct TemplateSpec {
     pub dst: Given<String>,
 }
 
+const INSTALLERS: [(&str, Installer); 5] = [
+    ("kickstart", Installer::Kickstart),
+    ("preseed", Installer::Preseed),
+    ("autoinstall", Installer::Autoinstall),
+    ("autoyast", Installer::Autoyast),
+    ("other", Installer::Other),
+];
+
 pub(super) fn install(d: &mut Decoder<'_>, node: &Node) -> Option<InstallSpec> {
     let mut fields = d.fields(node, "`{os: …, location: …}`")?;
     let spec = InstallSpec {
@@ -101,6 +112,9 @@ pub(super) fn install(d: &mut Decoder<'_>, node: &Node) -> Option<InstallSpec> {
         location: fields.take("location").and_then(|n| location(d, n)),
         url: fields.take("url").and_then(|n| d.text(n)),
         template: fields.take("template").and_then(|n| d.text(n)),
+        installer: fields
+            .take("installer")
+            .and_then(|n| d.choice(n, &INSTALLERS)),
         cmdline: fields.take("cmdline").and_then(|n| d.text(n)),
         timeout: fields.take("timeout").and_then(|n| d.duration(n)),
     };

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{Named, named};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::{Decoder, Given, Spanned};
-use crate::lab::model::system::{Finish, Selinux};
+use crate::lab::model::system::{Finish, Missing, Selinux};
 use crate::lab::yaml::{Node, Value};
 
 /// `system` as written.
@@ -31,6 +31,8 @@ pub struct SystemSpec {
     pub packages_add: Vec<Spanned<String>>,
     /// `packages.remove`
     pub packages_remove: Vec<Spanned<String>>,
+    /// `packages.missing`
+    pub packages_missing: Given<Missing>,
     /// `services.enable`
     pub services_enable: Vec<Spanned<String>>,
     /// `services.disable`
@@ -268,11 +270,15 @@ fn packages(d: &mut Decoder<'_>, node: &Node, spec: &mut SystemSpec) {
         spec.packages_add = texts(d, Some(node));
         return;
     }
-    let Some(mut fields) = d.fields(node, "a list, or `{add: […], remove: […]}`") else {
+    let what = "a list, or `{add: […], remove: […], missing: …}`";
+    let Some(mut fields) = d.fields(node, what) else {
         return;
     };
     spec.packages_add = texts(d, fields.take("add"));
     spec.packages_remove = texts(d, fields.take("remove"));
+    let words = [("fail", Missing::Fail), ("ignore", Missing::Ignore)];
+    let missing = fields.take("missing");
+    spec.packages_missing = missing.and_then(|n| d.choice(n, &words));
     fields.finish(d, "`packages`");
 }
 

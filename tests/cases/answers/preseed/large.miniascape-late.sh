@@ -67,9 +67,9 @@ NTP=192.168.155.1
 EOF
 
 purge() {
-    if dpkg -s "$1" >/dev/null 2>&1; then
-        DEBIAN_FRONTEND=noninteractive apt-get -qy purge "$1"
-    fi
+    dpkg-query -W -f '${Status} ${binary:Package}\n' "$1" 2>/dev/null |
+        sed -n '/ not-installed /!s/.* //p' |
+        DEBIAN_FRONTEND=noninteractive xargs -r apt-get -qy purge
 }
 purge nano
 

@@ -101,11 +101,11 @@ make_directory() {
     mkdir -p -- "$1" "$record" && printf %s "$made" >>"$record/directories"
 }
 
-# Puts a copy of a file in its place in one step: put SOURCE TARGET [MODE]. Without a mode, it is that of the source.
+# Puts a copy of a file in its place in one step: put SOURCE TARGET [MODE [OWNER]]. Without a mode, it is as the source.
 put() {
     local temporary=${2%/*}/.miniascape-$lab.new
     make_directory "${2%/*}" && printf '%s\n' "$temporary" >"$record/temporary" || return
-    if ! copy "$1" "$temporary" "${3-}" || ! mv -fT -- "$temporary" "$2"; then
+    if ! copy "$1" "$temporary" "${3-}" "${4-}" || ! mv -fT -- "$temporary" "$2"; then
         rm -f -- "$temporary"
         return 1
     fi
@@ -115,7 +115,11 @@ put() {
 
 copy() {
     rm -f -- "$2"
-    if [[ $3 ]]; then cp -- "$1" "$2" && chmod -- "$3" "$2"; else cp -a -- "$1" "$2"; fi
+    if [[ ! $3 ]]; then
+        cp -a -- "$1" "$2"
+    else
+        cp -- "$1" "$2" && { [[ ! $4 ]] || chown -- "$4" "$2"; } && chmod -- "$3" "$2"
+    fi
 }
 
 exists() { [[ -e $1 || -L $1 ]]; }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Sets the host of lab shop up: installs what is under etc/, starts what reads it, defines the networks and pools.
+# Sets the host of lab shop up: installs files, starts what reads them, defines the networks and pools.
 # Written by `miniascape generate`, which overwrites changes.
 #
 #   host/setup.sh [--dry-run] [--root DIR]
@@ -103,11 +103,11 @@ make_directory() {
     mkdir -p -- "$1" "$record" && printf %s "$made" >>"$record/directories"
 }
 
-# Puts a copy of a file in its place in one step: put SOURCE TARGET [MODE]. Without a mode, it is that of the source.
+# Puts a copy of a file in its place in one step: put SOURCE TARGET [MODE [OWNER]]. Without a mode, it is as the source.
 put() {
     local temporary=${2%/*}/.miniascape-$lab.new
     make_directory "${2%/*}" && printf '%s\n' "$temporary" >"$record/temporary" || return
-    if ! copy "$1" "$temporary" "${3-}" || ! mv -fT -- "$temporary" "$2"; then
+    if ! copy "$1" "$temporary" "${3-}" "${4-}" || ! mv -fT -- "$temporary" "$2"; then
         rm -f -- "$temporary"
         return 1
     fi
@@ -117,7 +117,11 @@ put() {
 
 copy() {
     rm -f -- "$2"
-    if [[ $3 ]]; then cp -- "$1" "$2" && chmod -- "$3" "$2"; else cp -a -- "$1" "$2"; fi
+    if [[ ! $3 ]]; then
+        cp -a -- "$1" "$2"
+    else
+        cp -- "$1" "$2" && { [[ ! $4 ]] || chown -- "$4" "$2"; } && chmod -- "$3" "$2"
+    fi
 }
 
 exists() { [[ -e $1 || -L $1 ]]; }
@@ -413,6 +417,11 @@ files=(
     'etc/systemd/system/srv-content-rhel\x2d9.mount'
     etc/systemd/system/srv-miniascape-shop-derived.mount
 )
+# Modes and owners of the lab's own files.
+declare -A modes=(
+)
+declare -A owners=(
+)
 
 # Where a file goes; Debian keeps Apache's elsewhere.
 place() {
@@ -425,14 +434,20 @@ place() {
 
 # Installs a file, and keeps the first original of what it replaces.
 install_file() {
-    local source=$here/$1 path target installed original mode=644
+    local source=$here/$1 path target installed original mode=${modes[$1]-644} owner=${owners[$1]-}
     path=$(place "$1")
     target=$root/$path
     installed=$record/installed/$path
     original=$record/original/$path
     [[ -f $source ]] || fail "$source is missing: generate it anew"
-    [[ ! -x $source ]] || mode=755
-    if same "$source" "$target" && same "$source" "$installed" && [[ $(stat -c %a -- "$target") == "$mode" ]]; then
+    [[ ${modes[$1]-} || ! -x $source ]] || mode=755
+    # Only root can give a file to somebody.
+    ((EUID == 0)) || owner=
+    if same "$source" "$target" && same "$source" "$installed" && [[ $(stat -c %a -- "$target") == "$mode" ]] && is_owned; then
+        return 0
+    fi
+    if [[ $owner ]] && ! is_known; then
+        problem "/$path is for $owner, whom this host does not know: make that account, and run this again"
         return 0
     fi
     if [[ ! -e $installed ]] && exists "$target"; then
@@ -446,6 +461,8 @@ install_file() {
     fi
     [[ ! $dry_run ]] || tell_of "$path"
 }
+is_owned() { [[ ! $owner || $(stat -c %U:%G -- "$target") == "$owner" ]]; }
+is_known() { getent passwd "${owner%:*}" >/dev/null && getent group "${owner#*:}" >/dev/null; }
 # The original can still be there where a run was killed.
 changed_by_hand() {
     [[ -e $installed ]] && exists "$target" && ! same "$installed" "$target" && ! alike "$original" "$target"
@@ -459,7 +476,7 @@ replace_file() {
     # Remembered before it is done, so that it is made up for where this run ends here.
     tell_of "$path"
     put "$source" "$installed" 644
-    put "$source" "$target" "$mode"
+    put "$source" "$target" "$mode" "$owner"
 }
 
 # Takes out what an earlier set-up installed and this one has no more.

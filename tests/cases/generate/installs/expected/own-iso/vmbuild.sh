@@ -1,0 +1,164 @@
+#!/bin/bash
+# Builds the guest own-iso of lab installs. Written by `miniascape generate`, which overwrites changes.
+#
+#   own-iso/vmbuild.sh [--dry-run]
+#
+# QEMU_CONNECT names the hypervisor; it is qemu:///system otherwise. What host/setup.sh makes has to be there. What is there
+# of the guest stays as it is, so this can be run again, also after an interruption.
+# --dry-run only shows what would be done, and has virt-install check its options.
+set -euo pipefail
+# What virsh prints is read below.
+export LC_ALL=C
+
+guest=own-iso
+uuid=9079a0f6-43b7-58ac-ac5b-905863226fdb
+connect=${QEMU_CONNECT:-qemu:///system}
+
+case ${1-} in
+    '') dry_run= ;;
+    --dry-run) dry_run=yes ;;
+    *) echo "usage: $0 [--dry-run]" >&2; exit 2 ;;
+esac
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
+
+say() { printf '%s: %s\n' own-iso "$*"; }
+fail() { say "$*" >&2; exit 1; }
+ask() { virsh --quiet --connect "$connect" "$@"; }
+
+# Does something with virsh; in a dry run it is only shown.
+run() {
+    if [[ $dry_run ]]; then
+        printf 'would run: virsh'
+        printf ' %q' "$@"
+        echo
+    else
+        ask "$@" >/dev/null
+    fi
+}
+
+# Whether a list has a line.
+has() { [[ $'\n'$1$'\n' == *$'\n'"$2"$'\n'* ]]; }
+
+ask uri >/dev/null || fail "cannot connect to $connect"
+
+has_network() { [[ $(ask net-info --network "$1" 2>&1) =~ Active:\ +yes ]]; }
+has_pool() { [[ $(ask pool-info --pool "$1" 2>&1) =~ State:\ +running ]]; }
+# Where host/setup.sh was not run, only a dry run goes on.
+need() {
+    "has_$1" "$2" && return
+    [[ $dry_run ]] || fail "the $1 $2 is not active: run host/setup.sh first"
+    say "the $1 $2 is not active"
+}
+need network net
+need pool disks
+
+# The name belongs to whoever has it.
+if ask domname "$uuid" >/dev/null 2>&1; then
+    exists=yes
+else
+    exists=
+    guests=$(ask list --all --name)
+    if has "$guests" "$guest"; then
+        fail "there is a guest $guest that is not of lab installs"
+    fi
+fi
+
+has_volume() { ask vol-info --pool "$1" --vol "$2" >/dev/null 2>&1; }
+
+# volume POOL VOLUME XML: makes a volume unless it is there.
+volume() {
+    has_volume "$1" "$2" && return
+    say "making the volume $2"
+    run vol-create --pool "$1" --file "$3"
+}
+volume disks own-iso.root.qcow2 volumes/root.xml
+
+if [[ $exists ]]; then
+    # A guest has its mark once it is installed: virt-install does not write it, and in apply's there is more until then.
+    mark=$(ask metadata --domain "$uuid" --uri urn:miniascape:1 --config 2>/dev/null) || mark=
+    case $mark in
+        *install-pool=*) fail 'miniascape is installing it: run miniascape apply to go on with that' ;;
+        '')
+            [[ $(ask domstate --domain "$uuid") == 'shut off' ]] ||
+                fail "it is being installed; if not, end it with 'virsh destroy $uuid' and run this again"
+            say 'an install was not finished and is done again'
+            run undefine --domain "$uuid" --managed-save --nvram
+            exists=
+            ;;
+    esac
+fi
+
+if [[ $exists ]]; then
+    say 'it is there already'
+else
+    # The best name of the system that the libosinfo here knows.
+    osinfo=
+    known=$(virt-install --osinfo list)
+    for osinfo in linuxmint-22 linux2024 linux2022 linux2020 linux2018 linux2016 generic; do
+        has "${known//, /$'\n'}" "$osinfo" && break
+    done
+    # The answers are on a volume as long as the install goes on.
+    seed=(--pool disks --vol own-iso.install.seed)
+    if ask vol-info "${seed[@]}" >/dev/null 2>&1; then
+        run vol-delete "${seed[@]}"
+    fi
+    run vol-create-as --pool disks --name own-iso.install.seed --capacity 65536 --format raw
+    run vol-upload "${seed[@]}" --file seed.img
+    disks=()
+    # disk POOL VOLUME OPTION [OPTION]: takes the second option where the volume is not there yet, in a dry run.
+    disk() {
+        if [[ ! $1 ]] || has_volume "$1" "$2"; then
+            disks+=(--disk "$3")
+        elif [[ ${4-} ]] && has_pool "$1"; then
+            disks+=(--disk "$4")
+        fi
+    }
+    disk disks own-iso.root.qcow2 'vol=disks/own-iso.root.qcow2,bus=virtio,target.dev=vda' 'pool=disks,size=10,format=qcow2,bus=virtio,target.dev=vda'
+    disk disks own-iso.install.seed 'vol=disks/own-iso.install.seed,bus=virtio,target.dev=vdb,readonly=on'
+    [[ ${disks[*]-} ]] || disks=(--disk none)
+    location=/srv/isos/mint.iso
+    [[ -e $location ]] || fail "there is no $location to install from"
+    boot=',kernel=casper/vmlinuz,initrd=casper/initrd'
+    options=(
+        --connect "$connect"
+        --name "$guest"
+        --uuid "$uuid"
+        --osinfo "$osinfo"
+        --virt-type kvm
+        --arch x86_64
+        --machine q35
+        --cpu mode=host-passthrough
+        --vcpus 1
+        --memory 3072
+        --network 'network=net,mac=52:54:00:72:fd:0e,model=virtio'
+        --graphics none
+        --serial pty
+        "${disks[@]}"
+        --location "location=\"$location\"$boot"
+        --extra-args 'autoinstall ds=nocloud console=tty0 console=ttyS0,115200n8'
+        --noautoconsole
+        --noreboot
+        --wait 45
+    )
+    if [[ $dry_run ]]; then
+        printf 'would run: virt-install'
+        printf ' %q' "${options[@]}"
+        echo
+        virt-install --dry-run "${options[@]}"
+    else
+        say "installing with virt-install, for 45 minutes at most"
+        virt-install "${options[@]}"
+        # Only a guest that shut itself down is installed.
+        state=$(ask domstate --domain "$uuid" --reason)
+        [[ $state == 'shut off (shutdown)' ]] || fail "the install did not end as it should: the guest is $state"
+    fi
+    run vol-delete "${seed[@]}"
+    run define --validate --file domain.xml
+fi
+
+case $(ask domstate --domain "$uuid" 2>/dev/null) in
+    '' | 'shut off' | crashed)
+        say 'starting it'
+        run start --domain "$uuid"
+        ;;
+esac
