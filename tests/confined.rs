@@ -242,7 +242,7 @@ fn what_the_user_names_is_read_and_what_lies_beside_it() {
     let values = ["--context-file", "../out/values.yaml"];
     fs::write(dir.path().join("out/values.yaml"), "name: shop\n").unwrap();
     let (code, text) = run(&dir, &[&["render", "../out/motd.j2"][..], &values].concat());
-    assert_eq!((code, text.as_str()), (0, "lab: shop\n"));
+    assert_eq!((code, text.as_str()), (0, "lab: shop"));
     // A link in the lab is the lab's, whoever names it.
     let (code, text) = run(&dir, &["validate", "-C", "link.yaml"]);
     assert!(code == 1 && !text.contains("s3cret"), "{text}");

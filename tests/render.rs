@@ -199,7 +199,7 @@ guests:
         ("{{ guest.interfaces[0].mac }}", "`wan`"),
         (
             "{% for nic in guest.interfaces %}{{ nic.mac }}{% endfor %}",
-            "`mac`",
+            "`for key, nic in MAP.items()`",
         ),
     ] {
         lab.put("t.j2", template);

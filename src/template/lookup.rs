@@ -196,7 +196,11 @@ fn missing_key(path: &str, value: &Value, key: &Value) -> Error {
             Some(length) => format!("{} of length {length}", kind(value)),
             None => kind(value).to_owned(),
         };
-        return undefined(format!("`{path}` is {what}: it has no {shown}"), None);
+        let is_key = value.kind() == ValueKind::String && key.as_str().is_some() && is_name(path);
+        let hint = is_key.then(|| {
+            format!("is it from a loop over a map, which gives its keys? then write `for key, {path} in MAP.items()`")
+        });
+        return undefined(format!("`{path}` is {what}: it has no {shown}"), hint);
     }
     if known.is_empty() {
         return undefined(format!("`{path}` has no {shown}: it is empty"), None);

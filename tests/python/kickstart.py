@@ -1,6 +1,6 @@
 """Checks kickstart files with pykickstart.
 
-kickstart.py versions        prints the versions to check: RHEL from 7 on, and Fedora from 20 on
+kickstart.py versions        prints the versions to check: RHEL from 7 on, and of Fedora the oldest and the three newest
 kickstart.py check DIR OUT   checks DIR/VERSION/NAME.cfg against NAME.json, the guest that is meant; warnings of what is
                              deprecated count as errors.
                              The scripts in them go to OUT/KIND/NUMBER.EXT, each once.
@@ -24,7 +24,7 @@ KINDS = {KS_SCRIPT_PRE: "pre", KS_SCRIPT_POST: "post"}
 
 def versions():
     fedora = sorted(int(name[1:]) for name in versionMap if name[0] == "F" and name[1:].isdigit())
-    return ["RHEL7", "RHEL8", "RHEL9", "RHEL10"] + [f"F{number}" for number in fedora if number >= 20]
+    return ["RHEL7", "RHEL8", "RHEL9", "RHEL10"] + [f"F{number}" for number in [*range(20, 28), *fedora[-3:]]]
 
 
 def check(path, version):

@@ -281,6 +281,15 @@ mod tests {
     }
 
     #[test]
+    fn of_a_system_that_nothing_is_known_of_no_place_is_guessed() {
+        let pairs = |os: &str| pairs(&Os::any(os).unwrap(), Arch::X86_64, Kind::Tree);
+        assert!(pairs("nixos24.05").is_empty());
+        // Agama's is where YaST's was, whoever writes its answers.
+        assert_eq!(pairs("sles16.0"), pairs("sles15sp6"));
+        assert_eq!(pairs("fedora18"), pairs("fedora42"));
+    }
+
+    #[test]
     fn no_pair_is_looked_for_twice() {
         for os in [
             "fedora42",
