@@ -128,6 +128,7 @@ fn lab(definition: &str) -> tempfile::TempDir {
     image[100..104].copy_from_slice(&104u32.to_be_bytes()); // length of the header
     write("tiny.qcow2", &image);
     write("images/debian-12.qcow2", &image);
+    write("nixos.json.j2", b"{}");
     write("lab.yaml", definition.as_bytes());
     directory
 }
