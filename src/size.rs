@@ -1,62 +1,150 @@
-//! Sizes as people write them.
+//! Sizes as people write and read them. What is compared or read by programs is told exactly, what is read by people in the unit
+//! that reads best.
 
-/// Writes bytes in the largest binary unit that keeps the number short and exact: `10 GiB`, `1.5 GiB`, `1000 B`.
+/// The units, the largest first.
+const UNITS: [(&str, u64); 5] = [
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
+/// A number that reads well is less than this.
+const LONG: u64 = 10_000;
+
+/// Writes bytes for people: exact where a short number in some unit is, `10 GiB`, `1.5 GiB`, `1025 MiB`; else in one decimal of the
+/// largest unit, rounded down: `15.4 MiB`.
 pub fn size(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [
-        ("TiB", 1 << 40),
-        ("GiB", 1 << 30),
-        ("MiB", 1 << 20),
-        ("KiB", 1 << 10),
-    ];
-    for (unit, factor) in UNITS {
-        // Quarters are exact in two digits; anything finer is said in a smaller unit.
-        let quarter = factor / 4;
-        if bytes >= factor && bytes.is_multiple_of(quarter) {
-            let whole = bytes / factor;
-            let fraction = match bytes % factor / quarter {
-                0 => "",
-                1 => ".25",
-                2 => ".5",
-                _ => ".75",
-            };
-            return format!("{whole}{fraction} {unit}");
-        }
-    }
-    format!("{bytes} B")
+    let exact = UNITS.into_iter().find_map(|unit| written(bytes, unit));
+    exact
+        .filter(|(number, _)| *number < LONG)
+        .map_or_else(|| rounded(bytes, largest(bytes)), |(_, text)| text)
 }
 
-/// Writes bytes in one decimal of the largest unit, for sizes of files that nobody chose: `15.4 MiB`.
-pub fn about(bytes: u64) -> String {
-    for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
-        if bytes >> shift > 0 {
-            let tenths = (u128::from(bytes) * 10) >> shift;
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+/// Writes bytes exactly, however long the number gets: `2097728 KiB`.
+pub fn exact(bytes: u64) -> String {
+    let exact = UNITS.into_iter().find_map(|unit| written(bytes, unit));
+    exact.map_or_else(|| format!("{bytes} B"), |(_, text)| text)
+}
+
+/// Writes two sizes that are seen together: [`size`] of each, but in a unit that tells them apart where they differ.
+pub fn apart(one: u64, other: u64) -> (String, String) {
+    let look_alike = |one: &str, other: &str| one.replace(".0 ", " ") == other.replace(".0 ", " ");
+    let in_unit = |unit| {
+        let told = |bytes| written(bytes, unit).map_or_else(|| rounded(bytes, unit), |it| it.1);
+        (told(one), told(other))
+    };
+    let short = (size(one), size(other));
+    if one == other || !look_alike(&short.0, &short.1) {
+        return short;
+    }
+    let mut told = UNITS.into_iter().map(in_unit);
+    told.find(|(one, other)| !look_alike(one, other))
+        .unwrap_or(short)
+}
+
+/// Writes a rate, or an amount that is limited with it, of so many thousand bytes: `10 MB`, as a definition does.
+pub fn kilobytes(number: u64) -> String {
+    for (unit, factor) in [("GB", 1_000_000), ("MB", 1_000)] {
+        if number > 0 && number.is_multiple_of(factor) {
+            return format!("{} {unit}", number / factor);
         }
     }
-    format!("{bytes} B")
+    format!("{number} KB")
+}
+
+/// The largest unit that a size has a whole one of.
+fn largest(bytes: u64) -> (&'static str, u64) {
+    let mut fitting = UNITS.into_iter().filter(|(_, factor)| bytes >= *factor);
+    fitting.next().unwrap_or(("B", 1))
+}
+
+/// A size in a unit, where that is exact, with its whole part. Quarters are exact in two digits; anything finer is said in a smaller
+/// unit.
+fn written(bytes: u64, (unit, factor): (&str, u64)) -> Option<(u64, String)> {
+    let quarter = (factor / 4).max(1);
+    if bytes < factor && factor > 1 || !bytes.is_multiple_of(quarter) {
+        return None;
+    }
+    let whole = bytes / factor;
+    let fraction = match bytes % factor / quarter {
+        0 => "",
+        1 => ".25",
+        2 => ".5",
+        _ => ".75",
+    };
+    Some((whole, format!("{whole}{fraction} {unit}")))
+}
+
+fn rounded(bytes: u64, (unit, factor): (&str, u64)) -> String {
+    let tenths = tenths(bytes, factor);
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
+fn tenths(bytes: u64, factor: u64) -> u128 {
+    u128::from(bytes) * 10 / u128::from(factor)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{about, size};
+    use super::{apart, exact, kilobytes, size};
+
+    const MIB: u64 = 1 << 20;
+    const GIB: u64 = 1 << 30;
 
     #[test]
-    fn sizes_of_files_are_rounded_down() {
-        assert_eq!(about(16_187_392), "15.4 MiB");
-        assert_eq!(about(104), "104 B");
-    }
-
-    #[test]
-    fn sizes_are_short_and_exact() {
+    fn sizes_are_short() {
         for (bytes, text) in [
             (0, "0 B"),
+            (104, "104 B"),
             (1000, "1000 B"),
-            (1 << 30, "1 GiB"),
+            (1024, "1 KiB"),
+            (20_480, "20 KiB"),
+            (GIB, "1 GiB"),
             (3 << 29, "1.5 GiB"),
-            ((1 << 30) + (1 << 20), "1025 MiB"),
+            (GIB + MIB, "1025 MiB"),
             (10 << 30, "10 GiB"),
+            (16_187_392, "15.4 MiB"),
+            (49_216 << 10, "48.0 MiB"),
+            (2_097_728 << 10, "2.0 GiB"),
+            (20_800 << 10, "20.3 MiB"),
+            (u64::MAX, "16777215.9 TiB"),
         ] {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn programs_read_every_byte() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (16_187_393, "16187393 B"),
+            (2_097_728 << 10, "2097728 KiB"),
+            (3 << 29, "1.5 GiB"),
+        ] {
+            assert_eq!(exact(bytes), text);
+        }
+    }
+
+    #[test]
+    fn sizes_that_differ_look_different() {
+        for (one, other, texts) in [
+            (2 * GIB, 2 * GIB, ("2 GiB", "2 GiB")),
+            (512 * MIB, 2 * GIB, ("512 MiB", "2 GiB")),
+            (2_097_728 << 10, 20_800 << 10, ("2.0 GiB", "20.3 MiB")),
+            (2_097_728 << 10, 2 * GIB, ("2048.5 MiB", "2048 MiB")),
+            (GIB + 1, GIB + 2, ("1073741825 B", "1073741826 B")),
+            (GIB, GIB + MIB, ("1 GiB", "1025 MiB")),
+            (0, 1, ("0 B", "1 B")),
+        ] {
+            let (a, b) = apart(one, other);
+            assert_eq!((a.as_str(), b.as_str()), texts);
+        }
+    }
+
+    #[test]
+    fn rates_are_in_the_definitions_units() {
+        let written = [0, 500, 10_000, 12_500, 2_000_000].map(kilobytes);
+        assert_eq!(written, ["0 KB", "500 KB", "10 MB", "12500 KB", "2 GB"]);
     }
 }

@@ -791,9 +791,34 @@ fn xml_that_libvirt_does_not_know_fails_at_its_guest_alone() {
 }
 
 #[test]
+fn a_definition_is_warned_of_by_what_goes_by_it() {
+    let nobody = "lab: x\nguests: {a: {system: {timezone: Europe/Berlin}}}\n";
+    let lab = Lab::new(&[("lab.yaml", nobody)]);
+    let warns = |arguments: &[&str]| lab.test(arguments).err.contains("warning: ");
+    for arguments in [
+        &["validate"][..],
+        &["plan"],
+        &["apply", "-y"],
+        &["generate"],
+    ] {
+        assert!(warns(arguments), "{arguments:?}");
+    }
+    let quiet = [
+        &["status"][..],
+        &["destroy", "-y"],
+        &["state", "check"],
+        &["import", "--all"],
+        &["plan", "--refresh-only"],
+    ];
+    for arguments in quiet {
+        assert!(!warns(arguments), "{arguments:?}");
+    }
+}
+
+#[test]
 fn the_status_is_a_table() {
     let run = nowhere().test(&["status", "-C", HELLO]).exits(0);
-    assert!(run.out.starts_with("ADDRESS          NAME"), "{run:#?}");
+    assert!(run.out.starts_with("ADDRESS          STATE"), "{run:#?}");
     assert_eq!(
         run.out.matches(" missing ").count() + run.out.matches(" missing\n").count(),
         6

@@ -3,6 +3,7 @@
 //! `tests/cases/plan/CASE/` holds, all optional but the third:
 //! - `foreign/KIND.NAME.xml`: objects of someone else; `.inactive.xml` where they are not started. A volume says in
 //!   `target/path` where it is.
+//! - `import.yaml`: of which everything that is there is taken over.
 //! - `before.yaml`: what was applied before. `drift/KIND.NAME.xml`: put over what is there since,  what runs
 //!   stays as it is; an empty file removes the object, `stop` before its text stops it, and `undefine`
 //!   leaves it transient. `guest.NAME.live.xml` is put
@@ -31,12 +32,15 @@ use std::path::{Path, PathBuf};
 
 use laboratory::Laboratory;
 use miniascape::address::Kind;
+use miniascape::desired;
 use miniascape::diagnostic::SourceMap;
 use miniascape::graph;
+use miniascape::libvirt::Hypervisor as _;
 use miniascape::libvirt::fake::Activity;
 use miniascape::libvirt::offers::HostMemory;
 use miniascape::plan::{self, Phase, Plan};
 use miniascape::state::store::Store;
+use miniascape::template::Templates;
 use miniascape::view::Color;
 use miniascape::view::diagnostic::render;
 use miniascape::view::plan::{Diff, Options, text};
@@ -67,6 +71,19 @@ fn object(file: &str) -> (Kind, String) {
     (kind, name.replace('+', "/"))
 }
 
+/// Takes over all of a definition that is there.
+fn import(laboratory: &mut Laboratory, definition: &Path) {
+    let lab = laboratory::read(definition).lab.unwrap();
+    let scope = desired::scope(Some(&lab), laboratory.store.state());
+    let observed = laboratory.fake.observe(&scope).unwrap();
+    let (desired, _) = desired::build(&lab, &observed, &Templates::new(Vec::new()));
+    let (adoption, problems) = plan::import_all(&desired, &observed, laboratory.store.state());
+    assert!(!problems.has_errors(), "{problems:?}");
+    for (address, entry) in &adoption.entries {
+        laboratory.store.settle(address, Some(entry)).unwrap();
+    }
+}
+
 fn prepare(case: &Path) -> Laboratory {
     let mut laboratory = Laboratory::new();
     for (file, text) in files(&case.join("foreign")) {
@@ -77,6 +94,10 @@ fn prepare(case: &Path) -> Laboratory {
         };
         let xml = Element::parse(&text).unwrap();
         laboratory.fake.insert(kind, xml, activity);
+    }
+    let import = case.join("import.yaml");
+    if import.exists() {
+        self::import(&mut laboratory, &import);
     }
     let before = case.join("before.yaml");
     if before.exists() {

@@ -74,8 +74,8 @@ fn attribute(
 ) -> AttributeChange {
     AttributeChange {
         name: name.to_owned(),
-        before: before.map(str::to_owned),
-        after: after.map(str::to_owned),
+        before: before.map(Into::into),
+        after: after.map(Into::into),
         disruption: class,
         note: None,
         cause: None,
@@ -467,7 +467,7 @@ fn passwords_are_hidden_and_their_change_is_seen() {
         )
     };
     let mut wanted = secret(Some("S3CRET2"));
-    wanted.last = Some("S3CRET0".to_owned());
+    wanted.last = Some("S3CRET0".into());
     wanted.cause = Some(miniascape::xml::merge::Cause::Both);
     let arg = "<qemu:arg value=\'secret,id=a,data=S3CRET3\'/>";
     let mut plan = plan(vec![

@@ -10,7 +10,7 @@ use super::named::Known;
 use super::output::{Failure, problems_to_stderr, result, say, show};
 use super::plan::{Anew, Targets, diff};
 use super::run::{self, Telling};
-use super::session::{Planned, Session};
+use super::session::{Planned, Session, Warnings};
 use super::{Common, Exit};
 use crate::address::{Address, Kind};
 use crate::plan::{self, Action, Disruption, Options, PendingRestarts, Plan};
@@ -67,7 +67,7 @@ impl From<MaxDisruption> for Disruption {
 }
 
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
-    let (session, mut live) = Session::open_live(common, Access::Write, color)?;
+    let (session, mut live) = Session::open_live(common, Access::Write, Warnings::Told, color)?;
     let known = session.known(&live.state);
     let options = arguments.targets.options(&live.store, &known)?;
     let options = arguments.anew.with(options, &known)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::output::{Failure, result, say};
-use super::session::Session;
+use super::session::{Session, Warnings};
 use super::{Common, Exit};
 use crate::address::Name;
 use crate::desired::{self, Formats};
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
-    let session = Session::open(common, color)?;
+    let session = Session::open(common, Warnings::Told, color)?;
     let root = root(common);
     let assumed = assumed(&session.lab, Formats::Needed)?;
     let request = Request {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::output::{Failure, result, say};
-use super::session::{Session, hypervisor_id};
+use super::session::{Session, Warnings, hypervisor_id};
 use super::{Common, Exit};
 use crate::desired::moved::view;
 use crate::diagnostic::Diagnostics;
@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
-    let (session, mut live) = Session::open_live(common, Access::Write, color)?;
+    let (session, mut live) = Session::open_live(common, Access::Write, Warnings::Left, color)?;
     let addresses = session
         .known(&live.state)
         .read(&arguments.addresses, "take over")?;

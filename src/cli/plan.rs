@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::named::Known;
 use super::output::{Failure, problems_to_stderr, result};
-use super::session::{Live, Session, observe};
+use super::session::{Live, Session, Warnings, observe};
 use super::{Common, Exit};
 use crate::desired;
 use crate::plan::drift::drift;
@@ -98,7 +98,12 @@ pub(super) fn diff(wanted: bool) -> Diff {
 }
 
 pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Result<Exit, Failure> {
-    let (session, mut live) = Session::open_live(common, Access::Read, color)?;
+    // What others changed has nothing to do with what the definition says.
+    let warnings = match arguments.refresh_only {
+        true => Warnings::Left,
+        false => Warnings::Told,
+    };
+    let (session, mut live) = Session::open_live(common, Access::Read, warnings, color)?;
     if arguments.refresh_only {
         let known = session.known(&live.state);
         return refresh(common, arguments, &mut live, &known, color);

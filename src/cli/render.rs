@@ -9,7 +9,7 @@ use minijinja::value::Serde;
 
 use super::generate::{assumed, guest_named, root};
 use super::output::{Failure, result};
-use super::session::{Session, settings, templates};
+use super::session::{Session, Warnings, settings, templates};
 use super::{Common, Exit};
 use crate::address::Address;
 use crate::desired::Formats;
@@ -87,7 +87,7 @@ fn with_lab(
     guest: Option<&str>,
     color: Color,
 ) -> Result<String, Failure> {
-    let session = Session::open(common, color)?;
+    let session = Session::open(common, Warnings::Told, color)?;
     let guest = guest
         .map(|guest| guest_named(&session.lab, guest))
         .transpose()?;
@@ -112,7 +112,7 @@ fn with_lab(
 }
 
 fn context(common: &Common, guest: &str, color: Color) -> Result<String, Failure> {
-    let session = Session::open(common, color)?;
+    let session = Session::open(common, Warnings::Told, color)?;
     let guest = guest_named(&session.lab, guest)?;
     let context = see(
         common,

@@ -1,7 +1,7 @@
 //! The way that commands have in common: settings, definition, state, hypervisor, plan.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::libvirt::ahead::{Ahead, Look};
 use crate::libvirt::connection::Connection;
 use crate::libvirt::keepalive::Patience;
 use crate::libvirt::observed::{Facts, Observed};
-use crate::libvirt::{Filled, Others, Scope};
+use crate::libvirt::{Addresses, Filled, Others, Scope};
 use crate::plan::{self, Plan};
 use crate::secret::Secrets;
 use crate::settings::Settings;
@@ -58,7 +58,17 @@ pub struct Session {
     /// The templates.
     pub templates: Arc<Templates>,
     color: Color,
+    warnings: Warnings,
     secrets: Secrets,
+}
+
+/// Whether a command repeats what is to be warned of in a definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warnings {
+    /// It goes by the definition, and says so.
+    Told,
+    /// It is about what is there: `validate`, `plan` and `apply` say so.
+    Left,
 }
 
 /// A plan, and what it was made of.
@@ -160,6 +170,16 @@ impl Live {
         Ok(self.connection.ask_for_jobs(observed, &guests)?)
     }
 
+    /// The addresses that are known of these guests.
+    pub fn addresses(
+        &self,
+        observed: &Observed,
+        guests: &BTreeSet<&str>,
+    ) -> BTreeMap<String, Addresses> {
+        let _waiting = self.whom.wait();
+        self.connection.addresses(observed, guests)
+    }
+
     /// Takes note of what images were made of by a run.
     pub fn learn_digests(&mut self, filled: Vec<Filled>) {
         let known = filled.into_iter().filter_map(|filled| {
@@ -188,14 +208,15 @@ impl Live {
 
 impl Session {
     /// Reads settings and definition. All problems come at once.
-    pub fn open(common: &Common, color: Color) -> Result<Self, Failure> {
-        Self::read(common, settings(common)?, color)
+    pub fn open(common: &Common, warnings: Warnings, color: Color) -> Result<Self, Failure> {
+        Self::read(common, settings(common)?, warnings, color)
     }
 
     /// The same for a lab on a hypervisor, which is looked at meanwhile.
     pub fn open_live(
         common: &Common,
         access: Access,
+        warnings: Warnings,
         color: Color,
     ) -> Result<(Self, Live), Failure> {
         let settings = settings(common)?;
@@ -204,7 +225,7 @@ impl Session {
         let states = state_directory(common, &settings);
         let touched = Store::last_touched(&states);
         let ahead = Ahead::begin(uri, patience(common, &settings));
-        let mut session = Self::read(common, settings, color)?;
+        let mut session = Self::read(common, settings, warnings, color)?;
         let waiting = whom.wait();
         let (connection, look) = ahead.connection()?;
         drop(waiting);
@@ -225,7 +246,12 @@ impl Session {
         Ok((session, live))
     }
 
-    fn read(common: &Common, settings: Settings, color: Color) -> Result<Self, Failure> {
+    fn read(
+        common: &Common,
+        settings: Settings,
+        warnings: Warnings,
+        color: Color,
+    ) -> Result<Self, Failure> {
         let source = lab::Source {
             dir: common.chdir.clone(),
             config: common.config.clone(),
@@ -240,15 +266,17 @@ impl Session {
                 Box::new(definition.sources),
             ));
         };
-        problems_to_stderr(&definition.diagnostics, &definition.sources, color);
-        Ok(Self {
+        let session = Self {
             templates: Arc::new(templates(common, &settings)),
             lab: Arc::new(lab),
             sources: definition.sources,
             settings,
             color,
+            warnings,
             secrets: common.secrets(),
-        })
+        };
+        session.check(&definition.diagnostics)?;
+        Ok(session)
     }
 
     /// What arguments can name: what is defined, and what the state has.
@@ -445,7 +473,7 @@ impl Session {
         })
     }
 
-    /// Prints problems; errors end the command.
+    /// Tells problems; errors end the command.
     pub fn check(&self, problems: &Diagnostics) -> Result<(), Failure> {
         if problems.has_errors() {
             return Err(Failure::Problems(
@@ -453,7 +481,10 @@ impl Session {
                 Box::new(self.sources.clone()),
             ));
         }
-        problems_to_stderr(problems, &self.sources, self.color);
+        match self.warnings {
+            Warnings::Told => problems_to_stderr(problems, &self.sources, self.color),
+            Warnings::Left => {}
+        }
         Ok(())
     }
 }
@@ -481,7 +512,7 @@ pub fn name_and_settings(
     match named {
         Some(lab) => Ok((lab.clone(), settings(common)?, None)),
         None => {
-            let session = Session::open(common, color).inspect_err(|_| {
+            let session = Session::open(common, Warnings::Left, color).inspect_err(|_| {
                 say(&format!(
                     "note: `{command} --lab NAME` works without a definition\n"
                 ));

@@ -1,7 +1,7 @@
 //! `miniascape validate`
 
 use super::output::{Failure, result};
-use super::session::Session;
+use super::session::{Session, Warnings};
 use super::{Common, Exit};
 use crate::desired::{self, Formats};
 use crate::plan;
@@ -9,7 +9,7 @@ use crate::state::State;
 use crate::view::Color;
 
 pub(super) fn run(common: &Common, color: Color) -> Result<Exit, Failure> {
-    let session = Session::open(common, color)?;
+    let session = Session::open(common, Warnings::Told, color)?;
     let nothing = State::new(session.lab.name.clone());
     let mut assumed = desired::assumed(&session.lab, Formats::Open);
     desired::assume_pools(&session.lab, &mut assumed);

@@ -343,7 +343,13 @@ fn macs(lab: &mut Cow<'_, Lab>, state: &State, observed: &Observed) {
             let key = (guest.key.clone(), nic.key.clone());
             lab.written.macs.contains(&key)
         };
-        for (nic, mac) in matched(guest, &live.xml.tree(), written) {
+        let entry = state.resources.get(&Address::guest(&guest.key));
+        let applied = entry.map(|entry| {
+            let applied = entry.applied.as_deref();
+            let applied = applied.and_then(|text| Element::parse(text).ok());
+            applied.unwrap_or_else(|| Element::new("domain"))
+        });
+        for (nic, mac) in matched(guest, &live.xml.tree(), applied.as_ref(), written) {
             found.insert((guest.key.clone(), nic), mac);
         }
     }
@@ -415,10 +421,12 @@ fn adopted<'a>(
     (live.uuid != guest.uuid).then_some(live)
 }
 
-/// The MACs of a guest's NICs that are there: by alias, else the next on the same network that is no other's.
+/// The MACs of a guest's NICs that are there: by alias, else the next on the same network that is no other's. One that is gone keeps
+/// that which it was applied with.
 fn matched(
     guest: &Guest,
     live: &Element,
+    applied: Option<&Element>,
     written: impl Fn(&Interface) -> bool,
 ) -> Vec<(Name, String)> {
     let source = |nic: &Interface| match &nic.source {
@@ -431,18 +439,24 @@ fn matched(
         source: Option<String>,
         mac: String,
     }
-    let devices = live.child("devices").into_iter();
-    let mut there: Vec<There> = devices
-        .flat_map(|devices| devices.children_named("interface"))
+    fn interfaces(tree: &Element) -> impl Iterator<Item = &Element> {
+        let devices = tree.child("devices").into_iter();
+        devices.flat_map(|devices| devices.children_named("interface"))
+    }
+    fn key(nic: &Element) -> Option<&str> {
+        nic.attribute_at("alias", "name")?.strip_prefix("ua-")
+    }
+    let known = |wanted: &str| {
+        let mut nics = applied.into_iter().flat_map(interfaces);
+        nics.find(|nic| key(nic) == Some(wanted))
+    };
+    let mut there: Vec<There> = interfaces(live)
         .filter_map(|nic| {
-            let alias = nic.attribute_at("alias", "name");
             let source = nic
                 .attribute_at("source", "network")
                 .or_else(|| nic.attribute_at("source", "bridge"));
             Some(There {
-                key: alias
-                    .and_then(|alias| alias.strip_prefix("ua-"))
-                    .map(str::to_owned),
+                key: key(nic).map(str::to_owned),
                 source: source.map(str::to_owned),
                 mac: nic.attribute_at("mac", "address")?.to_lowercase(),
             })
@@ -459,7 +473,7 @@ fn matched(
         }
         true
     };
-    let mut open: Vec<&Interface> = Vec::new();
+    let (mut open, mut gone): (Vec<&Interface>, Vec<&Interface>) = Default::default();
     for nic in &guest.interfaces {
         let by_mac = take(nic, &|there| there.mac == nic.mac);
         if !by_mac && !take(nic, &|there| there.key.as_deref() == Some(nic.key.as_str())) {
@@ -467,10 +481,20 @@ fn matched(
         }
     }
     for nic in open {
-        // One with an alias of ours is another NIC of the definition, or was one.
-        take(nic, &|there| {
-            there.key.is_none() && there.source == source(nic)
-        });
+        // One with an alias of ours is another NIC of the definition, or was one. Other tools name theirs, too.
+        let is_free = |there: &There| {
+            let key = there.key.as_deref();
+            key.is_none_or(|key| applied.is_some() && known(key).is_none())
+        };
+        let is_there = take(nic, &|there| is_free(there) && there.source == source(nic));
+        if !is_there {
+            gone.push(nic);
+        }
+    }
+    for nic in gone {
+        let mac = known(nic.key.as_str()).and_then(|nic| nic.attribute_at("mac", "address"));
+        let mac = mac.filter(|_| !written(nic));
+        found.extend(mac.map(|mac| (nic.key.clone(), mac.to_lowercase())));
     }
     found
 }

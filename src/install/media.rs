@@ -393,13 +393,12 @@ impl Media {
                 ));
             }
             if length > LARGEST {
+                let (length, most) = crate::size::apart(length, LARGEST);
                 return Err(MediaError::new(
                     MediaErrorKind::TooLarge,
                     format!(
-                        "{path} in {} has {}, more than any kernel or initrd ({})",
+                        "{path} in {} has {length}, more than any kernel or initrd ({most})",
                         self.name,
-                        crate::size::about(length),
-                        crate::size::about(LARGEST)
                     ),
                     "see that the location is that of an installer",
                 ));

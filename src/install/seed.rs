@@ -10,6 +10,8 @@ use std::io::{self, Cursor, Write};
 use fatfs::{Date, DateTime, FileSystem, FormatVolumeOptions, FsOptions, Time, TimeProvider};
 use thiserror::Error;
 
+use crate::size::apart;
+
 /// What a volume's size is a multiple of, so that it stays the same where a file grows a little.
 const STEP: u64 = 64 << 10;
 /// Beyond this the file system would want another layout, and nobody's answers are as long.
@@ -63,7 +65,7 @@ pub enum SeedError {
     #[error("a seed volume holds at most {MOST_FILES} files, not {0}")]
     Many(usize),
     /// More bytes than the volume is laid out for.
-    #[error("a seed volume holds at most {LARGEST} bytes, not {0}")]
+    #[error("a seed volume holds at most {}, not {}", apart(LARGEST, *.0).0, apart(LARGEST, *.0).1)]
     Large(u64),
     /// The file system could not be made; a bug, since it is made in memory.
     #[error("cannot make a seed volume: {0}")]

@@ -3,6 +3,7 @@
 //! Behind it is libvirt ([`connection`]) or a model in memory ([`fake`]). The `virt` crate is used
 //! in this folder and nowhere else.
 
+mod addresses;
 pub mod ahead;
 mod aside;
 mod bridge;
@@ -27,6 +28,7 @@ mod replug;
 mod ssh;
 mod upload;
 
+pub use addresses::Addresses;
 pub use bridge::left_on_host;
 
 use std::collections::{BTreeMap, BTreeSet};

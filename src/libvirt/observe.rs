@@ -574,7 +574,7 @@ fn is_gone(error: &Error) -> bool {
 }
 
 /// Does something with each on a few threads; those that are gone meanwhile are left out.
-fn read_each<T: Send, R: Send>(
+pub(super) fn read_each<T: Send, R: Send>(
     items: Vec<T>,
     read: impl Fn(T) -> Result<R, Trouble> + Sync,
 ) -> Result<Vec<R>, Trouble> {

@@ -1,7 +1,7 @@
 //! The calls that `virt` lacks, and handles that are let go without a panic. All `unsafe` of the binding is here.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
@@ -152,6 +152,46 @@ pub fn block_job(domain: &Domain, disk: &str) -> Result<Option<sys::virDomainBlo
         1 => Ok(Some(info.type_ as sys::virDomainBlockJobType)),
         _ => Err(Error::last_error()),
     }
+}
+
+unsafe extern "C" {
+    /// Of the C library, which libvirt has its lists from.
+    fn free(memory: *mut c_void);
+}
+
+/// The MACs and addresses of what a network's DHCP servers leased.
+pub fn leases(network: &Network) -> Result<Vec<(String, String)>, Error> {
+    let mut leases: *mut sys::virNetworkDHCPLeasePtr = std::ptr::null_mut();
+    // SAFETY: the network is valid as long as it is borrowed, no MAC means all, and libvirt sets `leases` to a list.
+    let count =
+        unsafe { sys::virNetworkGetDHCPLeases(network.as_ptr(), std::ptr::null(), &mut leases, 0) };
+    let Ok(count) = usize::try_from(count) else {
+        return Err(Error::last_error());
+    };
+    let mut all = Vec::new();
+    for at in 0..count {
+        // SAFETY: `at` is below the number of leases that libvirt gave, whose texts are null or end with a zero byte; each is let
+        // go once, as its last use.
+        unsafe {
+            let lease = *leases.add(at);
+            all.extend(text((*lease).mac).zip(text((*lease).ipaddr)));
+            sys::virNetworkDHCPLeaseFree(lease);
+        }
+    }
+    // SAFETY: the list came from libvirt, which has callers free it, and is not used any more.
+    unsafe { free(leases.cast()) };
+    Ok(all)
+}
+
+/// A text of libvirt's.
+///
+/// # Safety
+///
+/// The pointer is null or points to what ends with a zero byte.
+unsafe fn text(pointer: *const c_char) -> Option<String> {
+    // SAFETY: as above.
+    let text = (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) });
+    text.map(|text| text.to_string_lossy().into_owned())
 }
 
 /// The state of every guest, as libvirt's number, in one call; guests whose state is not told are left out.

@@ -97,11 +97,12 @@ impl Connection {
         let room = self.pool(pool)?.info()?.available.saturating_add(frees);
         match room >= size {
             true => Ok(()),
-            false => Err(Trouble::ours(format!(
-                "it takes {}, and pool {pool} has room for {}",
-                crate::size::size(size),
-                crate::size::size(room)
-            ))),
+            false => {
+                let (size, room) = crate::size::apart(size, room);
+                Err(Trouble::ours(format!(
+                    "it takes {size}, and pool {pool} has room for {room}"
+                )))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Who is behind a change: the definition, someone who changed libvirt's side, or both.
 
-use super::{Action, AttributeChange, Change, PowerChange, Reason};
+use super::{Action, AttributeChange, Change, PowerChange, Reason, Said};
 use crate::state::Entry;
 use crate::xml::merge::Cause;
 
@@ -39,7 +39,8 @@ fn recorded(attribute: &AttributeChange, entry: Option<&Entry>) -> Option<Cause>
         "name" => entry.name.clone(),
         _ => return None,
     };
-    let is = |value: &Option<String>| value.as_ref() == Some(&applied);
+    let applied = Said::from(applied);
+    let is = |value: &Option<Said>| value.as_ref() == Some(&applied);
     match (is(&attribute.before), is(&attribute.after)) {
         (true, true) => None,
         (true, false) => Some(Cause::Definition),

@@ -212,8 +212,8 @@ fn switched(name: &str, applied: Option<bool>, now: bool) -> Option<AttributeCha
 fn told(name: &str, before: &str, after: &str) -> AttributeChange {
     AttributeChange {
         name: name.to_owned(),
-        before: Some(before.to_owned()),
-        after: Some(after.to_owned()),
+        before: Some(before.into()),
+        after: Some(after.into()),
         disruption: Disruption::Live,
         note: None,
         cause: None,

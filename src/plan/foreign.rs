@@ -5,7 +5,7 @@ use super::build::{Planner, last_trees};
 use super::{AttributeChange, Disruption, label};
 use crate::address::{Address, Kind};
 use crate::state::{Entry, Status};
-use crate::xml::merge::{Difference, Merged, merge};
+use crate::xml::merge::{Difference, Merged, like, merge};
 use crate::xml::tree::Element;
 use crate::xml::whose;
 
@@ -31,6 +31,7 @@ impl Foreign {
         let (back, left) = changed(entry, live, &definitions)
             .into_iter()
             .filter(|difference| !is_dropped(difference))
+            .map(|difference| named(difference, wanted))
             .partition(whose::is_put_back);
         Self { back, left }
     }
@@ -86,6 +87,23 @@ impl Foreign {
     pub fn all(&self) -> Vec<AttributeChange> {
         turned(&[self.back.as_slice(), &self.left].concat())
     }
+}
+
+/// A difference in a device that has not its name yet, as one of a guest that was only taken over, under that name.
+fn named(mut difference: Difference, wanted: &Element) -> Difference {
+    const DEVICES: &str = "domain/devices";
+    let devices = wanted
+        .child("devices")
+        .filter(|_| difference.path.starts_with(DEVICES));
+    let device = difference.within.get_mut(1);
+    if let Some((device, devices)) = device.zip(devices)
+        && let Some(ours) = like(DEVICES, device, &devices.children)
+        && let Some(alias) = ours.child("alias")
+    {
+        device.children.retain(|child| child.name != "alias");
+        device.children.push(alias.clone());
+    }
+    difference
 }
 
 fn turned(differences: &[Difference]) -> Vec<AttributeChange> {

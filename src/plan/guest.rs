@@ -209,7 +209,12 @@ pub(super) fn update(
     let mut last = last_trees(entry);
     let written = last.len();
     let adopted = live.uuid != wish.uuid;
-    let mut wanted = wanted(&resource.xml.tree(), &wish.chosen, live, adopted);
+    let mut wanted = wanted(
+        planner.observed,
+        &resource.xml.tree(),
+        (&wish.chosen, adopted),
+        live,
+    );
     let scsi = wanted::keep_scsi_model(&mut wanted, &wish.chosen, &last, &live.xml.tree());
     let kept = overlay::keep(planner, &resource.address, &mut wanted, live);
     let back = overlay::goes_back(planner, &last, &live.xml.tree(), &wanted);
@@ -265,7 +270,12 @@ pub(super) fn update(
     // entry is unfinished, and the next plan looks at what the guest runs with.
     if merged.is_change() {
         if (goes_down || !active) && wanted::has_ports(&live.xml.tree()) {
-            let mut all = wanted::with_all_ports(&resource.xml.tree(), &wish.chosen, live, adopted);
+            let mut all = wanted::with_all_ports(
+                planner.observed,
+                &resource.xml.tree(),
+                (&wish.chosen, adopted),
+                live,
+            );
             wanted::keep_scsi_model(&mut all, &wish.chosen, &last, &live.xml.tree());
             overlay::keep(planner, &resource.address, &mut all, live);
             merged.target = merge(&last, &own, &all).target;
@@ -518,7 +528,7 @@ pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) ->
 }
 
 /// One line of a guest that is known by its XML alone: `2 vcpus, 2 GiB`.
-fn summary(xml: &Element) -> String {
+pub fn summary(xml: &Element) -> String {
     let xml = schema::canonical(xml);
     let most = xml.text_at("vcpu").unwrap_or("1");
     let vcpus = xml.attribute_at("vcpu", "current").unwrap_or(most);

@@ -155,8 +155,8 @@ pub(super) fn clean_up(planner: &Planner<'_>, change: &mut Change) {
 fn told(before: &str, after: &str) -> AttributeChange {
     AttributeChange {
         name: "install".to_owned(),
-        before: Some(before.to_owned()),
-        after: Some(after.to_owned()),
+        before: Some(before.into()),
+        after: Some(after.into()),
         disruption: Disruption::Live,
         note: None,
         cause: None,
@@ -187,14 +187,14 @@ pub(super) fn resume(
     let place = Place::new(planner, resource, live.uuid, install);
     let (steps, how) = match phase {
         InstallPhase::Running => {
-            let definitions = definitions(resource, wish, install, live);
+            let definitions = definitions(planner, resource, wish, install, live);
             (
                 end(&place, wish, install, definitions),
                 ("under way", "finished"),
             )
         }
         InstallPhase::Done => {
-            let definitions = definitions(resource, wish, install, live);
+            let definitions = definitions(planner, resource, wish, install, live);
             (
                 end(&place, wish, install, definitions),
                 ("done", "finished"),
@@ -307,7 +307,7 @@ fn again(
     install: &Installation,
     live: &ObservedGuest,
 ) -> Vec<Step> {
-    let definitions = definitions(resource, wish, install, live);
+    let definitions = definitions(planner, resource, wish, install, live);
     let last = last_trees(planner.entry(&resource.address));
     let xml = merge(&last, &live.xml.tree(), &definitions.install).target;
     let place = Place::new(planner, resource, live.uuid, install);
@@ -317,15 +317,17 @@ fn again(
 }
 
 fn definitions(
+    planner: &Planner<'_>,
     resource: &Resource,
     wish: &Wish,
     install: &Installation,
     live: &ObservedGuest,
 ) -> Definitions {
-    let adopted = live.uuid != wish.uuid;
+    let keeps = (&wish.chosen, live.uuid != wish.uuid);
+    let of = |xml: &Element| wanted(planner.observed, xml, keeps, live);
     Definitions {
-        install: wanted(&install.xml, &wish.chosen, live, adopted),
-        after: wanted(&resource.xml.tree(), &wish.chosen, live, adopted),
+        install: of(&install.xml),
+        after: of(&resource.xml.tree()),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Differences of XML in the user's words: the attribute's name in the definition, values in the definition's units.
 
-use super::{AttributeChange, Disruption};
-use crate::size::size;
+use super::{AttributeChange, Disruption, Said};
+use crate::size::kilobytes;
 use crate::xml::merge::{Cause, Difference, Value};
+use crate::xml::schema;
 use crate::xml::tree::Element;
 
 /// What a change of one attribute costs.
@@ -65,8 +66,8 @@ pub fn attributes<C: Into<Cost>>(
     }
     for change in changes.iter_mut().filter(|change| change.name == "mode") {
         // A network without a way out has no word for it in XML.
-        change.before.get_or_insert_with(|| "isolated".to_owned());
-        change.after.get_or_insert_with(|| "isolated".to_owned());
+        change.before.get_or_insert_with(|| "isolated".into());
+        change.after.get_or_insert_with(|| "isolated".into());
     }
     changes.retain(|change| change.before != change.after);
     changes
@@ -74,16 +75,19 @@ pub fn attributes<C: Into<Cost>>(
 
 /// The maximum memory follows the memory: it is said only where it changes by itself. Units follow their number.
 fn is_repetition(difference: &Difference, all: &[Difference]) -> bool {
+    fn both(difference: &Difference) -> (&Option<Value>, &Option<Value>) {
+        (&difference.before, &difference.after)
+    }
     match difference.path.as_str() {
         "domain/memory" => all
             .iter()
-            .any(|d| d.path == "domain/currentMemory" && d.after == difference.after),
+            .any(|d| d.path == "domain/currentMemory" && both(d) == both(difference)),
         path => path.ends_with("@unit"),
     }
 }
 
 /// The values of a difference in the user's units.
-fn values(difference: &Difference, all: &[Difference]) -> (Option<String>, Option<String>) {
+fn values(difference: &Difference, all: &[Difference]) -> (Option<Said>, Option<Said>) {
     let told = |v: &Option<Value>| v.as_ref().map(|v| value(difference, v));
     let (before, after) = (told(&difference.before), told(&difference.after));
     if difference.path != "domain/vcpu@current" {
@@ -91,7 +95,10 @@ fn values(difference: &Difference, all: &[Difference]) -> (Option<String>, Optio
     }
     // Where no number is given, the guest has all that it could have.
     let maximum = all.iter().find(|d| d.path == "domain/vcpu");
-    let wanted = difference.within.last().map(|vcpu| vcpu.text.clone());
+    let wanted = difference
+        .within
+        .last()
+        .map(|vcpu| vcpu.text.as_str().into());
     let most_before = maximum.map_or_else(|| wanted.clone(), |d| told(&d.before));
     (before.or(most_before), after.or(wanted))
 }
@@ -117,6 +124,7 @@ const NAMES: &[(&str, &str)] = &[
     ("domain/os/boot", "boot.order"),
     ("domain/os/boot@dev", "boot.order"),
     ("domain/devices/disk", "disks.*"),
+    ("domain/devices/disk/alias@name", "disks.*"),
     ("domain/devices/disk@device", "disks.*.device"),
     ("domain/devices/disk/driver@type", "disks.*.format"),
     ("domain/devices/disk/driver@cache", "disks.*.cache"),
@@ -130,6 +138,7 @@ const NAMES: &[(&str, &str)] = &[
     ("domain/devices/disk/readonly", "disks.*.readonly"),
     ("domain/devices/disk/shareable", "disks.*.shareable"),
     ("domain/devices/interface", "interfaces.*"),
+    ("domain/devices/interface/alias@name", "interfaces.*"),
     (
         "domain/devices/interface/source@network",
         "interfaces.*.network",
@@ -268,6 +277,11 @@ fn own_path(difference: &Difference) -> String {
             .filter(|element| element.name == plain)
             .and_then(item_name);
         match named {
+            // Disks and NICs have their place in the definition.
+            Some(item) if matches!(plain, "disk" | "interface") => {
+                let rest = part.strip_prefix(plain).unwrap_or_default();
+                parts.push(format!("{plain}s.{item}{rest}"));
+            }
             Some(item) => parts.push(format!("{part}[{item}]")),
             None if part == "devices" && path.peek().is_some() => {}
             None => parts.push(part.to_owned()),
@@ -279,18 +293,19 @@ fn own_path(difference: &Difference) -> String {
     parts.join(".").replace('@', ".")
 }
 
-fn value(difference: &Difference, value: &Value) -> String {
-    match value {
-        Value::Text(text) => match difference.path.as_str() {
-            "domain/memory" | "domain/currentMemory" => text
-                .parse()
-                .map_or_else(|_| text.clone(), |kib: u64| size(kib.saturating_mul(1024))),
-            "volume/capacity" | "volume/allocation" => {
-                text.parse().map_or_else(|_| text.clone(), size)
-            }
-            _ => text.clone(),
-        },
-        Value::Tree(tree) => element(difference, tree),
+fn value(difference: &Difference, value: &Value) -> Said {
+    let path = difference.path.as_str();
+    let number = match value {
+        Value::Text(text) => text,
+        Value::Tree(tree) => &tree.text,
+    };
+    match (schema::bytes(path, number), value) {
+        (Some(bytes), _) => Said::Bytes(bytes),
+        (None, Value::Text(text)) if path.ends_with("/alias@name") => {
+            text.strip_prefix("ua-").unwrap_or(text).into()
+        }
+        (None, Value::Text(text)) => rate_of(path, text).unwrap_or_else(|| text.clone()).into(),
+        (None, Value::Tree(tree)) => element(difference, tree).into(),
     }
 }
 
@@ -357,19 +372,94 @@ fn element(difference: &Difference, tree: &Element) -> String {
         }
         "domain/devices/graphics" | "domain/devices/serial" => attribute("type"),
         _ if !tree.text.is_empty() && tree.attributes.is_empty() => tree.text.clone(),
-        _ => one_line(tree),
+        path if path.starts_with("domain/features/") && tree == &Element::new(&*tree.name) => {
+            "on".to_owned()
+        }
+        path => {
+            let device = path.strip_prefix("domain/devices/");
+            let device = device.filter(|name| !name.contains('/'));
+            device
+                .and_then(|name| device_in_words(name, tree))
+                .unwrap_or_else(|| one_line(tree))
+        }
     };
     text.trim().to_owned()
 }
 
-/// `inbound 10000 kB/s, peak 20000`
+/// What tells a device that the definition has no word for, where the rest is as good as nothing.
+const DEVICES: &[(&str, &[&str])] = &[
+    ("channel", &["@type", "target@name"]),
+    ("console", &["@type", "target@type"]),
+    ("controller", &["@type", "@model"]),
+    ("filesystem", &["source@dir", "source@file", "target@dir"]),
+    (
+        "hostdev",
+        &[
+            "@type",
+            "source/vendor@id",
+            "source/product@id",
+            "source/address@bus",
+            "source/address@slot",
+            "source/address@function",
+            "source/address@uuid",
+        ],
+    ),
+    ("input", &["@type", "@bus"]),
+    ("memballoon", &["@model"]),
+    ("rng", &["@model", "backend"]),
+    ("sound", &["@model"]),
+    ("tpm", &["@model", "backend@type"]),
+    ("video", &["model@type"]),
+    ("watchdog", &["@model", "@action"]),
+];
+
+/// A device in words: `i6300esb reset`. `None` where there is more to it.
+fn device_in_words(name: &str, tree: &Element) -> Option<String> {
+    let (_, parts) = DEVICES.iter().find(|(known, _)| *known == name)?;
+    let is_told = |child: &Element| {
+        let holds = |part: &&str| {
+            let rest = part.strip_prefix(child.name.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '@']))
+        };
+        matches!(child.name.as_str(), "address" | "alias") || parts.iter().any(holds)
+    };
+    let of = |part: &&str| match part.split_once('@') {
+        Some(("", attribute)) => tree.attribute(attribute),
+        Some((path, attribute)) => tree.attribute_at(path, attribute),
+        None => tree.text_at(part),
+    };
+    if tree.attribute_at("target", "name") == Some("org.qemu.guest_agent.0") {
+        return Some("for the guest agent".to_owned());
+    }
+    let told: Vec<&str> = parts.iter().filter_map(of).collect();
+    (!told.is_empty() && tree.children.iter().all(is_told)).then(|| told.join(" "))
+}
+
+/// `inbound 10 MB/s, peak 20 MB/s, burst 1 MB`
 fn rate(tree: &Element) -> String {
-    let told = |name: &str| tree.attribute(name).map(str::to_owned);
+    let told = |name: &str| limit(name, tree.attribute(name)?);
     let average = told("average").unwrap_or_default();
     let more = ["peak", "burst"]
         .into_iter()
         .filter_map(|name| Some(format!(", {name} {}", told(name)?)));
-    format!("{} {average} kB/s{}", tree.name, more.collect::<String>())
+    format!("{} {average}{}", tree.name, more.collect::<String>())
+}
+
+/// One of the limits of a NIC's bandwidth.
+fn limit(name: &str, text: &str) -> Option<String> {
+    let amount = kilobytes(text.parse().ok()?);
+    Some(match name {
+        "burst" => amount,
+        _ => amount + "/s",
+    })
+}
+
+/// The same, where a path is that of one.
+fn rate_of(path: &str, text: &str) -> Option<String> {
+    let (holder, name) = path.split_once('@')?;
+    let is_limit =
+        holder.ends_with("/bandwidth/inbound") || holder.ends_with("/bandwidth/outbound");
+    limit(name, text).filter(|_| is_limit)
 }
 
 fn one_line(tree: &Element) -> String {

@@ -31,7 +31,7 @@ mod unplugged;
 mod users;
 
 pub use build::{Marked, Options, PendingRestarts, destroy, make};
-pub use guest::pending_restarts;
+pub use guest::{pending_restarts, summary};
 pub use import::{Adoption, import, import_all};
 pub use jobs::of as jobs;
 pub use off::Farewell;
@@ -43,6 +43,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::{Address, Kind, Name};
 use crate::diagnostic::Diagnostics;
+use crate::size::exact;
 use crate::state::Entry;
 use crate::xml::document::Document;
 use crate::xml::merge::Cause;
@@ -206,9 +207,9 @@ pub struct AttributeChange {
     /// The attribute as a path in the definition, `memory`, `dns.hosts.ntp`; of other XML its own path.
     pub name: String,
     /// Its value now; `None` where it is not there.
-    pub before: Option<String>,
+    pub before: Option<Said>,
     /// Its value after; `None` where it goes.
-    pub after: Option<String>,
+    pub after: Option<Said>,
     /// What it costs.
     pub disruption: Disruption,
     /// A remark: `live maximum is 2 GiB`.
@@ -216,7 +217,37 @@ pub struct AttributeChange {
     /// Who is behind it; `None` where nothing tells.
     pub cause: Option<Cause>,
     /// What was applied last, where both sides have something else now.
-    pub last: Option<String>,
+    pub last: Option<Said>,
+}
+
+/// A value of an attribute. Written out, it is exact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// As it is.
+    Text(String),
+    /// So many bytes.
+    Bytes(u64),
+}
+
+impl<T: Into<String>> From<T> for Said {
+    fn from(text: T) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.pad(text),
+            Self::Bytes(bytes) => f.pad(&exact(*bytes)),
+        }
+    }
+}
+
+impl serde::Serialize for Said {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl Plan {

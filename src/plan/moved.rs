@@ -195,8 +195,8 @@ fn keeps_name(from: &Address, resource: &Resource) -> Option<AttributeChange> {
     };
     old.then(|| AttributeChange {
         name: "name".to_owned(),
-        before: Some(resource.name.clone()),
-        after: Some(resource.name.clone()),
+        before: Some(resource.name.as_str().into()),
+        after: Some(resource.name.as_str().into()),
         disruption: Disruption::Live,
         note: Some("libvirt cannot rename it".to_owned()),
         cause: None,

@@ -58,8 +58,8 @@ pub(super) fn change(
 pub(super) fn renamed(old: &str, new: &str, disruption: Disruption) -> AttributeChange {
     AttributeChange {
         name: "name".to_owned(),
-        before: Some(old.to_owned()),
-        after: Some(new.to_owned()),
+        before: Some(old.into()),
+        after: Some(new.into()),
         disruption,
         note: None,
         cause: None,
@@ -71,8 +71,8 @@ pub(super) fn renamed(old: &str, new: &str, disruption: Disruption) -> Attribute
 pub(super) fn switched(name: &str, on: bool) -> AttributeChange {
     AttributeChange {
         name: name.to_owned(),
-        before: Some((!on).to_string()),
-        after: Some(on.to_string()),
+        before: Some((!on).to_string().into()),
+        after: Some(on.to_string().into()),
         disruption: Disruption::Live,
         note: None,
         cause: None,

@@ -361,8 +361,8 @@ fn attributes(work: &[(Side, Work)], entry: &Entry) -> Vec<AttributeChange> {
             let is_drift = after.is_some_and(|host| recorded.contains(host));
             AttributeChange {
                 name,
-                before: before.map(Host::told),
-                after: after.map(Host::told),
+                before: before.map(|host| host.told().into()),
+                after: after.map(|host| host.told().into()),
                 disruption: Disruption::Live,
                 note: None,
                 cause: Some(match is_drift {
@@ -434,8 +434,8 @@ pub(super) fn drift(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<Attribut
                 host.label(),
                 AttributeChange {
                     name: host.label(),
-                    before: Some(host.told()),
-                    after: now.map(|(_, now)| now.told()),
+                    before: Some(host.told().into()),
+                    after: now.map(|(_, now)| now.told().into()),
                     disruption: Disruption::Live,
                     note: None,
                     cause: None,

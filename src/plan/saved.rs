@@ -132,8 +132,8 @@ fn settle(change: &mut Change, name: &Named, live: &ObservedGuest, disks: Disks)
 fn tell(change: &mut Change, live: &ObservedGuest) {
     change.attributes.push(AttributeChange {
         name: "saved memory".to_owned(),
-        before: Some("discarded".to_owned()),
-        after: Some("discarded".to_owned()),
+        before: Some("discarded".into()),
+        after: Some("discarded".into()),
         disruption: Disruption::Live,
         note: None,
         cause: None,

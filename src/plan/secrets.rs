@@ -1,7 +1,7 @@
 //! What is shown of a plan, without the passwords that are in it. Its steps keep them.
 
 use super::drift::{Drift, Drifted};
-use super::{AttributeChange, Plan};
+use super::{AttributeChange, Plan, Said};
 use crate::secret::{hide_both, hide_values};
 use crate::xml::document::Document;
 use crate::xml::tree::Element;
@@ -39,8 +39,23 @@ impl Drift {
 }
 
 fn attribute(change: &mut AttributeChange) {
-    hide_values(&change.name, &mut change.before, &mut change.after);
-    hide_values(&change.name, &mut change.last, &mut None);
+    let name = change.name.clone();
+    // Sizes are no secrets.
+    let text = |said: &Option<Said>| match said {
+        Some(Said::Text(text)) => Some(text.clone()),
+        Some(Said::Bytes(_)) | None => None,
+    };
+    let hide = |before: &mut Option<Said>, after: &mut Option<Said>| {
+        let (mut hidden_before, mut hidden_after) = (text(before), text(after));
+        hide_values(&name, &mut hidden_before, &mut hidden_after);
+        for (said, hidden) in [(before, hidden_before), (after, hidden_after)] {
+            if let Some(hidden) = hidden {
+                *said = Some(hidden.into());
+            }
+        }
+    };
+    hide(&mut change.before, &mut change.after);
+    hide(&mut change.last, &mut None);
 }
 
 /// One of the definitions before and after a change. They are looked into only where they are shown.

@@ -88,6 +88,10 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
             else {
                 return None;
             };
+            // Where a volume's file is, its pool tells.
+            if xml.text().contains("type='volume'") {
+                return None;
+            }
             let text = live_xml.as_ref().map(Document::text).unwrap_or_default();
             if observed.loose_taps.iter().any(|tap| text.contains(tap)) {
                 return None;

@@ -14,7 +14,7 @@ use super::build::{Planner, reason, reason_to_create};
 use super::foreign::Foreign;
 use super::label;
 use super::step::{Content, SeenFile, Step};
-use super::{Action, AttributeChange, Change, Disruption, Reason};
+use super::{Action, AttributeChange, Change, Disruption, Reason, Said};
 use super::{overlay, table, users};
 use crate::address::{Address, Kind};
 use crate::desired::{Detail, Resource};
@@ -22,7 +22,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::hash::sha256;
 use crate::lab::model::is_of_files;
 use crate::libvirt::observed::ObservedVolume;
-use crate::size::{about, size};
+use crate::size::size;
 use crate::state::{Entry, Status};
 use crate::xml::document::Document;
 use crate::xml::merge::Difference;
@@ -49,9 +49,12 @@ pub(super) fn content(detail: &Detail) -> Option<String> {
 }
 
 /// A content as it is told: `2 GiB`, or the beginning of the hash.
-fn told(content: &str) -> String {
+fn told(content: &str) -> Said {
     let bytes = content.strip_prefix("size:").and_then(|n| n.parse().ok());
-    bytes.map_or_else(|| content.chars().take(19).collect(), size)
+    bytes.map_or_else(
+        || content.chars().take(19).collect::<String>().into(),
+        Said::Bytes,
+    )
 }
 
 pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
@@ -82,7 +85,7 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         Content::File { path, .. } => {
             // The whole path would tell more, and make lines as long as it is; the definition has it.
             let file = path.file_name().unwrap_or(path.as_os_str());
-            format!("{} from {}", about(*size), file.display())
+            format!("{} from {}", crate::size::size(*size), file.display())
         }
         Content::Bytes(_) => "seed for cloud-init".to_owned(),
     };
@@ -392,8 +395,8 @@ fn move_volume(
     let changed = |name: &str, before: &str, after: &str| {
         (before != after).then(|| AttributeChange {
             name: name.to_owned(),
-            before: Some(before.to_owned()),
-            after: Some(after.to_owned()),
+            before: Some(before.into()),
+            after: Some(after.into()),
             disruption: Disruption::Recreate,
             note: None,
             cause: None,

@@ -140,7 +140,7 @@ pub(super) fn by_others(
     let names: Vec<String> = nics.iter().map(Unplugged::name).collect();
     (!nics.is_empty()).then(|| AttributeChange {
         before: None,
-        after: Some(names.join(", ")),
+        after: Some(names.join(", ").into()),
         note: None,
         cause: None,
         ..told(&names)
@@ -151,7 +151,7 @@ pub(super) fn by_others(
 fn told(nics: &[String]) -> AttributeChange {
     AttributeChange {
         name: "unplugged".to_owned(),
-        before: Some(nics.join(", ")),
+        before: Some(nics.join(", ").into()),
         after: None,
         disruption: Disruption::Live,
         note: Some("plugged in again".to_owned()),

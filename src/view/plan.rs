@@ -12,8 +12,8 @@ use similar::TextDiff;
 use super::plain::{one_line, plain};
 use super::{Color, Role, WIDTH};
 use crate::address::{Address, Kind};
-use crate::plan::{Action, AttributeChange, Change, Disruption, Plan, PowerChange, Reason};
-use crate::size::size;
+use crate::plan::{Action, AttributeChange, Change, Disruption, Plan, PowerChange, Reason, Said};
+use crate::size::{apart, size};
 use crate::xml::document::Document;
 use crate::xml::merge::Cause;
 
@@ -303,8 +303,8 @@ fn power_attribute(change: &Change) -> Option<AttributeChange> {
     };
     Some(AttributeChange {
         name: "power".to_owned(),
-        before: Some(before.to_owned()),
-        after: Some(after.to_owned()),
+        before: Some(before.into()),
+        after: Some(after.into()),
         disruption,
         note: None,
         cause: None,
@@ -319,9 +319,10 @@ pub(super) fn write_attribute(
     change: &Change,
     color: Color,
 ) {
-    let values: Vec<String> = match (&attribute.before, &attribute.after) {
-        (Some(before), Some(after)) if before == after => vec![before.clone()],
-        (Some(before), Some(after)) => vec![before.clone(), format!("-> {after}")],
+    let both = (attribute.before.as_ref(), attribute.after.as_ref());
+    let values: Vec<String> = match beside(both.0, both.1) {
+        (Some(value), Some(_)) if both.0 == both.1 => vec![value],
+        (Some(before), Some(after)) => vec![before, format!("-> {after}")],
         (None, Some(after)) => vec![format!("+ {after}")],
         (Some(before), None) => vec![format!("- {before}")],
         (None, None) => Vec::new(),
@@ -372,6 +373,23 @@ pub(super) fn write_attribute(
     end_line(out, &mut line);
 }
 
+/// Two values that are seen together, in the units that read best.
+fn beside(one: Option<&Said>, other: Option<&Said>) -> (Option<String>, Option<String>) {
+    let alone = |said: Option<&Said>| {
+        said.map(|said| match said {
+            Said::Text(text) => text.clone(),
+            Said::Bytes(bytes) => size(*bytes),
+        })
+    };
+    match (one, other) {
+        (Some(Said::Bytes(one)), Some(Said::Bytes(other))) => {
+            let (one, other) = apart(*one, *other);
+            (Some(one), Some(other))
+        }
+        (_, _) => (alone(one), alone(other)),
+    }
+}
+
 /// Who changed an attribute, where that is not the same for all of a change.
 fn drift_of(attribute: &AttributeChange, change: &Change) -> Option<String> {
     if change.reason != Some(Reason::Both) {
@@ -380,7 +398,13 @@ fn drift_of(attribute: &AttributeChange, change: &Change) -> Option<String> {
     match (attribute.cause?, &attribute.last) {
         (Cause::Definition, _) => None,
         (Cause::Drift, _) => Some("drift".to_owned()),
-        (Cause::Both, Some(last)) => Some(format!("drift from {}", one_line(last))),
+        (Cause::Both, Some(last)) => {
+            let (last, _) = beside(Some(last), attribute.before.as_ref());
+            Some(format!(
+                "drift from {}",
+                one_line(&last.unwrap_or_default())
+            ))
+        }
         (Cause::Both, None) => Some("drift, too".to_owned()),
     }
 }

@@ -43,9 +43,11 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Whether it is a mark of miniascape's own, and nobody took it out: it comes along with other changes.
+    /// Whether it is a mark of miniascape's own, and nobody took it out: it comes along with other changes. A device that has another
+    /// name is given its own at once, before one comes that has it.
     pub fn is_new_mark(&self) -> bool {
-        schema::is_mark(&self.path) && self.cause != Cause::Drift
+        let renames = self.before.is_some() && self.path.ends_with("/alias@name");
+        schema::is_mark(&self.path) && self.cause != Cause::Drift && !renames
     }
 
     /// The same in parts: an element that comes or goes as a whole is taken apart, down to where `is_apart` says that its parts are
@@ -640,9 +642,11 @@ fn is_same(keys: &[schema::Key], pass: usize, our: &Element, their: &Element) ->
         _ => false,
     };
     let contradicts = || {
-        keys[..pass].iter().any(
-            |earlier| matches!((earlier.of(our), earlier.of(their)), (Some(a), Some(b)) if a != b),
-        )
+        let mut earlier = keys[..pass].iter();
+        earlier.any(|earlier| {
+            earlier.strength == Strength::Strong
+                && matches!((earlier.of(our), earlier.of(their)), (Some(a), Some(b)) if a != b)
+        })
     };
     match key.strength {
         Strength::Strong => equal && !contradicts(),
@@ -976,6 +980,55 @@ mod tests {
             let wanted = xml(&format!("<domain><devices>{device}</devices></domain>"));
             assert_eq!(paths(&merge(&[], &wanted, &wanted)), [""; 0]);
         }
+    }
+
+    #[test]
+    fn devices_are_told_whoever_named_them() {
+        // libvirt names devices of a running guest, other tools do, too.
+        let devices = [
+            "<disk><source file='/a'/><target dev='vda'/><alias name='virtio-disk0'/></disk>",
+            "<disk><source file='/a'/><target dev='sdb'/><alias name='ua-box-volume-0'/></disk>",
+            "<interface><mac address='52:54:00:aa:bb:cc'/><alias name='net0'/></interface>",
+            "<interface><mac address='52:54:00:aa:bb:cc'/><alias name='ua-net-0'/></interface>",
+        ];
+        let ours = xml("<domain><devices>\
+             <disk><source file='/a'/><target dev='vda'/><alias name='ua-root'/></disk>\
+             <interface><mac address='52:54:00:AA:BB:CC'/><alias name='ua-eth0'/></interface></devices></domain>");
+        for device in devices {
+            let live = xml(&format!("<domain><devices>{device}</devices></domain>"));
+            let devices = |tree: &Element| tree.child("devices").unwrap().children.clone();
+            let live = devices(&schema::canonical(&live));
+            let ours = devices(&schema::canonical(&ours));
+            let same = ours.iter().find(|it| it.name == live[0].name).unwrap();
+            assert!(like("domain/devices", same, &live).is_some(), "{device}");
+        }
+        // A disk of another file in the same place is another, where both have a name.
+        let other = "<disk><source file='/b'/><target dev='vda'/><alias name='ua-data'/></disk>";
+        let other = [Element::parse(other).unwrap()];
+        let root = &ours.child("devices").unwrap().children[0];
+        assert!(like("domain/devices", root, &other).is_none());
+    }
+
+    #[test]
+    fn the_file_tells_a_disk_before_its_place() {
+        let disk = |file: &str, dev: &str, more: &str| {
+            format!("<disk><source file='{file}'/><target dev='{dev}'/>{more}</disk>")
+        };
+        let guest = |disks: &[String]| {
+            xml(&format!(
+                "<domain><devices>{}</devices></domain>",
+                disks.concat()
+            ))
+        };
+        let live = guest(&[disk("/b", "vda", ""), disk("/a", "vdb", "")]);
+        let wanted = guest(&[
+            disk("/a", "vda", "<alias name='ua-root'/>"),
+            disk("/b", "vdb", ""),
+        ]);
+        let merged = merge(&[], &live, &wanted);
+        let told: Vec<&str> = paths(&merged);
+        let dev = "domain/devices/disk/target@dev";
+        assert_eq!(told, [dev, "domain/devices/disk/alias", dev]);
     }
 
     #[test]

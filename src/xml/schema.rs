@@ -36,7 +36,7 @@ pub struct Key {
 /// How a key relates to the keys before it in its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strength {
-    /// Elements that differ in an earlier key, which both have, are not the same.
+    /// Elements that differ in an earlier strong key, which both have, are not the same.
     Strong,
     /// Elements are the same by this key even if they differ in an earlier one.
     Weak,
@@ -64,7 +64,13 @@ const ANY: &str = "@=";
 const KEYS: &[(&str, &[Key])] = &[
     (
         "domain/devices/disk",
-        &[strong("alias@name"), strong("target@dev")],
+        &[
+            strong("alias@name"),
+            weak("source@file"),
+            weak("source@dev"),
+            weak("source@pool+source@volume"),
+            strong("target@dev"),
+        ],
     ),
     (
         "domain/devices/interface",
@@ -74,6 +80,7 @@ const KEYS: &[(&str, &[Key])] = &[
             strong("source@network"),
             strong("source@bridge"),
             strong("@type"),
+            weak("mac@address"),
         ],
     ),
     (
@@ -341,8 +348,11 @@ fn part_of(part: &str, element: &Element) -> Option<String> {
     } else {
         element.find(path)
     };
+    // Other names than these are libvirt's, which gives them anew with each start.
+    let is_name = |value: &&str| path != "alias" || value.starts_with("ua-");
     holder
         .and_then(|holder| holder.attribute(attribute))
+        .filter(is_name)
         .or(default)
         .map(folded)
 }
@@ -420,16 +430,6 @@ fn rewrite(element: &mut Element, path: &str) {
             // A count of libvirt's.
             element.remove_attribute("connections");
         }
-        "domain/memory" | "domain/currentMemory" | "domain/maxMemory" => {
-            rewrite_unit(element, "KiB", "KiB");
-        }
-        "volume/capacity" | "volume/allocation" => rewrite_unit(element, "bytes", "bytes"),
-        _ if path.starts_with("domain/memtune/") => rewrite_unit(element, "KiB", "KiB"),
-        "domain/devices/memory/target/size"
-        | "domain/devices/memory/target/block"
-        | "domain/devices/memory/target/requested"
-        | "domain/devices/memory/target/current"
-        | "domain/devices/memory/target/label/size" => rewrite_unit(element, "KiB", "KiB"),
         "domain/cpu/numa/cell" => {
             let unit = element.attribute("unit").unwrap_or("KiB").to_owned();
             match element.attribute("memory").map(str::to_owned) {
@@ -471,7 +471,11 @@ fn rewrite(element: &mut Element, path: &str) {
         }
         "network/mac" | "domain/devices/interface/mac" => lower(element, "address"),
         "network/ip/dhcp/host" => lower(element, "mac"),
-        _ => {}
+        _ => {
+            if let Some(unit) = unit(path) {
+                rewrite_unit(element, unit);
+            }
+        }
     }
     if path.starts_with("domain/") {
         for (name, value) in &mut element.attributes {
@@ -556,16 +560,41 @@ fn lower(element: &mut Element, attribute: &str) {
     }
 }
 
-fn rewrite_unit(element: &mut Element, default: &str, to: &str) {
+/// The unit in which libvirt has the number at a path, and which it takes where none is given.
+fn unit(path: &str) -> Option<&'static str> {
+    match path {
+        "domain/memory" | "domain/currentMemory" | "domain/maxMemory" => Some("KiB"),
+        "domain/devices/memory/target/size"
+        | "domain/devices/memory/target/block"
+        | "domain/devices/memory/target/requested"
+        | "domain/devices/memory/target/current"
+        | "domain/devices/memory/target/label/size" => Some("KiB"),
+        "domain/cpu/numa/cell@memory" | "domain/memoryBacking/hugepages/page@size" => Some("KiB"),
+        "volume/capacity" | "volume/allocation" => Some("bytes"),
+        _ if path.starts_with("domain/memtune/") => Some("KiB"),
+        _ => None,
+    }
+}
+
+/// How many bytes the number at a path says, as [`canonical`] leaves it.
+pub fn bytes(path: &str, number: &str) -> Option<u64> {
+    let bytes = number
+        .parse::<u128>()
+        .ok()?
+        .checked_mul(bytes_of(unit(path)?)?)?;
+    u64::try_from(bytes).ok()
+}
+
+fn rewrite_unit(element: &mut Element, unit: &str) {
     if element.text.is_empty() {
         // As above.
         element.remove_attribute("unit");
         return;
     }
-    let unit = element.attribute("unit").unwrap_or(default);
-    if let Some(text) = scale(&element.text, unit, to) {
+    let given = element.attribute("unit").unwrap_or(unit);
+    if let Some(text) = scale(&element.text, given, unit) {
         element.text = text;
-        element.set_attribute("unit", to);
+        element.set_attribute("unit", unit);
     }
 }
 

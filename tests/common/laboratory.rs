@@ -30,7 +30,7 @@ pub struct Laboratory {
     prints: Mutex<HashSet<u64>>,
 }
 
-fn read(path: &Path) -> Definition {
+pub fn read(path: &Path) -> Definition {
     lab::read(&Source {
         dir: path.parent().unwrap().to_owned(),
         config: vec![path.file_name().unwrap().to_string_lossy().into_owned()],

@@ -167,7 +167,7 @@ fn a_job_on_a_disk_goes_on_through_every_change() {
     );
     let status = lab.ok(&["status"]);
     assert!(status.contains(&told), "{status}");
-    assert!(status.contains("; its overlay "), "{status}");
+    assert!(status.contains("its overlay "), "{status}");
 
     let destroyed = lab.ok(&["destroy", "-y"]);
     assert!(destroyed.contains("which ends with it"), "{destroyed}");

@@ -33,6 +33,7 @@ mod reality;
 mod relink;
 mod session;
 mod state_faults;
+mod status;
 mod storage;
 mod sweep;
 mod trial;

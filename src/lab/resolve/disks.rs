@@ -274,11 +274,12 @@ impl Resolver<'_> {
                     .as_ref()
                     .filter(|size| size.value < image.capacity)
                 {
-                    let least = crate::size::size(image.capacity);
+                    let has = crate::size::size(image.capacity);
+                    let least = crate::size::size(image.capacity.next_multiple_of(1 << 20));
                     let place = self.lab.places.get(&Address::image(&image.key)).copied();
                     self.report(
                         Diagnostic::error(format!(
-                            "the disk is smaller than its image `{}`, which has {least}",
+                            "the disk is smaller than its image `{}`, which has {has}",
                             image.key
                         ))
                         .at(size.span)

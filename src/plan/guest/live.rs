@@ -100,12 +100,6 @@ impl Running {
                         note: self.above_maximum(difference),
                     };
                 }
-                if has_another_name(difference, differences) {
-                    return Cost {
-                        class: Disruption::Restart,
-                        note: Some("the same disk".to_owned()),
-                    };
-                }
                 match self.obstacle(difference, &mut ports) {
                     None => Cost::from(Disruption::Live),
                     Some(why) => Cost {
@@ -510,23 +504,6 @@ pub(super) fn is_for_running(step: &Step) -> bool {
             | Step::SetMetadata { .. }
             | Step::PlugIn { .. }
     )
-}
-
-/// Whether a disk only has another name in its guest. To unplug it and plug it in again would take it from a system that
-/// uses it.
-fn has_another_name(difference: &Difference, all: &[Difference]) -> bool {
-    let source = |difference: &Difference| {
-        let device = device_of(difference).filter(|_| difference.path == "domain/devices/disk")?;
-        ["file", "dev", "volume"]
-            .into_iter()
-            .find_map(|kind| device.attribute_at("source", kind).map(str::to_owned))
-    };
-    let Some(own) = source(difference) else {
-        return false;
-    };
-    all.iter().any(|other| {
-        other.after.is_some() != difference.after.is_some() && source(other).as_ref() == Some(&own)
-    })
 }
 
 /// The maximum of the memory, where it changes.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::Chosen;
 use crate::lab::device_name::free;
-use crate::libvirt::observed::ObservedGuest;
+use crate::libvirt::observed::{Observed, ObservedGuest};
 use crate::plan::network::with_uuid;
+use crate::xml::merge::children_of;
 use crate::xml::tree::Element;
 
 /// The model of SCSI controllers that new guests get.
@@ -13,22 +14,22 @@ const SCSI_MODEL: &str = "virtio-scsi";
 
 /// What is wanted of a guest that is there: what miniascape chose, and nobody wrote, stays as it is.
 pub(in crate::plan) fn wanted(
+    observed: &Observed,
     xml: &Element,
-    chosen: &Chosen,
+    (chosen, adopted): (&Chosen, bool),
     live: &ObservedGuest,
-    adopted: bool,
 ) -> Element {
-    let mut wanted = with_all_ports(xml, chosen, live, adopted);
+    let mut wanted = with_all_ports(observed, xml, (chosen, adopted), live);
     keep_ports(&mut wanted, &live.xml.tree());
     wanted
 }
 
 /// The same with all PCIe ports that a new guest has: a guest that stops anyway gets them along with that.
 pub(super) fn with_all_ports(
+    observed: &Observed,
     xml: &Element,
-    chosen: &Chosen,
+    (chosen, adopted): (&Chosen, bool),
     live: &ObservedGuest,
-    adopted: bool,
 ) -> Element {
     let live_xml = live.xml.tree();
     let mut wanted = with_uuid(xml, live.uuid);
@@ -60,6 +61,7 @@ pub(super) fn with_all_ports(
     if adopted {
         keep_macs(&mut wanted, &live_xml);
     }
+    keep_sources(&mut wanted, &live_xml, observed);
     keep_device_names(&mut wanted, &live_xml, &chosen.disks);
     wanted
 }
@@ -125,6 +127,39 @@ fn keep_cpu(wanted: &mut Element, live: &Element) {
     }
 }
 
+/// A disk that is the volume which the definition says, or its file, keeps how that is said.
+fn keep_sources(wanted: &mut Element, live: &Element, observed: &Observed) {
+    let path_of = |disk: &Element| {
+        let source = disk.child("source")?;
+        let of = |name: &str| source.attribute(name);
+        let volume = of("pool").zip(of("volume"));
+        match volume {
+            Some((pool, volume)) => observed.place_of(pool, volume),
+            None => of("file").or(of("dev")).map(str::to_owned),
+        }
+    };
+    let live = live.child("devices").into_iter();
+    let there: Vec<(String, &Element)> = live
+        .flat_map(|devices| devices.children_named("disk"))
+        .filter_map(|disk| Some((path_of(disk)?, disk)))
+        .collect();
+    let devices = wanted.child_mut("devices").into_iter();
+    let disks = devices.flat_map(|devices| &mut devices.children);
+    for disk in disks.filter(|device| device.name == "disk") {
+        let path = path_of(disk);
+        let same = there.iter().find(|(other, _)| Some(other) == path.as_ref());
+        let Some((_, now)) =
+            same.filter(|(_, now)| now.attribute("type") != disk.attribute("type"))
+        else {
+            continue;
+        };
+        if let (Some(kind), Some(source)) = (now.attribute("type"), now.child("source")) {
+            disk.set_attribute("type", kind);
+            *disk.child_or_insert("source") = source.clone();
+        }
+    }
+}
+
 /// A disk keeps the device name that it was given when others come or go before it. `chosen` are the aliases of those that may
 /// have any.
 fn keep_device_names(wanted: &mut Element, live: &Element, chosen: &BTreeSet<String>) {
@@ -134,12 +169,17 @@ fn keep_device_names(wanted: &mut Element, live: &Element, chosen: &BTreeSet<Str
         let of = |name: &str| disk.attribute_at("target", name).map(str::to_owned);
         Some((of("bus")?, of("dev")?))
     };
-    let there: BTreeMap<String, (String, String)> = live
-        .child("devices")
-        .into_iter()
-        .flat_map(|devices| devices.children_named("disk"))
-        .filter_map(|disk| Some((alias(disk)?, target(disk)?)))
-        .collect();
+    let there: BTreeMap<String, (String, String)> = {
+        let (Some(ours), Some(theirs)) = (wanted.child("devices"), live.child("devices")) else {
+            return;
+        };
+        let same = children_of("domain/devices", ours, theirs);
+        let disks = ours.children.iter().zip(same);
+        disks
+            .filter(|(device, _)| device.name == "disk")
+            .filter_map(|(disk, now)| Some((alias(disk)?, target(now?)?)))
+            .collect()
+    };
     let Some(devices) = wanted.child_mut("devices") else {
         return;
     };

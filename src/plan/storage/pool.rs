@@ -140,8 +140,8 @@ fn update(
     }
     if is_empty {
         attributes.push(AttributeChange {
-            before: Some("gone".to_owned()),
-            after: Some("made anew".to_owned()),
+            before: Some("gone".into()),
+            after: Some("made anew".into()),
             ..switched("directory", true)
         });
     }

@@ -4,7 +4,7 @@ use super::Flaw;
 use super::anywhere::{bus, devices, disks};
 use crate::diagnostic::{did_you_mean_of, names};
 use crate::libvirt::offers::{HostMemory, Machine, Offers};
-use crate::size::{about, size};
+use crate::size::apart;
 use crate::xml::tree::Element;
 
 pub(super) fn flaws(guest: &Element, offers: &Offers) -> Vec<Flaw> {
@@ -221,12 +221,9 @@ pub(super) fn memory(guest: &Element, wanted: u64, offers: &Offers) -> Option<Fl
     if wanted <= most || guest.child("memoryBacking").is_some() {
         return None;
     }
+    let (wanted, most) = apart(wanted, most);
     let flaw = Flaw::of_guest(
-        format!(
-            "{{guest}} has {} of memory, and the host has {}{and_swap}",
-            size(wanted),
-            about(most)
-        ),
+        format!("{{guest}} has {wanted} of memory, and the host has {most}{and_swap}"),
         "give it less `memory` or `max_memory`: it could not start",
     );
     Some(match host {
