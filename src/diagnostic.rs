@@ -302,6 +302,20 @@ pub fn did_you_mean_of<'a>(
     })
 }
 
+/// The same, and all of a long list, in lines of their own.
+pub fn did_you_mean_all<'a>(
+    written: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let hint = did_you_mean(written, candidates.iter().copied())?;
+    if candidates.len() <= LISTED || !hint.starts_with("there is") {
+        return Some(hint);
+    }
+    let quoted: Vec<String> = candidates.iter().map(|name| format!("`{name}`")).collect();
+    Some(listed("there is", &quoted, 0, HINT))
+}
+
 /// The same as [`did_you_mean`], but nothing where none is near.
 pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     near(written, candidates).map(|name| format!("did you mean `{name}`?"))
@@ -317,6 +331,8 @@ pub fn one_of(names: &[&str]) -> String {
     List(names, "or").to_string()
 }
 
+/// How long a line of a hint gets, so that it fits into 80 columns with what stands before it.
+const HINT: usize = 68;
 /// How many names are listed at most.
 const LISTED: usize = 10;
 
@@ -339,6 +355,39 @@ impl fmt::Display for List<'_> {
             more => write!(f, " and {more} more"),
         }
     }
+}
+
+/// How many of a list are named at most.
+const NAMED: usize = 100;
+
+/// A list after its heading, in lines of no more than so many columns; all but the first are indented.
+pub fn listed(heading: &str, items: &[impl fmt::Display], indent: usize, columns: usize) -> String {
+    let mut words: Vec<String> = items.iter().take(NAMED).map(ToString::to_string).collect();
+    let last = words.len().saturating_sub(1);
+    for word in &mut words[..last] {
+        word.push(',');
+    }
+    if let more @ 1.. = items.len() - words.len() {
+        words.push(format!("and {more} more"));
+    }
+    let mut text = heading.to_owned();
+    let mut column = heading.chars().count();
+    for word in words {
+        let width = word.chars().count();
+        match column + 1 + width <= columns {
+            true => {
+                text.push(' ');
+                column += 1 + width;
+            }
+            false => {
+                text.push('\n');
+                text.extend(std::iter::repeat_n(' ', indent));
+                column = indent + width;
+            }
+        }
+        text.push_str(&word);
+    }
+    text
 }
 
 #[cfg(test)]

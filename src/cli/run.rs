@@ -13,6 +13,7 @@ use super::session::{Live, hypervisor_id};
 use super::terminal::Unechoed;
 use super::{Common, Exit, is_dumb};
 use crate::address::Address;
+use crate::diagnostic::listed;
 use crate::execute::{self, Event, ExecuteError, Report};
 use crate::libvirt::observed::Facts;
 use crate::plan::{Action, Change, Plan};
@@ -233,12 +234,7 @@ fn tell_end(plan: &Plan, report: &Report, exit: Exit) {
     say(&format!("\n{}.", counts.join(", ")));
     for (what, addresses) in [("failed:", &failed), ("not done:", &left)] {
         if !addresses.is_empty() {
-            say(&view::listed(
-                &format!("{what:<9}"),
-                addresses,
-                10,
-                view::WIDTH,
-            ));
+            say(&listed(&format!("{what:<9}"), addresses, 10, view::WIDTH));
         }
     }
     let is_over = failed.is_empty() && left.is_empty();

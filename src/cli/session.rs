@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::named::Known;
 use super::output::{Failure, problems_to_stderr, say};
-use super::waiting::Whom;
+use super::run::kind;
+use super::waiting::{Waiting, Whom};
 use super::{Common, Exit};
 use crate::address::{Address, Kind, Name};
 use crate::confined::Confined;
@@ -240,7 +241,9 @@ impl Session {
         )?;
         live.look = look;
         let lab = Arc::make_mut(&mut session.lab);
+        let reading = Waiting::begin(kind(common.quiet), "reading images…".to_owned());
         let (digests, problems) = desired::look_into_images(lab, &live.state);
+        drop(reading);
         session.check(&problems)?;
         live.digests = digests;
         Ok((session, live))

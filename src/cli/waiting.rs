@@ -7,10 +7,21 @@ use super::Common;
 use super::run::kind;
 use crate::view::progress::{Kind, waiting};
 
-/// A waiting for a hypervisor, which ends when this is dropped.
+/// A waiting, which ends when this is dropped.
 pub struct Waiting {
     /// The thread that tells of it, which ends when nobody holds the other end.
     telling: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Waiting {
+    /// Begins to wait for what the text says.
+    pub fn begin(kind: Kind, text: String) -> Self {
+        let (ends, end) = channel();
+        let thread = std::thread::spawn(move || waiting(kind, &text, &end));
+        Self {
+            telling: Some((ends, thread)),
+        }
+    }
 }
 
 impl Drop for Waiting {
@@ -41,12 +52,6 @@ impl Whom {
 
     /// Begins to wait.
     pub fn wait(&self) -> Waiting {
-        let (ends, end) = channel();
-        let Self { name, kind } = self.clone();
-        let text = format!("waiting for {name} to answer…");
-        let thread = std::thread::spawn(move || waiting(kind, &text, &end));
-        Waiting {
-            telling: Some((ends, thread)),
-        }
+        Waiting::begin(self.kind, format!("waiting for {} to answer…", self.name))
     }
 }

@@ -9,7 +9,7 @@ use super::synonyms;
 use super::units::{self, UnitError};
 use super::yaml::{Entries, Key, Node, Style, Value};
 use crate::address::Name;
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, did_you_mean_of, near, one_of};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, did_you_mean_all, near, one_of};
 
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -339,11 +339,8 @@ impl<'n> Fields<'n> {
 
     /// What to write for a key that nobody asked for.
     fn instead(&self, written: &str, what: &str) -> Option<String> {
-        let known = || self.known.iter().copied();
-        match synonyms::key(what, written) {
-            Some(answer) => Some(answer.to_owned()),
-            None => did_you_mean_of(written, known(), "docs/definition.md has every key"),
-        }
+        let answer = synonyms::key(what, written).map(str::to_owned);
+        answer.or_else(|| did_you_mean_all(written, self.known.iter().copied()))
     }
 
     /// Reports the keys that nobody asked for. `what` says whose settings these are: `a network`.

@@ -30,7 +30,7 @@ const CHUNK: usize = 1 << 18;
 /// After how many bytes it is told how far it is.
 const TELL: u64 = 1 << 20;
 /// Chunks that may wait for their hash.
-const QUEUE: usize = 64;
+const QUEUE: usize = 16;
 /// Bytes that are sent as fast as anything else is done with them. No holes are sent before them: what marks a file is there.
 const LITTLE: u64 = 1 << 20;
 /// Bytes by which a file is known again.
@@ -182,40 +182,9 @@ impl Connection {
             }
         };
         let name = volume.name().unwrap_or_default();
-        let sent = std::thread::scope(|scope| {
-            let (pieces, sent) = sync_channel(QUEUE);
-            let (spare, spares) = channel();
-            let hashing = scope.spawn(move || {
-                let mut hashing = Hashing::new(method);
-                for piece in sent {
-                    match piece {
-                        Piece::Hole(length) => hashing.zeros(length),
-                        Piece::Data(bytes) => {
-                            hashing.data(&bytes);
-                            // Where nobody wants it any more, it is let go.
-                            let _ = spare.send(bytes);
-                        }
-                    }
-                }
-                hashing.end()
-            });
-            source.each(solid, &name, monitor, |range, kind| {
-                let piece = match kind {
-                    Kind::Hole => {
-                        raw::send_hole(&stream, range.end - range.start)?;
-                        Piece::Hole(range.end - range.start)
-                    }
-                    Kind::Data => {
-                        let mut bytes: Vec<u8> = spares.try_recv().unwrap_or_default();
-                        source.read(&source.file, range, &mut bytes)?;
-                        send_whole(&stream, &bytes)?;
-                        Piece::Data(bytes)
-                    }
-                };
-                pieces.send(piece).map_err(|_| hash_failed())
-            })?;
-            drop(pieces);
-            hashing.join().map_err(|_| hash_failed())
+        let sent = source.pass(solid, method, &name, monitor, |_, piece| match piece {
+            Piece::Hole(length) => Ok(raw::send_hole(&stream, *length)?),
+            Piece::Data(bytes) => send_whole(&stream, bytes),
         });
         ended(&stream, sent)
     }
@@ -359,11 +328,56 @@ impl<'a> Source<'a> {
         Trouble::ours(format!("{} changed while it was read", self.path.display()))
     }
 
-    /// Reads a part of the file, or of one that shares its data.
-    fn read(&self, file: &File, range: Range<u64>, bytes: &mut Vec<u8>) -> Result<(), Trouble> {
+    /// Gives the file piece by piece with where each begins, and then the hash of all of them, which another thread makes meanwhile.
+    /// There are no holes before `solid`.
+    fn pass(
+        &self,
+        solid: u64,
+        method: Method,
+        volume: &str,
+        monitor: &dyn Monitor,
+        mut take: impl FnMut(u64, &Piece) -> Result<(), Trouble>,
+    ) -> Result<String, Trouble> {
+        std::thread::scope(|scope| {
+            let (pieces, taken) = sync_channel(QUEUE);
+            let (spare, spares) = channel();
+            let hashing = scope.spawn(move || {
+                let mut hashing = Hashing::new(method);
+                for piece in taken {
+                    match piece {
+                        Piece::Hole(length) => hashing.zeros(length),
+                        Piece::Data(bytes) => {
+                            hashing.data(&bytes);
+                            // Where nobody wants it any more, it is let go.
+                            let _ = spare.send(bytes);
+                        }
+                    }
+                }
+                hashing.end()
+            });
+            self.each(solid, volume, monitor, |range, kind| {
+                let begin = range.start;
+                let piece = match kind {
+                    Kind::Hole => Piece::Hole(range.end - begin),
+                    Kind::Data => {
+                        let mut bytes: Vec<u8> = spares.try_recv().unwrap_or_default();
+                        self.read(range, &mut bytes)?;
+                        Piece::Data(bytes)
+                    }
+                };
+                take(begin, &piece)?;
+                pieces.send(piece).map_err(|_| hash_failed())
+            })?;
+            drop(pieces);
+            hashing.join().map_err(|_| hash_failed())
+        })
+    }
+
+    fn read(&self, range: Range<u64>, bytes: &mut Vec<u8>) -> Result<(), Trouble> {
         let length = usize::try_from(range.end - range.start).unwrap_or(CHUNK);
         bytes.resize(length, 0);
-        file.read_exact_at(bytes, range.start)
+        self.file
+            .read_exact_at(bytes, range.start)
             .map_err(|error| self.unreadable(&error))
     }
 
@@ -414,8 +428,8 @@ impl<'a> Source<'a> {
 }
 
 /// Copies a file into that of a volume, in the cheapest way that the file systems know, and gives the hash of what is there then. The
-/// volume's file stays the one that libvirt made, with its owner, mode and label. What they do not share is written piece by piece as it
-/// is hashed: to have the kernel copy it (copy_file_range(2)) and to read it for the hash takes longer.
+/// volume's file stays the one that libvirt made, with its owner, mode and label. What they do not share is read once, to be hashed and
+/// written: to have the kernel copy it (copy_file_range(2)) and read it for the hash takes longer.
 fn copy(
     source: &Source<'_>,
     target: &File,
@@ -426,31 +440,23 @@ fn copy(
     let unwritable =
         |error: std::io::Error| Trouble::ours(format!("cannot write to {volume}: {error}"));
     source.is_something()?;
-    // What libvirt put there would show through holes.
-    target.set_len(0).map_err(unwritable)?;
-    let shares = rustix::fs::ioctl_ficlone(target, &source.file).is_ok();
+    // What libvirt put there would show through holes. A file that was cut to nothing ext4 writes to the disk as it is closed, and waits.
+    target
+        .set_len(1)
+        .and_then(|()| target.write_all_at(&[0], 0))
+        .map_err(unwritable)?;
+    if rustix::fs::ioctl_ficlone(target, &source.file).is_ok() {
+        let shared = Source {
+            file: target.try_clone().map_err(unwritable)?,
+            ..*source
+        };
+        return shared.pass(0, method, volume, monitor, |_, _| Ok(()));
+    }
     target.set_len(source.length).map_err(unwritable)?;
-    let mut hashing = Hashing::new(method);
-    let mut buffer = Vec::new();
-    source.each(0, volume, monitor, |range, kind| {
-        match kind {
-            Kind::Hole => hashing.zeros(range.end - range.start),
-            Kind::Data => {
-                let begin = range.start;
-                source.read(
-                    if shares { target } else { &source.file },
-                    range,
-                    &mut buffer,
-                )?;
-                hashing.data(&buffer);
-                if !shares {
-                    target.write_all_at(&buffer, begin).map_err(unwritable)?;
-                }
-            }
-        }
-        Ok(())
-    })?;
-    Ok(hashing.end())
+    source.pass(0, method, volume, monitor, |begin, piece| match piece {
+        Piece::Hole(_) => Ok(()),
+        Piece::Data(bytes) => target.write_all_at(bytes, begin).map_err(unwritable),
+    })
 }
 
 fn hash_failed() -> Trouble {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, Severity, SourceMap};
-use crate::view::{WIDTH, listed};
+use crate::diagnostic::{Diagnostic, Severity, SourceMap, listed};
+use crate::view::WIDTH;
 
 /// From how many on problems that are alike are told as one.
 const MANY: usize = 3;
