@@ -279,12 +279,9 @@ pub fn did_you_mean<'a>(
     written: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
-    let candidates: Vec<&str> = candidates.into_iter().collect();
-    match near(written, candidates.iter().copied()) {
-        Some(name) => Some(format!("did you mean `{name}`?")),
-        None if candidates.is_empty() => None,
-        None => Some(format!("there is {}", List(&candidates, "and"))),
-    }
+    did_you_mean_or(written, candidates, |all| {
+        format!("there is {}", names(all))
+    })
 }
 
 /// The same, and where to find those that a long list leaves out.
@@ -293,12 +290,9 @@ pub fn did_you_mean_of<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
     all_are: &str,
 ) -> Option<String> {
-    let candidates: Vec<&str> = candidates.into_iter().collect();
-    let hint = did_you_mean(written, candidates.iter().copied())?;
-    let is_cut = candidates.len() > LISTED && hint.starts_with("there is");
-    Some(match is_cut {
-        true => format!("{hint}: {all_are}"),
-        false => hint,
+    did_you_mean_or(written, candidates, |all| match all.len() > LISTED {
+        true => format!("there is {}: {all_are}", names(all)),
+        false => format!("there is {}", names(all)),
     })
 }
 
@@ -307,13 +301,26 @@ pub fn did_you_mean_all<'a>(
     written: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
+    did_you_mean_or(written, candidates, |all| match all.len() > LISTED {
+        true => {
+            let quoted: Vec<String> = all.iter().map(|name| format!("`{name}`")).collect();
+            listed("there is", &quoted, 0, HINT)
+        }
+        false => format!("there is {}", names(all)),
+    })
+}
+
+fn did_you_mean_or<'a>(
+    written: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    list: impl FnOnce(&[&str]) -> String,
+) -> Option<String> {
     let candidates: Vec<&str> = candidates.into_iter().collect();
-    let hint = did_you_mean(written, candidates.iter().copied())?;
-    if candidates.len() <= LISTED || !hint.starts_with("there is") {
-        return Some(hint);
+    match near(written, candidates.iter().copied()) {
+        Some(name) => Some(format!("did you mean `{name}`?")),
+        None if candidates.is_empty() => None,
+        None => Some(list(&candidates)),
     }
-    let quoted: Vec<String> = candidates.iter().map(|name| format!("`{name}`")).collect();
-    Some(listed("there is", &quoted, 0, HINT))
 }
 
 /// The same as [`did_you_mean`], but nothing where none is near.
@@ -331,8 +338,8 @@ pub fn one_of(names: &[&str]) -> String {
     List(names, "or").to_string()
 }
 
-/// How long a line of a hint gets, so that it fits into 80 columns with what stands before it.
-const HINT: usize = 68;
+/// How long a line of a hint or note gets, so that it fits into 80 columns with what stands before it.
+pub const HINT: usize = 68;
 /// How many names are listed at most.
 const LISTED: usize = 10;
 

@@ -183,7 +183,10 @@ fn check_consent(given: &[Glob], known: &Known) -> Result<(), Failure> {
         None => Ok(()),
         Some(glob) => Err(Failure::Message(
             format!("`{glob}` is no address, and no pattern such as `volume.*.cache`"),
-            known.hint(glob.glob()),
+            match glob.glob().contains(['*', '?', '[', '{']) {
+                true => Some("write the kind, too: `volume.*`".to_owned()),
+                false => known.hint(glob.glob()),
+            },
         )),
     }
 }

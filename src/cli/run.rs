@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -10,8 +10,7 @@ use signal_hook::iterator::Signals;
 
 use super::output::{Failure, result, say};
 use super::session::{Live, hypervisor_id};
-use super::terminal::Unechoed;
-use super::{Common, Exit, is_dumb};
+use super::{Common, Exit, is_dumb, terminal};
 use crate::address::Address;
 use crate::diagnostic::listed;
 use crate::execute::{self, Event, ExecuteError, Report};
@@ -71,12 +70,11 @@ pub(super) fn run(
         .count();
     let is_quiet = common.quiet || telling == Telling::Json || work == 0;
     let progress = Arc::new(Progress::new(kind(is_quiet), work));
-    let unechoed = Arc::default();
-    let interrupted = on_signals(&progress, &unechoed)?;
+    let interrupted = on_signals(&progress)?;
     let started = Instant::now();
     live.store.begin(&hypervisor_id(facts))?;
     if progress.kind() == Kind::Terminal {
-        *locked(&unechoed) = Unechoed::begin();
+        terminal::hush();
     }
 
     let options = execute::Options {
@@ -90,7 +88,7 @@ pub(super) fn run(
     // What cannot be printed does not stop a run; it is told in the end.
     let unsaid = Mutex::new(Ok(()));
     let tell = |event: &Event| {
-        let mut unsaid = locked(&unsaid);
+        let mut unsaid = unsaid.lock().unwrap_or_else(PoisonError::into_inner);
         if unsaid.is_ok() {
             *unsaid = result(&json::text(&json::event(event), Form::Line));
         }
@@ -114,7 +112,7 @@ pub(super) fn run(
         },
     );
     progress.finish();
-    drop(locked(&unechoed).take());
+    terminal::restore();
     let finished = live.store.finish();
     let (report, state) = match outcome {
         Ok(report) => (report, finished),
@@ -171,10 +169,7 @@ fn address_of(event: &Event) -> &Address {
 
 /// The first SIGINT or SIGTERM, or the end of the terminal, lets what is under way finish, and says so; the second ends the process at once. The thread
 /// that waits for them ends with the process.
-fn on_signals(
-    progress: &Arc<Progress>,
-    unechoed: &Arc<Mutex<Option<Unechoed>>>,
-) -> Result<Arc<AtomicBool>, Failure> {
+fn on_signals(progress: &Arc<Progress>) -> Result<Arc<AtomicBool>, Failure> {
     let cannot = |error: std::io::Error| {
         Failure::Message(format!("signals cannot be caught: {error}"), None)
     };
@@ -187,28 +182,25 @@ fn on_signals(
     let mut signals = Signals::new(ends).map_err(cannot)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let (flag, progress) = (Arc::clone(&interrupted), Arc::clone(progress));
-    let unechoed = Arc::clone(unechoed);
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
             for _ in signals.forever() {
                 if flag.swap(true, Ordering::SeqCst) {
-                    drop(locked(&unechoed).take());
+                    terminal::restore();
                     progress.last_word(
                         "stopped at once; the same command goes on from what was under way",
                     );
                     // Without what a normal end does: whatever holds a lock may be what does not end.
                     signal_hook::low_level::exit(130);
                 }
-                progress.say("finishing what is under way; once more to stop at once");
+                progress.say(
+                    "finishing what is under way but uploads and waits; once more to stop at once",
+                );
             }
         })
         .map_err(cannot)?;
     Ok(interrupted)
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What was done, what failed, what is left. Why was said where it happened.

@@ -11,7 +11,7 @@ use super::named::Known;
 use super::output::{Failure, problems_to_stderr, say};
 use super::run::kind;
 use super::waiting::{Waiting, Whom};
-use super::{Common, Exit};
+use super::{Common, Exit, terminal};
 use crate::address::{Address, Kind, Name};
 use crate::confined::Confined;
 use crate::desired::{self, Desired, Site, Sources};
@@ -337,7 +337,7 @@ impl Session {
         scope: &Scope,
     ) -> Result<(Observed, Desired, Diagnostics), Failure> {
         let seen = &live.state.seen;
-        let _waiting = live.whom.wait();
+        let waiting = live.whom.wait();
         let look = live.look.take();
         let look = look.unwrap_or_else(|| live.connection.begin_to_look());
         let mut observed = live.connection.first_look(&look, scope, seen)?;
@@ -346,6 +346,7 @@ impl Session {
         if all_first {
             live.connection.second_look(&look, &mut observed, seen)?;
         }
+        drop(waiting);
         let sources = Arc::new(Sources {
             lab: match desired::kept(&self.lab, Some(&observed), &live.state) {
                 Cow::Borrowed(_) => self.lab.clone(),
@@ -356,6 +357,7 @@ impl Session {
         });
         let (desired, problems) = desired::build_unseen(&sources, seen);
         if !all_first {
+            let _waiting = live.whom.wait();
             live.connection.second_look(&look, &mut observed, seen)?;
         }
         Ok((observed, desired, problems))
@@ -563,6 +565,7 @@ fn patience(common: &Common, settings: &Settings) -> Option<Patience> {
     (seconds > 0).then(|| Patience {
         limit: Duration::from_secs(seconds),
         stuck: Arc::new(|error| {
+            terminal::restore();
             // What changes in place on a terminal stays above.
             if std::io::stderr().is_terminal() {
                 say("");

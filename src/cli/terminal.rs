@@ -1,36 +1,41 @@
-//! The terminal that a run draws on.
+//! The terminal that a run draws on: it does not show `^C` meanwhile, which would move what changes in place a line down, and leave it
+//! there.
 
 use std::io::stderr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::getpgrp;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
-/// A terminal that does not show `^C` until this is dropped: that would move what changes in place a line down, and leave it there.
-#[derive(Debug)]
-pub(super) struct Unechoed {
-    before: Termios,
+/// How the terminal was.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+fn before() -> MutexGuard<'static, Option<Termios>> {
+    BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Unechoed {
-    /// `None` where there is no such terminal, or where it is not ours: who changes it from the background is stopped.
-    pub fn begin() -> Option<Self> {
-        let before = tcgetattr(stderr()).ok()?;
-        let is_ours = tcgetpgrp(stderr()).is_ok_and(|group| group == getpgrp());
-        if !is_ours || !before.local_modes.contains(LocalModes::ECHOCTL) {
-            return None;
-        }
-        let mut changed = before.clone();
-        changed.local_modes.remove(LocalModes::ECHOCTL);
-        tcsetattr(stderr(), OptionalActions::Now, &changed).ok()?;
-        Some(Self { before })
+/// Whether it is ours to change: who does that from the background is stopped.
+fn is_ours() -> bool {
+    tcgetpgrp(stderr()).is_ok_and(|group| group == getpgrp())
+}
+
+/// Has it not show `^C`, where it does.
+pub(super) fn hush() {
+    let Ok(now) = tcgetattr(stderr()) else {
+        return;
+    };
+    if !is_ours() || !now.local_modes.contains(LocalModes::ECHOCTL) {
+        return;
     }
+    let mut hushed = now.clone();
+    hushed.local_modes.remove(LocalModes::ECHOCTL);
+    *before() = Some(now);
+    let _ = tcsetattr(stderr(), OptionalActions::Now, &hushed);
 }
 
-impl Drop for Unechoed {
-    fn drop(&mut self) {
-        // From the background it would stop the process.
-        if tcgetpgrp(stderr()).is_ok_and(|group| group == getpgrp()) {
-            let _ = tcsetattr(stderr(), OptionalActions::Now, &self.before);
-        }
+/// Makes it as it was. Whatever ends the process after [`hush`] does this first.
+pub(super) fn restore() {
+    if let Some(before) = before().take().filter(|_| is_ours()) {
+        let _ = tcsetattr(stderr(), OptionalActions::Now, &before);
     }
 }

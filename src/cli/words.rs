@@ -5,6 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 
 use super::help;
+use crate::address::Address;
 use crate::diagnostic::names;
 
 /// Commands of other tools, and what does here what they do there.
@@ -243,7 +244,11 @@ fn option_meant(word: &str, below: Option<&str>) -> Option<String> {
     let name = word.split('=').next().unwrap_or(word);
     if !name.starts_with('-') {
         let takes = matches!(below, Some("plan" | "apply" | "destroy"));
-        return takes.then(|| format!("`--target guest.{name}` is about one guest"));
+        let target = match name.parse::<Address>() {
+            Ok(address) => format!("`--target {address}` is about that alone"),
+            Err(_) => format!("`--target guest.{name}` is about one guest"),
+        };
+        return takes.then_some(target);
     }
     if let Some(answer) = answer(&OPTIONS, &name.replace('_', "-")) {
         return Some(answer);

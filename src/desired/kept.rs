@@ -421,7 +421,7 @@ fn adopted<'a>(
     (live.uuid != guest.uuid).then_some(live)
 }
 
-/// The MACs of a guest's NICs that are there: by alias, else the next on the same network that is no other's. One that is gone keeps
+/// The MACs of a guest's NICs that are there: by what the definition says of them, by alias, else the next on the same network that is no other's. One that is gone keeps
 /// that which it was applied with.
 fn matched(
     guest: &Guest,
@@ -493,8 +493,15 @@ fn matched(
     }
     for nic in gone {
         let mac = known(nic.key.as_str()).and_then(|nic| nic.attribute_at("mac", "address"));
-        let mac = mac.filter(|_| !written(nic));
-        found.extend(mac.map(|mac| (nic.key.clone(), mac.to_lowercase())));
+        let mac = mac.filter(|_| !written(nic)).map(str::to_lowercase);
+        // Another may have it by now.
+        let is_taken = |mac: &String| {
+            let others = guest.interfaces.iter().filter(|other| other.key != nic.key);
+            let mut others = others.map(|other| &other.mac);
+            others.any(|other| other == mac) || found.iter().any(|(_, other)| other == mac)
+        };
+        let mac = mac.filter(|mac| !is_taken(mac));
+        found.extend(mac.map(|mac| (nic.key.clone(), mac)));
     }
     found
 }

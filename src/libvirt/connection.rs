@@ -33,6 +33,8 @@ pub struct Connection {
     is_busy: AtomicBool,
     /// Connections that steps went over while this one was busy, and that are free again.
     free: Mutex<Vec<Connection>>,
+    /// libvirt allowed no more of them.
+    is_alone: AtomicBool,
 }
 
 /// A step under way.
@@ -92,6 +94,7 @@ impl Connection {
             patience,
             is_busy: AtomicBool::new(false),
             free: Mutex::default(),
+            is_alone: AtomicBool::new(false),
         }
     }
 
@@ -148,7 +151,12 @@ impl Connection {
             return Some(free);
         }
         let uri = self.connect.uri().ok().filter(|uri| is_daemon_here(uri))?;
-        Self::open_within(Some(&uri), self.patience.clone()).ok()
+        if self.is_alone.load(Ordering::Relaxed) {
+            return None;
+        }
+        let other = Self::open_within(Some(&uri), self.patience.clone()).ok();
+        self.is_alone.fetch_or(other.is_none(), Ordering::Relaxed);
+        other
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<Connection>> {

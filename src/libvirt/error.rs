@@ -184,6 +184,10 @@ fn kind(error: &Error) -> ErrorKind {
 }
 
 /// What usually mends an error. libvirt has few codes and reuses them, so that its text decides too.
+/// What helps where a file system is full.
+pub(super) const NO_SPACE: &str =
+    "free some space on the hypervisor, or put the pool on another file system";
+
 fn hint(code: ErrorNumber, message: &str) -> Option<String> {
     let says = |text: &str| message.contains(text);
     let hint = match code {
@@ -259,9 +263,7 @@ fn hint(code: ErrorNumber, message: &str) -> Option<String> {
         ErrorNumber::StorageVolExist => {
             "something else made a volume of this name: remove it, or take it over with `miniascape import`"
         }
-        _ if says("No space left on device") => {
-            "free some space on the hypervisor, or put the pool on another file system"
-        }
+        _ if says("No space left on device") => NO_SPACE,
         _ if says("Cannot allocate memory") || says("cannot set up guest memory") => {
             "the hypervisor has too little memory free: stop guests or give this one less"
         }

@@ -15,6 +15,8 @@ use super::{ErrorKind, HypervisorError};
 
 /// How often it is asked until the connection is given up, if there is time.
 const QUESTIONS: u64 = 5;
+/// When the event loop begins to run, at the latest.
+const LATER: Duration = Duration::from_secs(5);
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long calls have to end by themselves after their connection broke off.
@@ -33,7 +35,8 @@ pub struct Patience {
 /// and does until the process ends: while it runs every call wakes its thread twice, which doubles what a plan of a hundred guests costs.
 pub(super) fn start(patience: &Patience) {
     static STARTED: Once = Once::new();
-    let later = patience.limit / 10;
+    // A daemon asks such questions, too, of who says nothing for 5 s, and gives up after 30.
+    let later = (patience.limit / 10).min(LATER);
     STARTED.call_once(|| {
         if event_register_default_impl().is_ok() {
             std::thread::spawn(move || {

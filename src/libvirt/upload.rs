@@ -14,7 +14,7 @@ use virt::sys;
 
 use super::aside::interruption;
 use super::connection::{Connection, is_daemon_here};
-use super::error::{Trouble, is_unsupported};
+use super::error::{NO_SPACE, Trouble, is_unsupported};
 use super::raw::{self, Held};
 use super::{ErrorKind, Filled, Monitor, Outcome};
 use crate::crash;
@@ -437,8 +437,11 @@ fn copy(
     volume: &str,
     monitor: &dyn Monitor,
 ) -> Result<String, Trouble> {
-    let unwritable =
-        |error: std::io::Error| Trouble::ours(format!("cannot write to {volume}: {error}"));
+    let unwritable = |error: std::io::Error| Trouble::Ours {
+        kind: ErrorKind::Failed,
+        message: format!("cannot write to {volume}: {error}"),
+        hint: (error.kind() == std::io::ErrorKind::StorageFull).then(|| NO_SPACE.to_owned()),
+    };
     source.is_something()?;
     // What libvirt put there would show through holes. A file that was cut to nothing ext4 writes to the disk as it is closed, and waits.
     target

@@ -208,13 +208,7 @@ pub(super) fn update(
     let entry = planner.entry(&resource.address);
     let mut last = last_trees(entry);
     let written = last.len();
-    let adopted = live.uuid != wish.uuid;
-    let mut wanted = wanted(
-        planner.observed,
-        &resource.xml.tree(),
-        (&wish.chosen, adopted),
-        live,
-    );
+    let mut wanted = wanted(planner.observed, &resource.xml.tree(), &wish.chosen, live);
     let scsi = wanted::keep_scsi_model(&mut wanted, &wish.chosen, &last, &live.xml.tree());
     let kept = overlay::keep(planner, &resource.address, &mut wanted, live);
     let back = overlay::goes_back(planner, &last, &live.xml.tree(), &wanted);
@@ -270,12 +264,8 @@ pub(super) fn update(
     // entry is unfinished, and the next plan looks at what the guest runs with.
     if merged.is_change() {
         if (goes_down || !active) && wanted::has_ports(&live.xml.tree()) {
-            let mut all = wanted::with_all_ports(
-                planner.observed,
-                &resource.xml.tree(),
-                (&wish.chosen, adopted),
-                live,
-            );
+            let mut all =
+                wanted::with_all_ports(planner.observed, &resource.xml.tree(), &wish.chosen, live);
             wanted::keep_scsi_model(&mut all, &wish.chosen, &last, &live.xml.tree());
             overlay::keep(planner, &resource.address, &mut all, live);
             merged.target = merge(&last, &own, &all).target;

@@ -323,8 +323,7 @@ fn definitions(
     install: &Installation,
     live: &ObservedGuest,
 ) -> Definitions {
-    let keeps = (&wish.chosen, live.uuid != wish.uuid);
-    let of = |xml: &Element| wanted(planner.observed, xml, keeps, live);
+    let of = |xml: &Element| wanted(planner.observed, xml, &wish.chosen, live);
     Definitions {
         install: of(&install.xml),
         after: of(&resource.xml.tree()),

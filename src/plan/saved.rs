@@ -10,6 +10,7 @@ use crate::address::{Address, Kind};
 use crate::desired::Desired;
 use crate::libvirt::observed::{Observed, ObservedGuest};
 use crate::xml::merge::merge;
+use crate::xml::schema;
 
 /// Discards memory that does not go with what becomes of its guest: it would bring the old definition back into force, and know
 /// disks that are no more.
@@ -79,7 +80,10 @@ fn settle(change: &mut Change, name: &Named, live: &ObservedGuest, disks: Disks)
     let is_other = |step: &Step| match step {
         Step::DefineGuest { xml } => {
             let live = live.xml.tree();
-            merge(std::slice::from_ref(&*live), &live, &xml.tree()).is_change()
+            let merged = merge(std::slice::from_ref(&*live), &live, &xml.tree());
+            // The names of its devices come into force with the next start from nothing.
+            let mut differences = merged.differences.iter();
+            differences.any(|difference| !schema::is_mark(&difference.path))
         }
         Step::SettleGuest { .. } => true,
         _ => false,

@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, FileId, Severity, SourceMap, Sp
 use crate::secret::{cross_out, hide};
 
 /// Renders problems in the order of their places, each followed by a blank line; empty where there are none. One that many places
-/// have is told once, with all of them.
+/// have is told once, with up to a hundred of them.
 pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) -> String {
     let renderer = match color {
         Color::Never => Renderer::plain(),

@@ -135,7 +135,8 @@ impl Progress {
                 total,
             } => self.moved(address, *done, *total),
             Event::Says { address, line } => self.says(address, line),
-            Event::Note { address, text } => self.line(address, text),
+            Event::Note { address, text } if self.kind != Kind::Silent => self.line(address, text),
+            Event::Note { .. } => {}
             Event::Finished { address, elapsed } => {
                 self.ended(address);
                 if self.kind != Kind::Silent {
@@ -152,7 +153,9 @@ impl Progress {
             }
             Event::Skipped { address, because } => {
                 self.ended(address);
-                self.line(address, &format!("not done, since {because} failed"));
+                if self.kind != Kind::Silent {
+                    self.line(address, &format!("not done, since {because} failed"));
+                }
             }
         }
     }
@@ -172,15 +175,17 @@ impl Progress {
             self.line(address, &format!("failed to {step}, as {first}"));
             return;
         }
-        let mut lines = error.message.lines();
-        self.line(
-            address,
-            &format!("failed to {}", lines.next().unwrap_or(step)),
-        );
-        let hint = error.hint.as_ref().map(|hint| format!("hint: {hint}"));
-        for line in lines.chain(hint.iter().flat_map(|hint| hint.lines())) {
-            self.say(&format!("{:ADDRESS_WIDTH$} {}", "", shown(line)));
-        }
+        let hint = error.hint.iter().map(|hint| format!("hint: {hint}"));
+        let told = std::iter::once(format!("failed to {}", error.message)).chain(hint);
+        let lines: Vec<String> = told
+            .flat_map(|text| text.lines().map(shown).collect::<Vec<_>>())
+            .collect();
+        // In one, so that no other thread's lines come between.
+        let indent = format!("\n{:ADDRESS_WIDTH$} ", "");
+        self.say(&format!(
+            "{address:<ADDRESS_WIDTH$} {}",
+            lines.join(&indent)
+        ));
     }
 
     /// Tells how far data is that is moved; where lines cannot change in place, once a minute.

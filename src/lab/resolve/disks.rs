@@ -274,8 +274,8 @@ impl Resolver<'_> {
                     .as_ref()
                     .filter(|size| size.value < image.capacity)
                 {
-                    let has = crate::size::size(image.capacity);
-                    let least = crate::size::size(image.capacity.next_multiple_of(1 << 20));
+                    let (_, has) = crate::size::apart(size.value, image.capacity);
+                    let least = crate::size::exact(image.capacity.next_multiple_of(1 << 20));
                     let place = self.lab.places.get(&Address::image(&image.key)).copied();
                     self.report(
                         Diagnostic::error(format!(

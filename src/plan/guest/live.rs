@@ -177,6 +177,20 @@ impl Running {
             .then(|| format!("live maximum is {}", size(most.saturating_mul(1024))))
     }
 
+    /// Whether a disk of the running guest is the same file, device or volume.
+    fn has_source_of(&self, disk: &Element) -> bool {
+        let source = |disk: &Element| {
+            let source = disk.child("source")?;
+            let names = ["file", "dev", "pool", "volume"];
+            let said = names.map(|name| source.attribute(name).map(str::to_owned));
+            said.iter().any(Option::is_some).then_some(said)
+        };
+        let devices = self.xml.child("devices").into_iter();
+        let mut disks = devices.flat_map(|devices| devices.children_named("disk"));
+        source(disk)
+            .is_some_and(|wanted| disks.any(|there| source(there).as_ref() == Some(&wanted)))
+    }
+
     fn cannot_attach(&self, device: &Element, ports: &mut usize) -> Option<String> {
         if device.name == "disk" {
             if device
@@ -184,6 +198,9 @@ impl Running {
                 .is_some_and(|kind| kind != "disk")
             {
                 return Some("a drive is not plugged in while it runs".to_owned());
+            }
+            if self.has_source_of(device) {
+                return Some("it has this disk under another name".to_owned());
             }
             match device.attribute_at("target", "bus") {
                 Some("virtio") => {}

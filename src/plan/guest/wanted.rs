@@ -16,10 +16,10 @@ const SCSI_MODEL: &str = "virtio-scsi";
 pub(in crate::plan) fn wanted(
     observed: &Observed,
     xml: &Element,
-    (chosen, adopted): (&Chosen, bool),
+    chosen: &Chosen,
     live: &ObservedGuest,
 ) -> Element {
-    let mut wanted = with_all_ports(observed, xml, (chosen, adopted), live);
+    let mut wanted = with_all_ports(observed, xml, chosen, live);
     keep_ports(&mut wanted, &live.xml.tree());
     wanted
 }
@@ -28,7 +28,7 @@ pub(in crate::plan) fn wanted(
 pub(super) fn with_all_ports(
     observed: &Observed,
     xml: &Element,
-    (chosen, adopted): (&Chosen, bool),
+    chosen: &Chosen,
     live: &ObservedGuest,
 ) -> Element {
     let live_xml = live.xml.tree();
@@ -57,9 +57,6 @@ pub(super) fn with_all_ports(
     }
     if keeps_cpu {
         keep_cpu(&mut wanted, &live_xml);
-    }
-    if adopted {
-        keep_macs(&mut wanted, &live_xml);
     }
     keep_sources(&mut wanted, &live_xml, observed);
     keep_device_names(&mut wanted, &live_xml, &chosen.disks);
@@ -155,7 +152,13 @@ fn keep_sources(wanted: &mut Element, live: &Element, observed: &Observed) {
         };
         if let (Some(kind), Some(source)) = (now.attribute("type"), now.child("source")) {
             disk.set_attribute("type", kind);
-            *disk.child_or_insert("source") = source.clone();
+            let wanted = disk.child_or_insert("source");
+            for name in ["file", "dev", "pool", "volume"] {
+                wanted.remove_attribute(name);
+                if let Some(value) = source.attribute(name) {
+                    wanted.set_attribute(name, value);
+                }
+            }
         }
     }
 }
@@ -287,47 +290,6 @@ pub(super) fn outdated_choices(live: &Element, wanted: &Element) -> Option<Eleme
         }
     }
     (!outdated.children.is_empty()).then_some(outdated)
-}
-
-/// An adopted guest keeps its NICs' MACs: a NIC that matches none by MAC takes that of a live one, not yet matched, on
-/// the same network.
-fn keep_macs(wanted: &mut Element, live: &Element) {
-    let macs = |tree: &Element| -> Vec<(Option<String>, String)> {
-        let nics = tree.child("devices").into_iter();
-        nics.flat_map(|devices| devices.children_named("interface"))
-            .filter_map(|nic| {
-                let source = nic
-                    .attribute_at("source", "network")
-                    .or_else(|| nic.attribute_at("source", "bridge"));
-                let mac = nic.attribute_at("mac", "address")?.to_lowercase();
-                Some((source.map(str::to_owned), mac))
-            })
-            .collect()
-    };
-    let ours = macs(wanted);
-    let mut free: Vec<_> = macs(live)
-        .into_iter()
-        .filter(|(_, mac)| !ours.iter().any(|(_, our)| our == mac))
-        .collect();
-    let live_macs = macs(live);
-    let Some(devices) = wanted.child_mut("devices") else {
-        return;
-    };
-    let nics = devices
-        .children
-        .iter_mut()
-        .filter(|child| child.name == "interface");
-    for (nic, (source, mac)) in nics.zip(ours) {
-        if live_macs.iter().any(|(_, live)| *live == mac) {
-            continue;
-        }
-        if let Some(at) = free.iter().position(|(other, _)| *other == source) {
-            let (_, mac) = free.remove(at);
-            if let Some(element) = nic.child_mut("mac") {
-                element.set_attribute("address", mac);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, Severity, SourceMap, listed};
-use crate::view::WIDTH;
+use crate::diagnostic::{Diagnostic, HINT, Severity, SourceMap, Span, listed};
 
 /// From how many on problems that are alike are told as one.
 const MANY: usize = 3;
-/// How far notes stand from the left.
-const NOTE: usize = 12;
 /// Stands for the name of what a problem is about.
 const NAME: &str = "\0";
 
@@ -20,24 +17,26 @@ pub(in crate::view) struct Texts {
     severity: Severity,
     summary: String,
     label: Option<String>,
-    related: Vec<String>,
+    /// With its place, where nothing says whose it is.
+    related: Vec<(String, Option<Span>)>,
     note: Option<String>,
     hint: Option<String>,
 }
 
 /// Each problem with the others that say the same of something else, in the order given.
 pub(super) fn groups(all: Vec<&Diagnostic>) -> Vec<(&Diagnostic, Vec<&Diagnostic>)> {
-    let mut alike: HashMap<Texts, Vec<&Diagnostic>> = HashMap::new();
-    for diagnostic in &all {
-        alike.entry(texts(diagnostic)).or_default().push(diagnostic);
+    let keys: Vec<Texts> = all.iter().map(|diagnostic| texts(diagnostic)).collect();
+    let mut alike: HashMap<&Texts, Vec<&Diagnostic>> = HashMap::new();
+    for (key, diagnostic) in keys.iter().zip(&all) {
+        alike.entry(key).or_default().push(diagnostic);
     }
     let mut groups = Vec::new();
-    for diagnostic in all {
-        match alike.get(&texts(diagnostic)) {
-            Some(group) if group.len() >= MANY => {
-                // The others have been told with the first.
-                if group[0] == diagnostic {
-                    groups.push((diagnostic, group[1..].to_vec()));
+    for (key, diagnostic) in keys.iter().zip(all) {
+        match alike.get(key).map(Vec::as_slice) {
+            // The others are told with the first.
+            Some([first, others @ ..]) if 1 + others.len() >= MANY => {
+                if *first == diagnostic {
+                    groups.push((diagnostic, others.to_vec()));
                 }
             }
             Some(_) | None => groups.push((diagnostic, Vec::new())),
@@ -65,11 +64,13 @@ pub(in crate::view) fn texts(diagnostic: &Diagnostic) -> Texts {
         None => text.to_owned(),
     };
     let maybe = |it: &Option<String>| it.as_deref().map(text);
+    let related = diagnostic.related.iter();
+    let related = related.map(|(span, it)| (text(it), name.is_none().then_some(*span)));
     Texts {
         severity: diagnostic.severity,
         summary: text(&diagnostic.summary),
         label: maybe(&diagnostic.label),
-        related: diagnostic.related.iter().map(|(_, it)| text(it)).collect(),
+        related: related.collect(),
         note: maybe(&diagnostic.note),
         hint: maybe(&diagnostic.hint),
     }
@@ -121,7 +122,7 @@ pub(super) fn told(
         });
     }
     let heading = format!("the same {} times more:", others.len());
-    Some(listed(&heading, &named, 0, WIDTH - NOTE))
+    Some(listed(&heading, &named, 0, HINT))
 }
 
 #[cfg(test)]
