@@ -85,6 +85,18 @@ impl Points {
     fn take(&self, what: Run) -> Option<String> {
         self.of(what).lock().unwrap().pop()
     }
+
+    /// Where the run dies that finds the journal of one that died there. A state that is in its place, or has not changed yet, is not
+    /// written again.
+    fn take_recovery(&self, died: Option<&str>) -> Option<String> {
+        const WRITTEN: [&str; 3] = ["state: in its place", "journal: made", "journal, begin:"];
+        let is_written = died.is_some_and(|point| WRITTEN.iter().any(|it| point.starts_with(it)));
+        let mut left = self.recovery.lock().unwrap();
+        let at = left
+            .iter()
+            .rposition(|point| !is_written || point == "journal: removed")?;
+        Some(left.remove(at))
+    }
 }
 
 impl Site {
@@ -176,12 +188,13 @@ impl Site {
             died.push(point);
             Ok(())
         };
-        if let Some(point) = points.take(what) {
+        let last = points.take(what);
+        if let Some(point) = last.clone() {
             die(point)?;
         }
         let journal = format!("state/lab{}.journal", self.number);
         if self.path().join(journal).exists()
-            && let Some(point) = points.recovery.lock().unwrap().pop()
+            && let Some(point) = points.take_recovery(last.as_deref())
         {
             die(point)?;
         }
