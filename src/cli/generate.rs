@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::named::its_guests;
 use super::output::{Failure, result, say};
 use super::session::{Session, Warnings};
 use super::{Common, Exit};
 use crate::address::Name;
 use crate::desired::{self, Formats};
-use crate::diagnostic::{did_you_mean_of, names};
+use crate::diagnostic::did_you_mean_of;
 use crate::generate::workdir::{Access, WorkDir, WorkDirError};
 use crate::generate::{self, Files, Request, Selection};
 use crate::lab::model::{Guest, Lab};
@@ -121,10 +122,7 @@ fn guest_meant(lab: &Lab, name: &str) -> Option<String> {
     let group = lab.guests.values().filter(is_in);
     let group: Vec<&str> = group.map(|guest| guest.key.as_str()).collect();
     if !group.is_empty() && !lab.guests.contains_key(name) {
-        return Some(format!(
-            "`{name}` is a group: name its guests, {}",
-            names(&group)
-        ));
+        return Some(its_guests(name, &group));
     }
     let guests = lab.guests.keys().map(Name::as_str);
     did_you_mean_of(name, guests, "`miniascape status` shows all")

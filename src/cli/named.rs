@@ -119,10 +119,7 @@ impl Known {
             .map(Address::to_string)
             .collect();
         let guests: Vec<&str> = guests.iter().map(String::as_str).collect();
-        Some(format!(
-            "`{group}` is a group: name its guests, {}",
-            names(&guests)
-        ))
+        Some(its_guests(group, &guests))
     }
 
     fn hint_of_pattern(&self, word: &str) -> Option<String> {
@@ -171,6 +168,11 @@ fn kind_of(word: &str) -> Option<Kind> {
         let found = kinds.find(|(_, words)| words.contains(&&*word));
         found.map(|(kind, _)| *kind)
     })
+}
+
+/// What to write for a group where a guest is wanted.
+pub fn its_guests(group: &str, guests: &[&str]) -> String {
+    format!("`{group}` is a group: name its guests, {}", names(guests))
 }
 
 #[cfg(test)]

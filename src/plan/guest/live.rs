@@ -12,7 +12,7 @@ use crate::plan::table;
 use crate::size::size;
 use crate::state::Entry;
 use crate::xml::merge::{Difference, Merged, Value, like};
-use crate::xml::schema;
+use crate::xml::schema::{self, Strength};
 use crate::xml::tree::Element;
 
 /// Seconds that a guest has to let go of a device.
@@ -179,16 +179,16 @@ impl Running {
 
     /// Whether a disk of the running guest is the same file, device or volume.
     fn has_source_of(&self, disk: &Element) -> bool {
-        let source = |disk: &Element| {
-            let source = disk.child("source")?;
-            let names = ["file", "dev", "pool", "volume"];
-            let said = names.map(|name| source.attribute(name).map(str::to_owned));
-            said.iter().any(Option::is_some).then_some(said)
-        };
+        // By these a disk is known whatever its name is.
+        let sources = schema::keys("domain/devices/disk").iter();
+        let mut sources = sources.filter(|key| key.strength == Strength::Weak);
         let devices = self.xml.child("devices").into_iter();
-        let mut disks = devices.flat_map(|devices| devices.children_named("disk"));
-        source(disk)
-            .is_some_and(|wanted| disks.any(|there| source(there).as_ref() == Some(&wanted)))
+        let there = devices.flat_map(|devices| devices.children_named("disk"));
+        let there: Vec<&Element> = there.collect();
+        sources.any(|key| {
+            let wanted = key.of(disk);
+            wanted.is_some() && there.iter().any(|there| key.of(there) == wanted)
+        })
     }
 
     fn cannot_attach(&self, device: &Element, ports: &mut usize) -> Option<String> {
