@@ -1,7 +1,9 @@
 //! What libvirt should hold: a lab put through its templates, one resource for each object.
 
+pub mod answers;
 mod build;
 mod context;
+pub mod contexts;
 mod format;
 mod install;
 mod kept;
@@ -18,14 +20,14 @@ pub use kept::kept;
 
 use crate::address::{Address, Kind, Name};
 use crate::diagnostic::{Diagnostics, Span};
-use crate::header::Header;
+use crate::file::header::Header;
 use crate::lab::digest::{self, Digests, Recorded};
 use crate::lab::model::{Disk, DiskSource, DomainType, InterfaceSource, Lab, Lifecycle, OnChange};
+use crate::lab::moves::Moves;
 use crate::libvirt::observed::{Facts, Observed, ObservedPool, trial_name};
 use crate::libvirt::{DiskFile, Scope};
-use crate::moves::Moves;
-use crate::plan::step::{Content, Stage};
 use crate::state::{State, Status};
+use crate::step::{Content, Stage};
 use crate::xml::document::Document;
 use crate::xml::tree::Element;
 

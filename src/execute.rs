@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use crate::address::Address;
 use crate::crash;
-use crate::graph::{Cycle, Graph, Id};
+use crate::graph::{Graph, Id};
 use crate::libvirt::{ErrorKind, Filled, Hypervisor, HypervisorError, Monitor};
-use crate::plan::step::Step;
-use crate::plan::{Action, Change, Phase, Plan};
+use crate::plan::{Action, Change, Cycle, Node, Phase, Plan};
 use crate::state::store::{Store, StoreError};
 use crate::state::{Entry, Status};
+use crate::step::Step;
 
 /// What happens while a plan runs. Views print it.
 #[derive(Debug, Clone)]
@@ -133,7 +133,7 @@ pub enum ExecuteError {
 ///
 /// The state is told before a resource is touched and after; the caller begins and finishes the run there.
 /// A failing step stops its resource and what depends on it; a lost connection, an error of the state,
-/// and `interrupted` let nothing new begin. With one thread the order is that of [`crate::graph::order`].
+/// and `interrupted` let nothing new begin. With one thread the order is that of [`Plan::order`].
 pub fn run(
     plan: &Plan,
     hypervisor: &dyn Hypervisor,
@@ -142,7 +142,7 @@ pub fn run(
     interrupted: &AtomicBool,
     events: &(dyn Fn(Event) + Sync),
 ) -> Result<Report, ExecuteError> {
-    let graph = Graph::new(plan)?;
+    let graph = plan.graph()?;
     // In one, and before anything is touched: should the run die, what moved is not taken for an orphan.
     store
         .readdress(&plan.moves)
@@ -190,7 +190,7 @@ pub fn run(
 struct Run<'a> {
     plan: &'a Plan,
     hypervisor: &'a dyn Hypervisor,
-    graph: &'a Graph,
+    graph: &'a Graph<Node>,
     store: Mutex<&'a mut Store>,
     interrupted: &'a AtomicBool,
     events: &'a (dyn Fn(Event) + Sync),
@@ -342,7 +342,7 @@ impl Run<'_> {
                 continue;
             }
             // A guest is not shut down for a change that will not come.
-            queue.extend(self.graph.find(&node.address, Phase::Quiesce));
+            queue.extend(self.graph.find(&Node::new(&node.address, Phase::Quiesce)));
             let Some(change) = self.plan.changes.get(&node.address) else {
                 continue;
             };
@@ -355,7 +355,7 @@ impl Run<'_> {
             });
             let quiesced = self
                 .graph
-                .find(&node.address, Phase::Quiesce)
+                .find(&Node::new(&node.address, Phase::Quiesce))
                 .is_some_and(|id| board.begun.contains(&id));
             if let (true, Some(step)) = (quiesced, change.quiesce.last()) {
                 told.push(Event::Note {
@@ -663,7 +663,7 @@ fn is_end_of_old(change: &Change, step: &Step) -> bool {
     (removes && change.action == Action::Replace) || renames
 }
 
-fn report(plan: &Plan, graph: &Graph, board: &Board) -> Report {
+fn report(plan: &Plan, graph: &Graph<Node>, board: &Board) -> Report {
     let mut report = Report {
         filled: board.filled.clone(),
         ..Report::default()
@@ -674,7 +674,7 @@ fn report(plan: &Plan, graph: &Graph, board: &Board) -> Report {
         .filter(|change| is_visible(change))
         .map(|c| &c.address)
     {
-        let main = graph.find(address, Phase::Main);
+        let main = graph.find(&Node::new(address, Phase::Main));
         let skipped = main.and_then(|id| board.skipped.get(&id));
         if let Some(failure) = board.failed.get(address) {
             report.failed.push(failure.clone());

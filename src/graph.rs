@@ -1,87 +1,40 @@
-//! Dependencies and order.
+//! Order over any keys: what waits for what.
 //!
-//! A [`Graph`] has a node for each part of each change of a plan, and an edge where one waits for another.
-//! Nodes are numbered in the order of their addresses, so that ties are broken the same way every time.
+//! Nodes are numbered in the order of their keys, so that ties are broken the same way every time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 
 use petgraph::Direction;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use crate::address::Address;
-use crate::plan::{Node, Phase, Plan};
-
-/// What waits for what in a plan.
+/// What waits for what.
 #[derive(Debug, Clone)]
-pub struct Graph {
-    graph: DiGraph<Node, ()>,
+pub struct Graph<N> {
+    graph: DiGraph<N, ()>,
 }
 
-/// Names a node of a [`Graph`]; lower is an earlier address.
-pub(crate) type Id = NodeIndex;
+/// Names a node of a [`Graph`]; lower is an earlier key.
+pub type Id = NodeIndex;
 
-/// Says that resources wait for each other in a circle.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("these wait for each other: {}", Circle(addresses))]
-pub struct Cycle {
-    /// The resources; each waits for the one before it, and the first for the last.
-    pub addresses: Vec<Address>,
-}
-
-struct Circle<'a>(&'a [Address]);
-
-impl fmt::Display for Circle<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for address in self.0 {
-            write!(f, "{address} -> ")?;
+impl<N: Ord + Clone> Graph<N> {
+    /// The graph of these nodes and edges, each `(before, after)`; what edges mention is a node, too. An error is a circle in which
+    /// each waits for the one before it, and the first for the last.
+    pub fn new(mut nodes: BTreeSet<N>, edges: &BTreeSet<(N, N)>) -> Result<Self, Vec<N>> {
+        if let Some(circle) = find_cycle(edges) {
+            return Err(circle);
         }
-        match self.0.first() {
-            Some(first) => write!(f, "{first}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Graph {
-    /// The graph of a plan: its edges, and each change's quiescing before its main part.
-    ///
-    /// What edges mention and the plan has no change for is a node too, so that order goes through it.
-    pub fn new(plan: &Plan) -> Result<Self, Cycle> {
-        let mut nodes: BTreeSet<Node> = BTreeSet::new();
-        for (address, change) in &plan.changes {
-            if !change.quiesce.is_empty() {
-                nodes.insert(node(address, Phase::Quiesce));
-            }
-            nodes.insert(node(address, Phase::Main));
-        }
-        for (before, after) in &plan.edges {
+        for (before, after) in edges {
             nodes.extend([before.clone(), after.clone()]);
         }
-        let own: Vec<(Node, Node)> = nodes
-            .iter()
-            .filter(|quiesce| quiesce.phase == Phase::Quiesce)
-            .map(|quiesce| (quiesce.clone(), node(&quiesce.address, Phase::Main)))
-            .filter(|(_, main)| nodes.contains(main))
-            .collect();
-        let edges: BTreeSet<(Node, Node)> = plan.edges.iter().cloned().chain(own).collect();
-        if let Some(circle) = find_cycle(&edges) {
-            let mut addresses: Vec<Address> = circle.into_iter().map(|node| node.address).collect();
-            addresses.dedup();
-            if addresses.len() > 1 && addresses.first() == addresses.last() {
-                addresses.pop();
-            }
-            return Err(Cycle { addresses });
-        }
         Ok(Self {
-            graph: build(nodes, &edges),
+            graph: build(nodes, edges),
         })
     }
 
     /// Every node, such that each comes after what it waits for; among those that could be next, the one
-    /// with the lowest address is.
-    pub fn order(&self) -> Vec<&Node> {
+    /// with the lowest key is.
+    pub fn order(&self) -> Vec<&N> {
         let mut waiting = self.waiting();
         let mut ready: BTreeSet<Id> = self.ids().filter(|id| waiting[id.index()] == 0).collect();
         let mut order = Vec::with_capacity(waiting.len());
@@ -97,48 +50,34 @@ impl Graph {
         order
     }
 
-    pub(crate) fn ids(&self) -> impl Iterator<Item = Id> + use<> {
+    /// All nodes.
+    pub fn ids(&self) -> impl Iterator<Item = Id> + use<N> {
         self.graph.node_indices()
     }
 
-    pub(crate) fn node(&self, id: Id) -> &Node {
+    /// The key of a node.
+    pub fn node(&self, id: Id) -> &N {
         &self.graph[id]
     }
 
-    pub(crate) fn find(&self, address: &Address, phase: Phase) -> Option<Id> {
-        let wanted = node(address, phase);
+    /// The node of a key.
+    pub fn find(&self, key: &N) -> Option<Id> {
         // Numbered in their order, they can be searched by it.
         let nodes = self.graph.raw_nodes();
-        let at = nodes.binary_search_by(|entry| entry.weight.cmp(&wanted));
+        let at = nodes.binary_search_by(|entry| entry.weight.cmp(key));
         at.ok().map(NodeIndex::new)
     }
 
     /// What waits for a node.
-    pub(crate) fn after(&self, id: Id) -> impl Iterator<Item = Id> {
+    pub fn after(&self, id: Id) -> impl Iterator<Item = Id> {
         self.graph.neighbors_directed(id, Direction::Outgoing)
     }
 
     /// For each node by its number, how many it waits for.
-    pub(crate) fn waiting(&self) -> Vec<usize> {
+    pub fn waiting(&self) -> Vec<usize> {
         let before = |id| self.graph.neighbors_directed(id, Direction::Incoming);
         self.ids().map(|id| before(id).count()).collect()
     }
-}
-
-/// The parts of a plan's changes in the order in which one thread executes them; those without a change are left out.
-pub fn order(plan: &Plan) -> Result<Vec<Node>, Cycle> {
-    let graph = Graph::new(plan)?;
-    let has_part = |node: &&Node| match (plan.changes.get(&node.address), node.phase) {
-        (Some(change), Phase::Quiesce) => !change.quiesce.is_empty(),
-        (Some(_), Phase::Main) => true,
-        (None, Phase::Quiesce | Phase::Main) => false,
-    };
-    Ok(graph
-        .order()
-        .into_iter()
-        .filter(has_part)
-        .cloned()
-        .collect())
 }
 
 /// A circle in edges `(before, after)`, each after the one before it; `None` where there is none.
@@ -212,133 +151,9 @@ fn build<'a, N: Ord + Clone + 'a>(
     graph
 }
 
-fn node(address: &Address, phase: Phase) -> Node {
-    Node {
-        address: address.clone(),
-        phase,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Name;
-    use crate::diagnostic::Diagnostics;
-
-    fn at(text: &str) -> Node {
-        let (address, phase) = match text.strip_suffix('!') {
-            Some(address) => (address, Phase::Quiesce),
-            None => (text, Phase::Main),
-        };
-        node(&address.parse().unwrap(), phase)
-    }
-
-    fn plan(edges: &[(&str, &str)]) -> Plan {
-        Plan {
-            lab: Name::new("shop").unwrap(),
-            uri: String::new(),
-            changes: BTreeMap::new(),
-            moves: Vec::new(),
-            edges: edges.iter().map(|(a, b)| (at(a), at(b))).collect(),
-            problems: Diagnostics::default(),
-        }
-    }
-
-    fn ordered(edges: &[(&str, &str)]) -> Vec<String> {
-        let graph = Graph::new(&plan(edges)).unwrap();
-        let name = |node: &&Node| match node.phase {
-            Phase::Quiesce => format!("{}!", node.address),
-            Phase::Main => node.address.to_string(),
-        };
-        graph.order().iter().map(name).collect()
-    }
-
-    #[test]
-    fn ties_are_broken_by_kind_and_name() {
-        let order = ordered(&[
-            ("pool.p", "volume.b.root"),
-            ("volume.b.root", "guest.b"),
-            ("network.z", "guest.a"),
-            ("network.z", "guest.b"),
-        ]);
-        assert_eq!(
-            order,
-            ["network.z", "pool.p", "volume.b.root", "guest.a", "guest.b"]
-        );
-    }
-
-    #[test]
-    fn quiescing_comes_before_the_main_part() {
-        let order = ordered(&[("guest.a!", "volume.a.root"), ("volume.a.root", "guest.a")]);
-        assert_eq!(order, ["guest.a!", "volume.a.root", "guest.a"]);
-        assert_eq!(
-            ordered(&[("guest.a!", "pool.p"), ("network.a", "guest.a")]).len(),
-            4
-        );
-    }
-
-    #[test]
-    fn the_graph_orders_through_nodes_without_a_change() {
-        let plan = plan(&[("guest.z", "guest.m"), ("guest.m", "guest.a")]);
-        assert!(order(&plan).unwrap().is_empty());
-        assert_eq!(
-            ordered(&[("guest.z", "guest.m"), ("guest.m", "guest.a")]),
-            ["guest.z", "guest.m", "guest.a"]
-        );
-    }
-
-    #[test]
-    fn a_cycle_names_its_addresses() {
-        let cycle = Graph::new(&plan(&[
-            ("guest.c", "guest.a"),
-            ("guest.a", "guest.b"),
-            ("guest.b", "guest.c"),
-            ("guest.b", "guest.d"),
-            ("network.a", "guest.b"),
-        ]))
-        .unwrap_err();
-        assert_eq!(
-            cycle.to_string(),
-            "these wait for each other: guest.a -> guest.b -> guest.c -> guest.a"
-        );
-        // The part that every change has: its quiescing comes first.
-        let cycle =
-            Graph::new(&plan(&[("guest.a", "pool.p"), ("pool.p", "guest.a!")])).unwrap_err();
-        assert_eq!(cycle.addresses.len(), 2);
-        let cycle = Graph::new(&plan(&[("guest.a", "guest.a")])).unwrap_err();
-        assert_eq!(cycle.addresses, ["guest.a".parse().unwrap()]);
-    }
-
-    #[test]
-    fn every_order_respects_every_edge() {
-        // Edges only from lower to higher in a fixed shuffle: no cycles, all sorts of shapes.
-        let kinds = ["network", "pool", "image", "guest"];
-        for seed in 0..200_u64 {
-            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-            let mut random = |below: u64| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                usize::try_from(state % below).unwrap()
-            };
-            let names: Vec<String> = (0..12)
-                .map(|i| format!("{}.n{}", kinds[random(4)], (i * 7 + 3) % 12))
-                .collect();
-            let mut edges = Vec::new();
-            for _ in 0..random(30) {
-                let (a, b) = (random(12), random(12));
-                if names[a.min(b)] != names[a.max(b)] {
-                    edges.push((names[a.min(b)].as_str(), names[a.max(b)].as_str()));
-                }
-            }
-            let order = ordered(&edges);
-            let place = |name: &str| order.iter().position(|other| other == name);
-            for (before, after) in &edges {
-                assert!(place(before) < place(after), "seed {seed}");
-            }
-            assert_eq!(order, ordered(&edges));
-        }
-    }
 
     #[test]
     fn cycles_are_found_among_any_nodes() {

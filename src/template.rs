@@ -44,8 +44,8 @@ use operators::ISOLATED;
 use search::Search;
 use syntax::{Context, SyntaxError};
 
-use crate::confined::Confined;
-use crate::hash::print;
+use crate::file::confined::Confined;
+use crate::fingerprint::fingerprint;
 
 /// The templates that are compiled in, by their path in the search path: all of `templates/`, sorted by path.
 pub const BUILT_IN: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
@@ -122,7 +122,7 @@ impl Templates {
     /// where that cannot be told.
     pub fn print(&self) -> Option<u64> {
         let made = || {
-            Some(print(&(
+            Some(fingerprint(&(
                 self.undefined == Undefined::Strict,
                 self.search.stamps()?,
             )))

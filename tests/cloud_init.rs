@@ -18,7 +18,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use miniascape::unattended::AnswerFile;
+use miniascape::desired::answers::AnswerFile;
 use serde_json::{Value, json};
 
 /// A guest and its files.

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use miniascape::confined::Confined;
+use miniascape::file::confined::Confined;
 use miniascape::lab::{self, Definition, Source};
 use miniascape::view::Color;
 use miniascape::view::diagnostic::render;

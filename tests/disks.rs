@@ -5,11 +5,11 @@
     reason = "a test ends where something is not as it should be"
 )]
 
-use miniascape::confined::Confined;
-use miniascape::context::Contexts;
+use miniascape::desired::answers;
+use miniascape::desired::contexts::Contexts;
+use miniascape::file::confined::Confined;
 use miniascape::lab::{self, Source};
 use miniascape::template::Templates;
-use miniascape::unattended;
 use serde_json::{Value, json};
 
 /// The answers of each installer for a guest with these disks, of which it takes the first that can be written.
@@ -45,7 +45,7 @@ fn answers(disks: &Value) -> Vec<(String, String)> {
         .unwrap_or_else(|| panic!("{:?}", definition.diagnostics));
     let (contexts, templates) = (Contexts::new(&lab), Templates::new(Vec::new()));
     let answers = lab.guests.values().map(|guest| {
-        let install = unattended::install(&contexts, &templates, guest).unwrap();
+        let install = answers::install(&contexts, &templates, guest).unwrap();
         (
             guest.key.to_string(),
             install.unwrap().files[0].text.clone(),

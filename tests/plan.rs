@@ -34,7 +34,6 @@ use laboratory::Laboratory;
 use miniascape::address::Kind;
 use miniascape::desired;
 use miniascape::diagnostic::SourceMap;
-use miniascape::graph;
 use miniascape::libvirt::Hypervisor as _;
 use miniascape::libvirt::fake::Activity;
 use miniascape::libvirt::offers::HostMemory;
@@ -185,7 +184,7 @@ fn told(case: &Path, plan: &Plan, sources: &SourceMap) -> String {
     }
     let mut out = out.replace(env!("CARGO_MANIFEST_DIR"), "ROOT");
     let mut heading = "\nsteps:\n";
-    for node in graph::order(plan).unwrap() {
+    for node in plan.order().unwrap() {
         let change = &plan.changes[&node.address];
         let steps = match node.phase {
             Phase::Quiesce => &change.quiesce,

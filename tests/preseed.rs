@@ -18,7 +18,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use miniascape::unattended::AnswerFile;
+use miniascape::desired::answers::AnswerFile;
 use serde_json::json;
 
 const MIRROR: &str = "http://deb.debian.org/debian/dists/bookworm/main/installer-amd64/";

@@ -7,7 +7,7 @@
 use miniascape::libvirt::connection::Connection;
 use miniascape::libvirt::observed::Power;
 use miniascape::libvirt::{ErrorKind, Hypervisor, HypervisorError, Outcome, Scope, Unwatched};
-use miniascape::plan::step::{Named, Step};
+use miniascape::step::{Named, Step};
 use miniascape::xml::tree::Element;
 use uuid::Uuid;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use miniascape::confined::Confined;
+use miniascape::file::confined::Confined;
 use miniascape::lab::{self, Source};
 use miniascape::view::Color;
 use miniascape::view::diagnostic::render;

@@ -13,6 +13,7 @@ mod plan;
 mod render;
 mod run;
 mod session;
+pub mod settings;
 mod state;
 mod status;
 mod terminal;
@@ -122,7 +123,7 @@ struct Common {
         global = true,
         help_heading = HYPERVISOR,
         value_name = "TIME",
-        value_parser = crate::settings::timeout
+        value_parser = crate::cli::settings::timeout
     )]
     timeout: Option<u64>,
     /// Directory that the state is kept in [default: state in the lab's]

@@ -13,13 +13,13 @@ use super::session::{Session, Warnings, settings, templates};
 use super::{Common, Exit};
 use crate::address::Address;
 use crate::desired::Formats;
+use crate::desired::answers::whole_lines;
 use crate::diagnostic::Diagnostics;
 use crate::generate::{self, Request, Selection};
 use crate::lab::HOST;
 use crate::lab::load::{read_var_file, to_yaml};
 use crate::lab::model::{Guest, Lab};
 use crate::template::{TemplateError, Templates};
-use crate::unattended::whole_lines;
 use crate::view::Color;
 
 #[derive(Debug, Args)]

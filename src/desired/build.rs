@@ -15,10 +15,10 @@ use super::format::format;
 use super::ownership::Owner;
 use super::{Chosen, Desired, Detail, External, Resource, disk_file};
 use crate::address::{Address, Kind, Name};
-use crate::context::Contexts;
+use crate::desired::contexts::Contexts;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::hash::print;
-use crate::header::Format;
+use crate::file::header::Format;
+use crate::fingerprint::fingerprint;
 use crate::lab::model::install::Location;
 use crate::lab::model::{
     Allocation, DhcpHost, Disk, DiskDevice, DiskSource, DomainType, Firmware, Guest, Image,
@@ -27,10 +27,10 @@ use crate::lab::model::{
 };
 use crate::libvirt::DiskFile;
 use crate::libvirt::observed::{Facts, Observed, ObservedPool};
-use crate::plan::step::Content;
-use crate::size::size;
 use crate::state::seen::Seen;
+use crate::step::Content;
 use crate::template::Templates;
+use crate::units::size;
 use crate::xml::document::Document;
 use crate::xml::merge;
 use crate::xml::schema;
@@ -741,16 +741,16 @@ impl<'a> Builder<'a> {
             let templates = self.templates.print()?;
             let context = serde_json::to_vec(context).ok()?;
             let overlay = overlay.map(|overlay| &overlay.tree);
-            let print = print(&(templates, template, &context, overlay, &owner));
-            Some((sources, seen, print))
+            let fingerprint = fingerprint(&(templates, template, &context, overlay, &owner));
+            Some((sources, seen, fingerprint))
         };
         let inputs = inputs();
-        if let Some((sources, seen, print)) = inputs
-            && seen.has(print)
+        if let Some((sources, seen, fingerprint)) = inputs
+            && seen.has(fingerprint)
         {
             let (sources, address) = (sources.clone(), owner.address);
             let again = move || sources.definition(&part, &address);
-            return Ok(Document::made(print, again));
+            return Ok(Document::made(fingerprint, again));
         }
         let draft = self.render(&owner.address, template, context, overlay)?;
         let mut xml = draft.read(&owner.address)?;
@@ -758,12 +758,12 @@ impl<'a> Builder<'a> {
             return Err(problem);
         }
         owner.stamp(&mut xml);
-        let print = match inputs {
-            Some((_, _, print)) if !self.templates.reads_elsewhere() => print,
+        let fingerprint = match inputs {
+            Some((_, _, fingerprint)) if !self.templates.reads_elsewhere() => fingerprint,
             // A file from elsewhere may be another one the next time.
-            Some(_) | None => print(&(&draft, &owner)),
+            Some(_) | None => fingerprint(&(&draft, &owner)),
         };
-        Ok(Document::read(print, &xml))
+        Ok(Document::read(fingerprint, &xml))
     }
 
     pub(super) fn add(

@@ -4,7 +4,7 @@
 //! has written to, can begin with whatever that guest likes, and must not be opened as anything else.
 
 use crate::diagnostic::Diagnostic;
-use crate::header::Format;
+use crate::file::header::Format;
 use crate::lab::model::{Disk, DiskDevice, DiskSource, VolumeFormat};
 use crate::lab::resolve::not_shared;
 

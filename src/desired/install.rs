@@ -7,8 +7,9 @@ use super::context::{DiskContext, GuestContext, InstallContext, VolumeContext, V
 use super::ownership::stamp_install;
 use super::{Detail, Installation};
 use crate::address::{Address, Name};
+use crate::desired::answers::{self, AnswerFile, Delivery};
 use crate::diagnostic::Diagnostic;
-use crate::hash::sha256;
+use crate::fingerprint::sha256;
 use crate::install::seed::{self, Label};
 use crate::lab::device_name;
 use crate::lab::model::install::{Install, Location};
@@ -16,8 +17,7 @@ use crate::lab::model::{
     Allocation, DiskDevice, DiskSource, Guest, Lifecycle, VolumeFormat, is_of_files,
 };
 use crate::libvirt::observed::InstallMark;
-use crate::plan::step::{Content, Stage, StagePart};
-use crate::unattended::{self, AnswerFile, Delivery};
+use crate::step::{Content, Stage, StagePart};
 
 impl Builder<'_> {
     /// How a guest is installed. `context` is that of its definition.
@@ -30,7 +30,7 @@ impl Builder<'_> {
         let Some(install) = &guest.install else {
             return Ok(None);
         };
-        let Some(unattended) = unattended::install(self.contexts(), self.templates, guest)? else {
+        let Some(answers) = answers::install(self.contexts(), self.templates, guest)? else {
             return Ok(None);
         };
         let pool = self.stage_pool(guest)?;
@@ -45,9 +45,9 @@ impl Builder<'_> {
                 ..cd
             });
         }
-        let seed = match unattended.delivery {
+        let seed = match answers.delivery {
             Delivery::Initrd => None,
-            Delivery::Seed => Some(volume(&unattended.files)?),
+            Delivery::Seed => Some(volume(&answers.files)?),
         };
         if seed.is_some() {
             disks.push(DiskContext {
@@ -63,7 +63,7 @@ impl Builder<'_> {
             install: Some(InstallContext {
                 kernel: path(StagePart::Kernel),
                 initrd: path(StagePart::Initrd),
-                cmdline: unattended.cmdline.clone(),
+                cmdline: answers.cmdline.clone(),
                 log: path(StagePart::Log),
             }),
             ..context.clone()
@@ -75,10 +75,10 @@ impl Builder<'_> {
         let pool = self.pool_name(pool).to_owned();
         let mark = InstallMark {
             pool: pool.clone(),
-            done: unattended.done.clone(),
+            done: answers.done.clone(),
         };
         stamp_install(&self.lab.name, &address, guest, &mark, &mut xml);
-        let text: String = unattended
+        let text: String = answers
             .files
             .iter()
             .map(|file| format!("{}\0{}\0", file.name, file.text))
@@ -98,8 +98,8 @@ impl Builder<'_> {
                 },
                 os: install.os.clone(),
                 arch: arch.to_owned(),
-                inject: match unattended.delivery {
-                    Delivery::Initrd => unattended
+                inject: match answers.delivery {
+                    Delivery::Initrd => answers
                         .files
                         .into_iter()
                         .map(|file| (file.name, file.text))
@@ -108,7 +108,7 @@ impl Builder<'_> {
                 },
                 seed: seed.map(Into::into),
             },
-            done: unattended.done,
+            done: answers.done,
             timeout: install.timeout,
             answers: format!("sha256:{}", sha256(text.as_bytes())),
         }))
@@ -163,7 +163,7 @@ impl Builder<'_> {
         let (Some(seed), Some(address)) = (&guest.cloud_init, seed_address(guest)) else {
             return;
         };
-        let files = unattended::seed(self.contexts(), self.templates, guest);
+        let files = answers::seed(self.contexts(), self.templates, guest);
         let bytes = match files.and_then(|files| files.as_deref().map(volume).transpose()) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return,

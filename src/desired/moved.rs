@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use crate::address::{Address, Kind, Name};
+use crate::lab::moves::Moves;
 use crate::libvirt::observed::{Observed, owner};
-use crate::moves::Moves;
 use crate::state::{Entry, State};
 use crate::xml::tree::Element;
 

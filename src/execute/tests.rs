@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostics;
 use crate::libvirt::observed::Observed;
 use crate::libvirt::{Outcome, Scope};
 use crate::plan::Node;
-use crate::plan::step::Named;
+use crate::step::Named;
 
 /// Records steps; the one at `fails` fails.
 #[derive(Default)]

@@ -6,11 +6,11 @@ use minijinja::value::Serde;
 use super::vmbuild::{self, Build};
 use super::{Output, Request, SECRET};
 use crate::address::Address;
-use crate::context::Contexts;
+use crate::desired::answers::{self, whole_lines};
+use crate::desired::contexts::Contexts;
 use crate::desired::{Desired, Resource};
 use crate::diagnostic::Diagnostic;
 use crate::lab::model::Guest;
-use crate::unattended::{self, whole_lines};
 
 /// The template of the script that builds a guest.
 pub(super) const SCRIPT: &str = "guest/vmbuild.sh.j2";
@@ -23,9 +23,9 @@ pub(super) fn context(
     guest: &Guest,
     dst: &str,
 ) -> Result<Value, Diagnostic> {
-    let mut more = unattended::answers(contexts, request.templates, guest)?;
+    let mut more = answers::answers(contexts, request.templates, guest)?;
     if let Some(resource) = desired.resources.get(&Address::guest(&guest.key)) {
-        let install = unattended::install(contexts, request.templates, guest)?;
+        let install = answers::install(contexts, request.templates, guest)?;
         let build = Build::new(request, desired, guest, resource, install.as_ref());
         more.push(("build", Value::from(Serde(&build))));
     }
@@ -62,8 +62,8 @@ fn compile(
     let at = |name: &str| format!("{}/{name}", guest.key);
     output.text(address, at("domain.xml"), resource.xml.tree().to_string());
 
-    let install = unattended::install(contexts, request.templates, guest)?;
-    let seed = unattended::seed(contexts, request.templates, guest)?;
+    let install = answers::install(contexts, request.templates, guest)?;
+    let seed = answers::seed(contexts, request.templates, guest)?;
     let answers = install.iter().flat_map(|install| &install.files);
     for file in answers.chain(seed.iter().flatten()) {
         let text = file.text.clone().into_bytes();

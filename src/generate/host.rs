@@ -14,7 +14,8 @@ use serde::Serialize;
 
 use super::path::InvalidPath;
 use super::{Files, GeneratedFile, OWNERS, PLAIN, RelativePath, SECRET, mode_of};
-use crate::context::Contexts;
+use crate::desired::answers::{user_file, whole_lines};
+use crate::desired::contexts::Contexts;
 use crate::desired::reserved;
 use crate::diagnostic::Diagnostic;
 use crate::lab::model::host::{
@@ -23,7 +24,6 @@ use crate::lab::model::host::{
 use crate::lab::model::{Lab, is_of_files};
 use crate::secret;
 use crate::template::{TemplateError, Templates};
-use crate::unattended::{user_file, whole_lines};
 
 /// Why there are no files.
 #[derive(Debug, thiserror::Error)]

@@ -17,7 +17,7 @@ use std::path::Path;
 use minijinja::Value;
 
 use crate::address::{Address, Kind, Name};
-use crate::context::Contexts;
+use crate::desired::contexts::Contexts;
 use crate::desired::{self, Desired};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lab::HOST;

@@ -1,4 +1,4 @@
-//! The command line of `virt-install` for an unattended install: man virt-install(1).
+//! The command line of `virt-install` for an answers install: man virt-install(1).
 //!
 //! What it defines is only what the installer runs on. Afterwards the guest gets its own definition, so that it ends as
 //! `apply` makes it; what the installer sees has to be the same: firmware, disks and their names, NICs with their MACs.
@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Request;
 use super::vmbuild::LocalPath;
 use crate::address::Name;
+use crate::desired::answers::{Answers, Delivery};
 use crate::desired::{Detail, Resource};
 use crate::install::media::{Arch, SeenAs, usual_places};
 use crate::lab::device_name;
@@ -15,8 +16,7 @@ use crate::lab::model::install::{Install, Location};
 use crate::lab::model::{
     Disk, DiskDevice, DiskSource, Guest, Interface, InterfaceSource, Lab, Link, Serial,
 };
-use crate::plan::step::StagePart;
-use crate::unattended::{Delivery, Unattended};
+use crate::step::StagePart;
 use crate::xml::tree::Element;
 
 /// A call of `virt-install`.
@@ -106,7 +106,7 @@ impl<'a> VirtInstall<'a> {
         request: &Request<'a>,
         guest: &'a Guest,
         install: &'a Install,
-        unattended: &'a Unattended,
+        answers: &'a Answers,
         resource: &'a Resource,
     ) -> Self {
         let lab = request.lab;
@@ -119,15 +119,15 @@ impl<'a> VirtInstall<'a> {
                 .map(|disk| disk_option(disk, lab))
                 .collect(),
             location: location(request, install, &resource.xml.tree()),
-            inject: match unattended.delivery {
+            inject: match answers.delivery {
                 Delivery::Initrd => {
-                    let files = unattended.files.iter();
+                    let files = answers.files.iter();
                     files.map(|file| file.name.as_str()).collect()
                 }
                 Delivery::Seed => Vec::new(),
             },
             seed: seed(guest, resource),
-            cmdline: &unattended.cmdline,
+            cmdline: &answers.cmdline,
             minutes: install.timeout.div_ceil(60),
         }
     }

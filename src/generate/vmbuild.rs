@@ -10,12 +10,12 @@ use uuid::Uuid;
 use super::Request;
 use super::virt_install::VirtInstall;
 use crate::address::{Address, Name};
+use crate::desired::answers::Answers;
 use crate::desired::{Desired, Detail, Resource};
 use crate::diagnostic::Diagnostic;
 use crate::lab::model::system::Finish;
 use crate::lab::model::{DiskSource, Guest, Image, InterfaceSource};
-use crate::plan::step::Content;
-use crate::unattended::Unattended;
+use crate::step::Content;
 use crate::xml::tree::Element;
 
 /// The file with the bytes of a guest's seed.
@@ -70,7 +70,7 @@ pub(super) struct Build<'a> {
     volumes: Vec<VolumeStep<'a>>,
     /// Volumes of other guests that it uses.
     shared: Vec<Shared<'a>>,
-    /// Where it is installed unattended.
+    /// Where it is installed answers.
     install: Option<VirtInstall<'a>>,
     autostart: bool,
     running: bool,
@@ -148,7 +148,7 @@ impl<'a> Build<'a> {
         desired: &'a Desired,
         guest: &'a Guest,
         resource: &'a Resource,
-        unattended: Option<&'a Unattended>,
+        answers: Option<&'a Answers>,
     ) -> Self {
         let lab = request.lab;
         let pool_of = |key: &'a Name| lab.pools.get(key).map_or(key.as_str(), |pool| &pool.name);
@@ -229,10 +229,9 @@ impl<'a> Build<'a> {
             sha256: image.sha256.as_deref(),
         });
         let images: Vec<ImageStep<'_>> = images.chain(seed).collect();
-        let install = guest.install.as_ref().zip(unattended);
-        let install = install.map(|(install, unattended)| {
-            VirtInstall::new(request, guest, install, unattended, resource)
-        });
+        let install = guest.install.as_ref().zip(answers);
+        let install = install
+            .map(|(install, answers)| VirtInstall::new(request, guest, install, answers, resource));
         Self {
             uses_lab_dir: images.iter().any(|image| image.source.in_lab)
                 || install.as_ref().is_some_and(VirtInstall::uses_lab_dir),

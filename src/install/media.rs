@@ -393,7 +393,7 @@ impl Media {
                 ));
             }
             if length > LARGEST {
-                let (length, most) = crate::size::apart(length, LARGEST);
+                let (length, most) = crate::units::apart(length, LARGEST);
                 return Err(MediaError::new(
                     MediaErrorKind::TooLarge,
                     format!(

@@ -10,7 +10,7 @@ use std::io::{self, Cursor, Write};
 use fatfs::{Date, DateTime, FileSystem, FormatVolumeOptions, FsOptions, Time, TimeProvider};
 use thiserror::Error;
 
-use crate::size::apart;
+use crate::units::apart;
 
 /// What a volume's size is a multiple of, so that it stays the same where a file grows a little.
 const STEP: u64 = 64 << 10;
@@ -275,7 +275,7 @@ mod tests {
     fn the_bytes_never_change() {
         let digest = |contents: &BTreeMap<String, Vec<u8>>| {
             let bytes = volume(Label::Cidata, contents).unwrap();
-            (bytes.len(), crate::hash::sha256(&bytes))
+            (bytes.len(), crate::fingerprint::sha256(&bytes))
         };
         // A new one means that every guest's seed is made anew: only on purpose.
         assert_eq!(

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use super::synonyms;
-use super::units::{self, UnitError};
 use super::yaml::{Entries, Key, Node, Style, Value};
 use crate::address::Name;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, did_you_mean_all, near, one_of};
+use crate::units::{self, UnitError};
 
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl<'a> Decoder<'a> {
         let Value::Scalar(text, _) = &node.value else {
             return self.expected(what, node, None);
         };
-        let hint = match units::size(text) {
+        let hint = match units::parse_size(text) {
             Ok(value) => {
                 return Some(Spanned {
                     value,
@@ -144,7 +144,7 @@ impl<'a> Decoder<'a> {
         let Value::Scalar(text, _) = &node.value else {
             return self.expected(what, node, None);
         };
-        match units::duration(text) {
+        match units::parse_duration(text) {
             Ok(value) => Some(Spanned {
                 value,
                 span: node.span,

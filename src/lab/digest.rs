@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::model::Lab;
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::hash::{Method, content_of};
-use crate::stamp::Stamp;
+use crate::file::content::{Method, content_of};
+use crate::file::stamp::Stamp;
 
 /// The hash of a file, and the file as it was before it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     /// The file.
     pub stamp: Stamp,
-    /// What it holds, as [`Hashing::end`](crate::hash::Hashing::end) tells it.
+    /// What it holds, as [`Hashing::end`](crate::file::content::Hashing::end) tells it.
     pub content: String,
 }
 

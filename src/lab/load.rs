@@ -10,8 +10,8 @@ use walkdir::WalkDir;
 
 use super::yaml::{self, Node, Style, Value};
 use super::{Source, jinja};
-use crate::confined::{Confined, shortened};
 use crate::diagnostic::{Diagnostic, Diagnostics, FileId, SourceFile, SourceMap, Span};
+use crate::file::confined::{Confined, shortened};
 use crate::template;
 
 /// The endings of definition files, without the `.j2` of templates.

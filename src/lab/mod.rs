@@ -1,4 +1,4 @@
-//! The definition: read ([`load`], [`yaml`]), as written ([`spec`]), made whole ([`resolve`]), as meant ([`model`]).
+//! The definition: read ([`load`], [`yaml`]), as written ([`written`]), made whole ([`resolve`]), as meant ([`model`]).
 
 pub mod decode;
 pub mod device_name;
@@ -6,16 +6,17 @@ pub mod digest;
 mod jinja;
 pub mod load;
 pub mod model;
+pub mod moves;
 pub mod resolve;
-pub mod spec;
 mod synonyms;
-pub mod units;
+pub mod written;
+
 pub mod yaml;
 
 use std::path::PathBuf;
 
-use crate::confined::Confined;
 use crate::diagnostic::{Diagnostics, SourceMap};
+use crate::file::confined::Confined;
 use model::Lab;
 
 /// The directory of generated files that are the host's; no guest can be called so.
@@ -52,7 +53,7 @@ pub fn read(source: &Source) -> Definition {
     let mut sources = SourceMap::default();
     let mut diagnostics = Diagnostics::default();
     let lab = load::load(source, &mut sources, &mut diagnostics).and_then(|tree| {
-        let spec = spec::decode(&tree, &mut diagnostics);
+        let spec = written::decode(&tree, &mut diagnostics);
         resolve::resolve(&spec, &sources, &mut diagnostics)
     });
     jinja::explain(&mut diagnostics, &sources);

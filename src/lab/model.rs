@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use crate::address::{Address, Name};
 use crate::diagnostic::Span;
-use crate::moves::Moves;
+pub use crate::file::header::VolumeFormat;
+use crate::lab::moves::Moves;
 use crate::xml::tree::Element;
 use install::{Install, Seed, UserFile, UserTemplate};
 use system::System;
@@ -224,26 +225,6 @@ pub struct Pool {
 /// Whether volumes in a pool of this type of libvirt's are files in a directory.
 pub fn is_of_files(pool_type: &str) -> bool {
     matches!(pool_type, "dir" | "fs" | "netfs")
-}
-
-/// How the bytes of a volume are laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum VolumeFormat {
-    /// QEMU's copy-on-write format.
-    Qcow2,
-    /// Plain bytes.
-    Raw,
-}
-
-impl VolumeFormat {
-    /// libvirt's word for it, which is also the file name's ending.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            VolumeFormat::Qcow2 => "qcow2",
-            VolumeFormat::Raw => "raw",
-        }
-    }
 }
 
 /// How much of its pool a volume takes when it is made.

@@ -28,10 +28,10 @@ pub(crate) use networks::reserved;
 use super::decode::{Given, Spanned};
 use super::model::host::Host;
 use super::model::{Lab, Lifecycle, Written};
-use super::spec::{Named, NetworkSpec, Spec};
+use super::written::{Named, NetworkSpec, Spec};
 use crate::address::{Address, Name};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, Span, did_you_mean_of};
-use crate::moves::Moves;
+use crate::lab::moves::Moves;
 
 /// Resolves a definition. What it returns is whole only where no error was reported.
 pub fn resolve(spec: &Spec, sources: &SourceMap, problems: &mut Diagnostics) -> Option<Lab> {

@@ -12,7 +12,7 @@ use super::error::Trouble;
 use super::perform::POLL;
 use super::raw::Held;
 use super::{ErrorKind, Monitor, Outcome, Unwatched};
-use crate::plan::step::Step;
+use crate::step::Step;
 
 /// How long QEMU may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -14,7 +14,7 @@ use super::ErrorKind;
 use super::connection::Connection;
 use super::error::Trouble;
 use super::observe::inactive;
-use crate::plan::step::Named;
+use crate::step::Named;
 use crate::xml::tree::Element;
 
 /// What libvirt says of a bridge that exists.

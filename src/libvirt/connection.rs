@@ -15,8 +15,8 @@ use super::observed::{Facts, Observed};
 use super::raw::Held;
 use super::{ErrorKind, Hypervisor, HypervisorError, Monitor, Outcome, Scope, ssh};
 use crate::lab::model::DomainType;
-use crate::plan::step::Step;
 use crate::state::seen::Seen;
+use crate::step::Step;
 use crate::xml::tree::Element;
 
 /// A connection to libvirt. It serves any number of threads at once.

@@ -24,7 +24,7 @@ use super::offers::{HostMemory, Machine, Objection, Offers, Question};
 use super::{ErrorKind, Hypervisor, HypervisorError, Monitor, Others, Outcome, Scope};
 use crate::address::Kind;
 use crate::lab::model::DomainType;
-use crate::plan::step::{Content, Named, Step};
+use crate::step::{Content, Named, Step};
 use crate::xml::tree::Element;
 
 /// The host that every fake pretends to be.

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::observed::Observed;
-use crate::header;
-use crate::stamp::FileId;
+use crate::file::header;
+use crate::file::stamp::FileId;
 use crate::xml::tree::Element;
 
 /// The longest chain of overlays that is followed: QEMU's own limit is 200.

@@ -16,7 +16,7 @@ use super::perform::{gone_is_fine, validated};
 use super::raw::Held;
 use super::{ErrorKind, Monitor, Outcome};
 use crate::address::Kind;
-use crate::plan::step::Named;
+use crate::step::Named;
 use crate::xml::document::Document;
 
 /// When the request is made again: a guest that was still booting did not hear the first.

@@ -12,7 +12,7 @@ use super::error::{Trouble, is_missing};
 use super::observe::parse;
 use super::perform::POLL;
 use super::raw::Held;
-use crate::plan::step::{MetadataPart, Named};
+use crate::step::{MetadataPart, Named};
 use crate::xml::merge::like;
 use crate::xml::tree::Element;
 

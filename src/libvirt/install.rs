@@ -17,7 +17,7 @@ use super::{ErrorKind, Monitor};
 use crate::install::initrd::{self, InitrdFile, InitrdWith};
 use crate::install::media::{Arch, BootFile, BootFiles, Media, Medium};
 use crate::lab::model::install::Location;
-use crate::plan::step::{Named, Stage, StagePart};
+use crate::step::{Named, Stage, StagePart};
 use crate::xml::merge::merge;
 use crate::xml::tree::Element;
 

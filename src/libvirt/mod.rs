@@ -34,8 +34,8 @@ pub use bridge::left_on_host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::plan::step::Step;
-use crate::stamp::Stamp;
+use crate::file::stamp::Stamp;
+use crate::step::Step;
 use observed::Observed;
 
 /// A hypervisor that can be looked at and told what to do.

@@ -21,9 +21,9 @@ use super::observed::{
 };
 use super::raw::{self, Held};
 use super::{DiskFile, Others, Scope};
-use crate::header::{Format, Header};
-use crate::place::Place;
-use crate::stamp::{FileId, Stamp};
+use crate::file::header::{Format, Header};
+use crate::file::place::Place;
+use crate::file::stamp::{FileId, Stamp};
 use crate::state::seen::Seen;
 use crate::xml::document::Document;
 use crate::xml::tree::{Element, XmlError};
@@ -157,7 +157,7 @@ impl Connection {
         let guests = read_each(guests, |guest| {
             let xml = read(guest.xml)?;
             // Definitions with an installer are never remembered.
-            let install = match seen.has(xml.print()) {
+            let install = match seen.has(xml.fingerprint()) {
                 true => None,
                 false => self.install_phase(&guest.domain, &xml.tree(), guest.power)?,
             };
@@ -556,7 +556,7 @@ fn jobs(live_xml: &Document) -> BTreeMap<String, BlockJob> {
 
 /// Takes XML of libvirt's; what was not seen before is read now.
 fn document(xml: String, seen: &Seen) -> Result<Document, Trouble> {
-    Document::parse(xml, |print| seen.has(print)).map_err(unreadable)
+    Document::parse(xml, |fingerprint| seen.has(fingerprint)).map_err(unreadable)
 }
 
 /// Reads XML of libvirt's.

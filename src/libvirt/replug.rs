@@ -23,8 +23,8 @@ use super::observed::parking_name;
 use super::perform::defining;
 use super::raw::Held;
 use crate::crash;
-use crate::hash::sha256;
-use crate::plan::step::Named;
+use crate::fingerprint::sha256;
+use crate::step::Named;
 use crate::xml::document::Document;
 use crate::xml::tree::Element;
 

@@ -18,10 +18,10 @@ use super::error::{NO_SPACE, Trouble, is_unsupported};
 use super::raw::{self, Held};
 use super::{ErrorKind, Filled, Monitor, Outcome};
 use crate::crash;
-use crate::hash::{Hashing, Method};
-use crate::plan::step::{Content, Named};
-use crate::sparse::{Extent, extent};
-use crate::stamp::Stamp;
+use crate::file::content::{Hashing, Method};
+use crate::file::sparse::{Extent, extent};
+use crate::file::stamp::Stamp;
+use crate::step::{Content, Named};
 use crate::xml::schema;
 use crate::xml::tree::Element;
 
@@ -98,7 +98,7 @@ impl Connection {
         match room >= size {
             true => Ok(()),
             false => {
-                let (size, room) = crate::size::apart(size, room);
+                let (size, room) = crate::units::apart(size, room);
                 Err(Trouble::ours(format!(
                     "it takes {size}, and pool {pool} has room for {room}"
                 )))

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::Change;
-use super::build::Planner;
-use super::checks::own_bridge;
-use super::step::Step;
-use super::users::hangs_on;
+use super::context::Planner;
+use super::definition::hangs_on;
+use super::definition::own_bridge;
 use crate::desired::{Desired, Detail, Resource};
 use crate::diagnostic::Diagnostic;
 use crate::libvirt::left_on_host;
 use crate::state::Status;
+use crate::step::Step;
 use crate::xml::document::Document;
 use crate::xml::tree::Element;
 

@@ -1,16 +1,13 @@
 //! What can only be checked against the hypervisor: what the lab refers to, who else uses what it changes.
 
-use ipnet::IpNet;
-
 use super::Change;
-use super::build::Planner;
+use super::context::Planner;
+use super::definition::{hosts_own, overlaps, own_bridge, subnets};
 use crate::address::Kind;
 use crate::desired::{Desired, Detail, External};
 use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean_of};
 use crate::lab::resolve::reserved;
 use crate::libvirt::observed::{Observed, ObservedNetwork};
-use crate::xml::schema;
-use crate::xml::tree::Element;
 
 /// External networks and pools have to be there, and active.
 pub(super) fn externals(desired: &Desired, observed: &Observed, problems: &mut Diagnostics) {
@@ -144,7 +141,7 @@ pub(super) fn networks(desired: &Desired, planner: &mut Planner<'_>) {
     let state = &planner.state.resources;
     let is_owned = |network: &ObservedNetwork| {
         state.values().any(|entry| entry.uuid == Some(network.uuid))
-            || super::build::owner(&network.xml.tree())
+            || crate::libvirt::observed::owner(&network.xml.tree())
                 .is_some_and(|(lab, _)| lab == desired.lab.as_str())
     };
     let strangers: Vec<(&String, &ObservedNetwork)> = planner
@@ -162,11 +159,11 @@ pub(super) fn networks(desired: &Desired, planner: &mut Planner<'_>) {
             continue;
         }
         let xml = resource.xml.tree();
-        let subnets = subnets(&xml);
+        let ours = subnets(&xml);
         let bridge = own_bridge(&xml);
         for (name, stranger) in &strangers {
             let their_xml = stranger.xml.tree();
-            for (our, their) in overlaps(&subnets, &self::subnets(&their_xml)) {
+            for (our, their) in overlaps(&ours, &subnets(&their_xml)) {
                 let text = format!(
                     "{} ({our}) overlaps with network `{name}` ({their}) on {}",
                     resource.address, planner.observed.facts.uri
@@ -247,41 +244,4 @@ pub(super) fn pools(desired: &Desired, planner: &mut Planner<'_>) {
     for problem in problems {
         planner.problems.push(problem);
     }
-}
-
-/// The bridge that a network makes for itself.
-pub(super) fn own_bridge(xml: &Element) -> Option<&str> {
-    let joins = xml.attribute_at("forward", "mode") == Some("bridge");
-    xml.attribute_at("bridge", "name").filter(|_| !joins)
-}
-
-pub(super) fn subnets(xml: &Element) -> Vec<IpNet> {
-    let own = hosts_own(xml).into_iter();
-    own.map(|net| net.trunc()).collect()
-}
-
-/// The host's own addresses on a network, in the order of its `<ip>`.
-pub(super) fn hosts_own(xml: &Element) -> Vec<IpNet> {
-    schema::canonical(xml)
-        .children_named("ip")
-        .filter_map(|ip| {
-            let address = ip.attribute("address")?;
-            let prefix = ip.attribute("prefix")?;
-            format!("{address}/{prefix}").parse::<IpNet>().ok()
-        })
-        .collect()
-}
-
-pub(super) fn overlaps(ours: &[IpNet], theirs: &[IpNet]) -> Vec<(IpNet, IpNet)> {
-    ours.iter()
-        .flat_map(|our| theirs.iter().map(move |their| (*our, *their)))
-        .filter(|(our, their)| our.contains(their) || their.contains(our))
-        .collect()
-}
-
-/// Where a disk's data is: a path, or the name of a volume.
-pub(super) fn source_of(disk: &Element) -> Option<&str> {
-    ["file", "dev"]
-        .into_iter()
-        .find_map(|name| disk.attribute_at("source", name))
 }

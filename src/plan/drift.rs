@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::build::Planner;
+use super::context::Planner;
 use super::foreign::Foreign;
-use super::storage::made::{Sizes, merge_lasting};
+use super::storage::made::merge_lasting;
 use super::storage::sight::{self, Sight};
-use super::{AttributeChange, Disruption, Options, guest, label, reservations, storage, unplugged};
+use super::storage::volumes::{Sizes, sizes};
+use super::{AttributeChange, Disruption, Options, guest, label, reservations, unplugged};
 use crate::address::{Address, Kind, Name};
 use crate::libvirt::observed::{Observed, Power};
 use crate::state::{Entry, State, Status};
@@ -146,7 +147,7 @@ fn volume(planner: &Planner<'_>, entry: &Entry) -> Seen {
     let pool = entry.pool.clone().unwrap_or_default();
     let key = (pool, entry.name.clone());
     if let Some(live) = planner.observed.volumes.get(&key) {
-        let sizes = storage::sizes(planner, &key.0);
+        let sizes = sizes(planner, &key.0);
         return Seen::There(changed(entry, &live.xml.tree(), sizes, stored));
     }
     match sight::of(planner, &key.0, &key.1) {

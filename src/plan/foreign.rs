@@ -1,7 +1,8 @@
 //! What others changed in an object since the last apply, where its definition says nothing of it: what the definition has a word
 //! for is put back, the rest is shown and left.
 
-use super::build::{Planner, last_trees};
+use super::context::Planner;
+use super::history::last_trees;
 use super::{AttributeChange, Disruption, label};
 use crate::address::{Address, Kind};
 use crate::state::{Entry, Status};

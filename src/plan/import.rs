@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::build::{Object, owner};
+use super::context::Object;
 use super::foreign;
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, Detail, Resource};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::libvirt::observed::Observed;
+use crate::libvirt::observed::owner;
 use crate::state::{Entry, State, Status};
 use crate::xml::document::Document;
 
@@ -222,7 +223,7 @@ mod tests {
             lab: lab.clone(),
             resources: wanted.iter().map(resource).collect(),
             external: BTreeMap::new(),
-            moves: crate::moves::Moves::default(),
+            moves: crate::lab::moves::Moves::default(),
         };
         let mut observed = Observed::default();
         for (name, uuid, mark) in there {

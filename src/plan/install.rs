@@ -3,12 +3,13 @@
 //! What tells how far an install is stands in libvirt and not in the state: the mark in the guest's definition, whether it
 //! runs, and what its installer printed. So a run that was killed, on whatever machine, is taken up where it is.
 
-use super::build::{Planner, last_trees};
-use super::checks::source_of;
+use super::context::Planner;
+use super::definition::source_of;
+use super::definition::with_uuid;
 use super::guest::{Wish, wanted};
-use super::network::with_uuid;
-use super::step::{Named, StagePart, Step};
+use super::history::last_trees;
 use super::{Action, AttributeChange, Change, Disruption, PowerChange, Reason, storage};
+use crate::step::{Named, StagePart, Step};
 use uuid::Uuid;
 
 use crate::address::Address;
@@ -287,7 +288,7 @@ fn disks_that_stay(planner: &Planner<'_>, resource: &Resource) -> Vec<Left> {
             let mut volumes = planner.observed.volumes.values();
             let size = volumes
                 .find(|volume| volume.path == path)
-                .map_or(0, storage::size_of);
+                .map_or(0, storage::volumes::size_of);
             let entry = planner.entry(&address);
             Some(Left {
                 name: path,

@@ -3,16 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::build::Planner;
-use super::checks::source_of;
-use super::overlay::key;
+use super::context::Planner;
+use super::definition::key;
+use super::definition::source_of;
 use super::saved::guest_of;
-use super::step::Step;
 use super::{Action, Change, Plan, PowerChange};
 use crate::desired::Desired;
 use crate::diagnostic::Diagnostic;
 use crate::libvirt::job::BlockJob;
 use crate::libvirt::observed::{Observed, ObservedGuest};
+use crate::step::Step;
 use crate::xml::document::Document;
 use crate::xml::merge::like;
 use crate::xml::tree::Element;

@@ -1,7 +1,7 @@
 //! Differences of XML in the user's words: the attribute's name in the definition, values in the definition's units.
 
 use super::{AttributeChange, Disruption, Said};
-use crate::size::kilobytes;
+use crate::units::kilobytes;
 use crate::xml::merge::{Cause, Difference, Value};
 use crate::xml::schema;
 use crate::xml::tree::Element;

@@ -2,17 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::build::Planner;
-use super::checks::source_of;
+use super::context::{Planner, WAY_OUT};
+use super::definition::source_of;
 use super::{Action, Change};
 use crate::address::{Address, Kind};
 use crate::diagnostic::Diagnostic;
 use crate::xml::document::Document;
-
-/// What to do about objects that are the lab's by their mark alone.
-pub(super) const WAY_OUT: &str = "another directory may have a lab of this name: work there, or give this one another `lab`. If this \
-                                  lab's state was lost, bring it back, or have all that is marked taken over with `--take-over`; \
-                                  `miniascape import --all` takes over what the definition names, volumes included";
 
 /// Notes what carries the lab's mark, is neither in its state nor in its definition, and stays.
 pub(super) fn left(planner: &mut Planner<'_>, recognised: &BTreeSet<Address>) {

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use super::build::Planner;
+use super::context::Planner;
 use super::guest::{self, Wish};
-use super::step::{Named, Step};
 use super::{Action, AttributeChange, Change, Disruption, Node, Phase, PowerChange, install};
 use crate::address::{Address, Kind};
 use crate::desired::moved::View;
 use crate::desired::{Desired, Installation, Resource};
 use crate::diagnostic::Diagnostic;
 use crate::libvirt::observed::{ObservedGuest, Power};
+use crate::step::{Named, Step};
 use crate::xml::document::Document;
 use crate::xml::tree::Element;
 use crate::xml::{merge, schema};
@@ -125,7 +125,7 @@ pub(super) fn rename(
         0,
         AttributeChange {
             note: forgets.then(|| "UEFI starts with new variables".to_owned()),
-            ..super::network::renamed(old, &resource.name, class)
+            ..super::attribute::renamed(old, &resource.name, class)
         },
     );
     for attribute in &mut change.attributes {

@@ -4,18 +4,21 @@ mod updates;
 
 use uuid::Uuid;
 
-use super::build::{Found, Planner, last_trees, reason, reason_to_create};
-use super::checks::own_bridge;
+use super::attribute::{renamed, switched};
+use super::context::{Found, Planner};
+use super::definition::own_bridge;
+use super::definition::with_uuid;
 use super::foreign::Foreign;
+use super::history::{last_trees, reason, reason_to_create};
 use super::label;
-use super::step::{Named, Step};
 use super::table;
 use super::unplugged;
-use super::{Action, AttributeChange, Change, Disruption, Reason};
+use super::{Action, Change, Disruption, Reason};
 use crate::address::Address;
 use crate::desired::Resource;
 use crate::libvirt::observed::{ObservedNetwork, parking_name};
 use crate::state::Entry;
+use crate::step::{Named, Step};
 use crate::xml::document::Document;
 use crate::xml::schema;
 use crate::xml::tree::Element;
@@ -52,41 +55,6 @@ pub(super) fn change(
             change
         }
     }
-}
-
-/// The attribute change of an object that has another name now.
-pub(super) fn renamed(old: &str, new: &str, disruption: Disruption) -> AttributeChange {
-    AttributeChange {
-        name: "name".to_owned(),
-        before: Some(old.into()),
-        after: Some(new.into()),
-        disruption,
-        note: None,
-        cause: None,
-        last: None,
-    }
-}
-
-/// The attribute change of a switch, `autostart` or `active`.
-pub(super) fn switched(name: &str, on: bool) -> AttributeChange {
-    AttributeChange {
-        name: name.to_owned(),
-        before: Some((!on).to_string().into()),
-        after: Some(on.to_string().into()),
-        disruption: Disruption::Live,
-        note: None,
-        cause: None,
-        last: None,
-    }
-}
-
-/// Gives a definition the UUID that its object has, which is another than the derived one if the object was adopted.
-pub(super) fn with_uuid(xml: &Element, uuid: Uuid) -> Element {
-    let mut xml = xml.clone();
-    if let Some(element) = xml.child_mut("uuid") {
-        element.text = uuid.to_string();
-    }
-    xml
 }
 
 fn create(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, autostart: bool) -> Change {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::step::Step;
 use super::{Action, Plan, PowerChange};
 use crate::address::Kind;
 use crate::libvirt::observed::Observed;
+use crate::step::Step;
 use crate::xml::tree::Element;
 
 /// How guests stop that `destroy` deletes.

@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::build::Planner;
-use super::step::{Named, Step};
-use super::{Action, Change, Node, Phase, Plan, checks, guest, storage};
+use super::context::Planner;
+use super::definition;
+use super::{Action, Change, Node, Phase, Plan, guest, storage};
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, Detail};
 use crate::state::Entry;
+use crate::step::{Named, Step};
 use crate::xml::tree::Element;
 
 /// The edges of all changes. Guests that have to be quiesced for a replacement get their steps here.
@@ -54,17 +55,11 @@ pub(super) fn edges(
 }
 
 fn main(address: &Address) -> Node {
-    Node {
-        address: address.clone(),
-        phase: Phase::Main,
-    }
+    Node::new(address, Phase::Main)
 }
 
 fn quiesced(address: &Address) -> Node {
-    Node {
-        address: address.clone(),
-        phase: Phase::Quiesce,
-    }
+    Node::new(address, Phase::Quiesce)
 }
 
 fn has_quiesce(planner: &Planner<'_>, node: &Node) -> bool {
@@ -293,7 +288,7 @@ impl Place {
     fn of(kind: Kind, xml: &Element) -> Option<Self> {
         let text = |path| xml.text_at(path).map(str::to_owned);
         match kind {
-            Kind::Network => Some(Self::Subnets(checks::subnets(xml))),
+            Kind::Network => Some(Self::Subnets(definition::subnets(xml))),
             Kind::Pool => Some(Self::Directory(text("target/path"))),
             Kind::Guest => Some(Self::Guest(text("name"))),
             Kind::Reservations | Kind::Image | Kind::Volume => None,
@@ -302,7 +297,7 @@ impl Place {
 
     fn clashes_with(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Subnets(old), Self::Subnets(new)) => !checks::overlaps(old, new).is_empty(),
+            (Self::Subnets(old), Self::Subnets(new)) => !definition::overlaps(old, new).is_empty(),
             (Self::Directory(old), Self::Directory(new)) => old == new,
             (Self::Guest(old), Self::Guest(new)) => old == new,
             (Self::Volume(pool, name), Self::Volume(other_pool, other_name)) => {

@@ -7,15 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::build::{Planner, last_trees};
-use super::checks::hosts_own;
-use super::step::{Named, NetworkSection, Side, Step, UpdateVerb};
+use super::context::Planner;
+use super::definition::hosts_own;
+use super::history::last_trees;
 use super::{Action, AttributeChange, Change, Disruption, Reason};
 use crate::address::{Address, Kind};
 use crate::desired::Resource;
 use crate::diagnostic::Diagnostic;
 use crate::libvirt::observed::ObservedNetwork;
 use crate::state::{Entry, Status};
+use crate::step::{Named, NetworkSection, Side, Step, UpdateVerb};
 use crate::xml::document::Document;
 use crate::xml::merge::Cause;
 use crate::xml::schema;

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use super::build::Planner;
-use super::step::{Named, Step};
+use super::context::Planner;
 use super::{Action, AttributeChange, Change, Disruption};
 use crate::address::{Address, Kind};
 use crate::desired::Desired;
 use crate::libvirt::observed::{Observed, ObservedGuest};
+use crate::step::{Named, Step};
 use crate::xml::merge::merge;
 use crate::xml::schema;
 

@@ -65,7 +65,7 @@ fn document(
     which: impl Fn((String, String)) -> String + Send + Sync + 'static,
 ) -> Option<Document> {
     let (before, after) = (before.cloned(), after.cloned());
-    Some(Document::made(one?.print(), move || {
+    Some(Document::made(one?.fingerprint(), move || {
         let text = |document: &Option<Document>| {
             let tree = document.as_ref().map(Document::tree);
             tree.map(|tree| tree.to_string()).unwrap_or_default()

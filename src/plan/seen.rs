@@ -1,20 +1,20 @@
 //! Spares comparing what is still as it was when there was nothing to do.
 //!
 //! A plan for a resource follows from the resource, the state's entry and the object alone. So where there was nothing to do for
-//! a network, volume or guest, and none of the three has changed since, there is nothing to do: prints of all three together are
-//! kept ([`Seen`]), and what has such a print is not compared.
+//! a network, volume or guest, and none of the three has changed since, there is nothing to do: fingerprints of all three together are
+//! kept ([`Seen`]), and what has such a fingerprint is not compared.
 
 use std::collections::HashSet;
 
 use super::{Change, Plan};
 use crate::desired::{Desired, Detail, Resource};
-use crate::hash::print;
+use crate::fingerprint::fingerprint;
 use crate::libvirt::observed::{Observed, ObservedGuest, ObservedNetwork, ObservedVolume};
 use crate::state::seen::{Seen, SeenVolume};
 use crate::state::{Entry, State, Status};
 use crate::xml::document::Document;
 
-/// The print of a resource with all that its plan depends on; `None` where it is to be looked at closely in any case.
+/// The fingerprint of a resource with all that its plan depends on; `None` where it is to be looked at closely in any case.
 pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) -> Option<u64> {
     let entry = state.resources.get(&resource.address)?;
     let Resource {
@@ -26,7 +26,14 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
         span: _,
         detail,
     } = resource;
-    let ours = (address, name, xml.print(), depends_on, lifecycle, entry);
+    let ours = (
+        address,
+        name,
+        xml.fingerprint(),
+        depends_on,
+        lifecycle,
+        entry,
+    );
     match detail {
         // A tap that hangs on nothing may belong to a NIC on it.
         Detail::Network { .. } if !observed.loose_taps.is_empty() => None,
@@ -47,7 +54,7 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
                 persistent,
                 both(xml, live_xml.as_ref()),
             );
-            Some(print(&(ours, uuid, autostart, live)))
+            Some(fingerprint(&(ours, uuid, autostart, live)))
         }
         Detail::Volume { pool, keep, image } => {
             // A pool that is not active shows none of its volumes, and what is known of it then is not its file.
@@ -58,7 +65,14 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
                 stamp: _,
                 xml,
             } = live;
-            Some(print(&(ours, pool, keep, image, path, xml.print())))
+            Some(fingerprint(&(
+                ours,
+                pool,
+                keep,
+                image,
+                path,
+                xml.fingerprint(),
+            )))
         }
         Detail::Guest {
             uuid,
@@ -112,7 +126,7 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
                 saved,
                 both(xml, live_xml.as_ref()),
             );
-            Some(print(&(ours, wish, live)))
+            Some(fingerprint(&(ours, wish, live)))
         }
         // There are few of these, and more is looked at than they themselves.
         Detail::Reservations
@@ -123,35 +137,36 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
 }
 
 fn both(xml: &Document, live: Option<&Document>) -> (u64, Option<u64>) {
-    (xml.print(), live.map(Document::print))
+    (xml.fingerprint(), live.map(Document::fingerprint))
 }
 
-/// What is to be kept of a look: the prints of what there was nothing to do for, and of the texts that were read for it.
+/// What is to be kept of a look: the fingerprints of what there was nothing to do for, and of the texts that were read for it.
 pub fn seen(desired: &Desired, observed: &Observed, state: &State, plan: &Plan) -> Seen {
-    let mut prints = HashSet::new();
+    let mut fingerprints = HashSet::new();
     for resource in desired.resources.values() {
         let change = plan.changes.get(&resource.address);
         let entry = state.resources.get(&resource.address);
         if change.is_some_and(|change| is_nothing(change, entry)) {
-            prints.extend(print_of(resource, observed, state));
-            prints.insert(resource.xml.print());
+            fingerprints.extend(print_of(resource, observed, state));
+            fingerprints.insert(resource.xml.fingerprint());
         }
     }
     let networks = observed.networks.values();
-    prints.extend(networks.flat_map(|network| texts(&network.xml, network.live_xml.as_ref())));
+    fingerprints
+        .extend(networks.flat_map(|network| texts(&network.xml, network.live_xml.as_ref())));
     // That a guest has no installer in its definition is told by that it was seen.
     let guests = observed
         .guests
         .values()
         .filter(|guest| guest.install.is_none());
-    prints.extend(guests.flat_map(|guest| texts(&guest.xml, guest.live_xml.as_ref())));
+    fingerprints.extend(guests.flat_map(|guest| texts(&guest.xml, guest.live_xml.as_ref())));
     let mut seen = Seen {
-        prints,
+        fingerprints,
         ..Seen::default()
     };
     for ((pool, name), volume) in &observed.volumes {
         if let Some(stamp) = volume.stamp {
-            seen.prints.insert(volume.xml.print());
+            seen.fingerprints.insert(volume.xml.fingerprint());
             let volume = SeenVolume {
                 stamp,
                 xml: volume.xml.text().into_owned(),
@@ -164,7 +179,7 @@ pub fn seen(desired: &Desired, observed: &Observed, state: &State, plan: &Plan) 
 }
 
 fn texts(xml: &Document, live: Option<&Document>) -> impl Iterator<Item = u64> {
-    [Some(xml.print()), live.map(Document::print)]
+    [Some(xml.fingerprint()), live.map(Document::fingerprint)]
         .into_iter()
         .flatten()
 }

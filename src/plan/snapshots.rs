@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Action;
-use super::build::Planner;
+use super::context::Planner;
 use super::saved::guest_of;
-use super::step::Named;
 use crate::address::{Address, Kind};
+use crate::step::Named;
 
 /// Says where they go, and where what they are of does.
 pub(super) fn tell(planner: &mut Planner<'_>) {

@@ -4,29 +4,30 @@ pub(super) mod made;
 pub(super) mod pool;
 pub(super) mod sight;
 pub(super) mod trial;
+pub(super) mod volumes;
 
 use std::sync::Arc;
 
-use made::{Sizes, merge_lasting};
+use made::merge_lasting;
 use trial::Old;
+use volumes::{capacity, is_active, seen, sizes, volume_of};
 
-use super::build::{Planner, reason, reason_to_create};
+use super::context::Planner;
 use super::foreign::Foreign;
+use super::history::{reason, reason_to_create};
 use super::label;
-use super::step::{Content, SeenFile, Step};
 use super::{Action, AttributeChange, Change, Disruption, Reason, Said};
 use super::{overlay, table, users};
 use crate::address::{Address, Kind};
 use crate::desired::{Detail, Resource};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::hash::sha256;
-use crate::lab::model::is_of_files;
+use crate::fingerprint::sha256;
 use crate::libvirt::observed::ObservedVolume;
-use crate::size::size;
 use crate::state::{Entry, Status};
+use crate::step::{Content, Step};
+use crate::units::size;
 use crate::xml::document::Document;
 use crate::xml::merge::Difference;
-use crate::xml::schema;
 use crate::xml::tree::Element;
 
 /// What an image is filled with, and what a guest was installed with, for the state to compare.
@@ -85,7 +86,7 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         Content::File { path, .. } => {
             // The whole path would tell more, and make lines as long as it is; the definition has it.
             let file = path.file_name().unwrap_or(path.as_os_str());
-            format!("{} from {}", crate::size::size(*size), file.display())
+            format!("{} from {}", crate::units::size(*size), file.display())
         }
         Content::Bytes(_) => "seed for cloud-init".to_owned(),
     };
@@ -340,16 +341,6 @@ fn with_applied(
     }
 }
 
-/// Whether a pool gives volumes just the size that is asked for.
-pub(super) fn sizes(planner: &Planner<'_>, pool: &str) -> Sizes {
-    let pool = planner.observed.pools.get(pool);
-    let xml = pool.map(|pool| pool.xml.tree());
-    match xml.as_ref().and_then(|xml| xml.attribute("type")) {
-        Some(kind) if !is_of_files(kind) => Sizes::Rounded,
-        None | Some(_) => Sizes::Exact,
-    }
-}
-
 /// The volume that was made for a disk which is now to have another, by name or pool; the state would forget it.
 fn left_behind<'a>(
     planner: &Planner<'a>,
@@ -463,14 +454,6 @@ fn out_of_reach(planner: &mut Planner<'_>, resource: &Resource, pool: &str) -> O
     Some(entry.clone())
 }
 
-fn is_active(planner: &Planner<'_>, pool: &str) -> bool {
-    planner
-        .observed
-        .pools
-        .get(pool)
-        .is_some_and(|pool| pool.active)
-}
-
 /// What a difference costs a volume whose capacity is `before` and to be `after`.
 fn volume_class(difference: &Difference, before: u64, after: u64) -> Disruption {
     match table::row(table::VOLUME, &difference.path) {
@@ -538,13 +521,6 @@ pub(super) fn delete_volume(planner: &Planner<'_>, address: &Address, entry: &En
     }
 }
 
-fn volume_of<'a>(planner: &Planner<'a>, pool: &str, name: &str) -> Option<&'a ObservedVolume> {
-    planner
-        .observed
-        .volumes
-        .get(&(pool.to_owned(), name.to_owned()))
-}
-
 /// Says that a volume's pool is not where the volume is.
 pub(super) fn elsewhere(address: &Address, entry: &Entry, severity: Severity) -> Diagnostic {
     let pool = entry.pool.as_deref().unwrap_or_default();
@@ -557,35 +533,6 @@ pub(super) fn elsewhere(address: &Address, entry: &Entry, severity: Severity) ->
         Severity::Warning => Diagnostic::warning(format!("{text}; it stays")),
     };
     problem.hint("bring the pool back to where it was; if it is the same and was only defined anew, define it with the UUID that it had")
-}
-
-/// What is to be there still when a step comes to a volume.
-fn seen(volume: &ObservedVolume) -> SeenFile {
-    SeenFile {
-        path: volume.path.clone(),
-        id: volume.id,
-    }
-}
-
-/// The capacity in bytes of a volume that is there.
-pub(super) fn size_of(volume: &ObservedVolume) -> u64 {
-    capacity(&volume.xml.tree())
-}
-
-/// How much a volume takes of its pool, in bytes.
-fn allocation(xml: &Element) -> u64 {
-    schema::canonical(xml)
-        .text_at("allocation")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_default()
-}
-
-/// A volume's capacity in bytes.
-fn capacity(xml: &Element) -> u64 {
-    schema::canonical(xml)
-        .text_at("capacity")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_default()
 }
 
 fn volume_summary(xml: &Element, image: Option<&Address>) -> String {

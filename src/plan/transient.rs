@@ -1,10 +1,10 @@
 //! What runs and has no definition any more: someone undefined it meanwhile, or made it so.
 
-use super::network::switched;
-use super::step::Step;
+use super::attribute::switched;
 use super::{Action, AttributeChange, Change, Disruption};
 use crate::address::Kind;
 use crate::libvirt::observed::Observed;
+use crate::step::Step;
 use crate::xml::document::Document;
 
 /// Defines an object that is transient as it is, before anything else is done with it: libvirt refuses much for one that is

@@ -2,74 +2,25 @@
 //! stay as they are nothing is said.
 
 mod anywhere;
+mod flaw;
 mod here;
 
 use std::collections::BTreeMap;
 
-use super::step::Step;
+use flaw::Flaw;
+
 use super::{Change, Plan};
-use crate::address::{Address, Kind, Name};
+use crate::address::{Address, Kind};
 use crate::desired::{Desired, Detail};
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span};
+use crate::diagnostic::{Diagnostics, Span};
 use crate::libvirt::observed::{Observed, ObservedGuest};
 use crate::libvirt::offers::{Objection, Offers, Question};
 use crate::secret::hide;
+use crate::step::Step;
 use crate::xml::document::Document;
 use crate::xml::schema;
 use crate::xml::shape;
 use crate::xml::tree::Element;
-
-/// Something in a definition that does not work.
-#[derive(Debug, PartialEq, Eq)]
-struct Flaw {
-    /// The disk at fault, by its alias; `None` where it is the guest.
-    disk: Option<String>,
-    severity: Severity,
-    /// What does not work. The guest, where it says so at all, is called `{guest}`.
-    summary: String,
-    hint: String,
-}
-
-impl Flaw {
-    fn of_guest(summary: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            disk: None,
-            severity: Severity::Error,
-            summary: summary.into(),
-            hint: hint.into(),
-        }
-    }
-
-    fn of_disk(disk: &Element, summary: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            disk: disk.attribute_at("alias", "name").map(str::to_owned),
-            ..Self::of_guest(summary, hint)
-        }
-    }
-
-    /// The same, where it may work after all.
-    fn maybe(self) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..self
-        }
-    }
-
-    fn problem(&self, guest: &Address, places: &BTreeMap<Address, Span>) -> Diagnostic {
-        let disk = self.disk.as_deref().and_then(|disk| {
-            let key = Name::new(disk.strip_prefix("ua-")?).ok()?;
-            let guest = Name::new(&guest.name).ok()?;
-            places.get(&Address::volume(&guest, &key))
-        });
-        let problem = Diagnostic {
-            severity: self.severity,
-            ..Diagnostic::error(self.summary.replace("{guest}", &guest.to_string()))
-        };
-        problem
-            .at(disk.or_else(|| places.get(guest)).copied())
-            .hint(&self.hint)
-    }
-}
 
 /// What no hypervisor takes of a lab's guests.
 pub fn anywhere(desired: &Desired, places: &BTreeMap<Address, Span>) -> Diagnostics {

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::build::Planner;
-use super::checks::own_bridge;
-use super::step::Step;
-use super::users::hangs_on;
+use super::context::Planner;
+use super::definition::hangs_on;
+use super::definition::own_bridge;
 use super::{Action, AttributeChange, Change, Disruption};
 use crate::address::Kind;
 use crate::libvirt::observed::{Observed, ObservedGuest};
+use crate::step::Step;
 use crate::xml::merge::Cause;
 use crate::xml::tree::Element;
 

@@ -4,14 +4,14 @@ use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::build::Planner;
-use super::checks::{self, own_bridge};
-use super::step::{Named, Step};
+use super::context::Planner;
+use super::definition::{hangs_on, own_bridge, source_of};
 use super::{Action, Change, PowerChange, guest};
 use crate::address::Kind;
 use crate::diagnostic::Diagnostic;
 use crate::libvirt::files::{File, named_in};
 use crate::libvirt::observed::{Observed, ObservedPool};
+use crate::step::Named;
 use crate::xml::document::Document;
 use crate::xml::tree::Element;
 
@@ -19,7 +19,11 @@ use crate::xml::tree::Element;
 pub(super) fn check(planner: &mut Planner<'_>) {
     let guests = LazyCell::new(|| guests_after(planner));
     let overlays = LazyCell::new(|| overlays(planner.observed));
-    let gone: BTreeSet<(&str, &str)> = planner.changes.values().flat_map(volumes_of).collect();
+    let gone: BTreeSet<(&str, &str)> = planner
+        .changes
+        .values()
+        .flat_map(Change::deleted_volumes)
+        .collect();
     let uses = LazyCell::new(|| Uses::of(&guests, planner.observed, &gone));
     let changes = planner.changes.values();
     let deferring: BTreeSet<String> = changes
@@ -31,7 +35,8 @@ pub(super) fn check(planner: &mut Planner<'_>) {
         let users: BTreeSet<String> = match change.address.kind {
             Kind::Network if change.action == Action::Delete => network_users(change, &guests),
             Kind::Pool if change.action == Action::Delete => pool_users(change, &guests),
-            Kind::Image | Kind::Volume => volumes_of(change)
+            Kind::Image | Kind::Volume => change
+                .deleted_volumes()
                 .flat_map(|volume| {
                     volume_users(planner, change, volume, (&guests, &uses), &overlays, &gone)
                 })
@@ -75,16 +80,6 @@ fn hint_for(change: &Change) -> &'static str {
         }
         _ => "take it away from there first",
     }
-}
-
-/// The volumes that a change deletes, by pool and name.
-pub(super) fn volumes_of(change: &Change) -> impl Iterator<Item = (&str, &str)> {
-    let is_volume = matches!(change.address.kind, Kind::Image | Kind::Volume);
-    let steps = change.steps.iter().filter(move |_| is_volume);
-    steps.filter_map(|step| match step {
-        Step::DeleteVolume { pool, name, .. } => Some((pool.name.as_str(), name.as_str())),
-        _ => None,
-    })
 }
 
 /// A definition that is in force once the plan is carried out, and whose guest it is.
@@ -242,14 +237,6 @@ fn network_users(change: &Change, guests: &[Definition]) -> BTreeSet<String> {
     })
 }
 
-/// Whether a NIC is on a network, which it names itself or by its bridge.
-pub(super) fn hangs_on(nic: &Element, network: &str, bridge: Option<&str>) -> bool {
-    match nic.attribute("type") {
-        Some("bridge") => bridge.is_some() && nic.attribute_at("source", "bridge") == bridge,
-        Some(_) | None => nic.attribute_at("source", "network") == Some(network),
-    }
-}
-
 fn pool_users(change: &Change, guests: &[Definition]) -> BTreeSet<String> {
     let xml = change.before_xml.as_ref().map(Document::tree);
     let name = xml.as_ref().and_then(|xml| xml.text_at("name"));
@@ -305,7 +292,7 @@ pub(super) fn running_disk(
         let by_name = disk
             .child("source")
             .is_some_and(|s| names_volume(s, pool, name));
-        by_name || checks::source_of(disk).is_some_and(|other| observed.paths.is_same(other, path))
+        by_name || source_of(disk).is_some_and(|other| observed.paths.is_same(other, path))
     };
     observed.guests.iter().find_map(|(guest, seen)| {
         let xml = seen.live_xml.as_ref()?.tree();

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::error::{StoreError, StoreErrorKind};
 use super::{Entry, FORMAT_VERSION, State, Sums};
 use crate::address::{Address, Name};
-use crate::hash::sha256;
+use crate::fingerprint::sha256;
 
 /// The last line of every document. TOML that is cut between two tables is still TOML, with resources
 /// missing; without this line such a loss would go unseen.

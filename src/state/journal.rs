@@ -20,7 +20,7 @@ use super::file;
 use super::{Entry, HypervisorId, State, Sums};
 use crate::address::{Address, Name};
 use crate::crash;
-use crate::hash::sha256;
+use crate::fingerprint::sha256;
 
 /// The version of the format that is written.
 const VERSION: u32 = 2;

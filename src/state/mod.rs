@@ -74,7 +74,7 @@ pub struct Entry {
     /// May not be deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub prevent_destroy: bool,
-    /// What an image was filled with: `sha256:…` where the definition gives it, else `blocks:…` ([`Method`](crate::hash::Method)); of
+    /// What an image was filled with: `sha256:…` where the definition gives it, else `blocks:…` ([`Method`](crate::file::content::Method)); of
     /// older versions `sha256:…` throughout, or `size:…` in bytes.
     #[serde(default)]
     pub content: Option<String>,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Entry, State};
 use crate::address::{Address, Kind};
-use crate::moves::Moves;
+use crate::lab::moves::Moves;
 
 /// What moves of a definition mean for a state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::file;
-use crate::hash::sha256;
+use crate::file::stamp::Stamp;
+use crate::fingerprint::sha256;
 use crate::lab::digest::Digests;
-use crate::stamp::Stamp;
 
 /// How many digits the sum has that stands before all else in the file.
 const SUM: usize = 64;
@@ -23,7 +23,7 @@ pub struct Seen {
     /// The program that saw it: another may look otherwise at the same.
     pub by: String,
     /// Prints of texts that were read, and of resources together with what was seen of them, for which there was nothing to do.
-    pub prints: HashSet<u64>,
+    pub fingerprints: HashSet<u64>,
     /// Volumes by pool and name, with the file and what libvirt said of it.
     pub volumes: BTreeMap<String, BTreeMap<String, SeenVolume>>,
     /// What images were made of.
@@ -40,15 +40,15 @@ pub struct SeenVolume {
 }
 
 impl Seen {
-    /// Whether a print was seen.
-    pub fn has(&self, print: u64) -> bool {
-        self.prints.contains(&print)
+    /// Whether a fingerprint was seen.
+    pub fn has(&self, fingerprint: u64) -> bool {
+        self.fingerprints.contains(&fingerprint)
     }
 
     /// Whether something else was seen, by whichever program.
     pub fn is_other(&self, other: &Self) -> bool {
         fn seen(seen: &Seen) -> impl PartialEq + use<'_> {
-            (&seen.prints, &seen.volumes, &seen.digests)
+            (&seen.fingerprints, &seen.volumes, &seen.digests)
         }
         seen(self) != seen(other)
     }
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn of_a_volume_whose_file_has_changed_nothing_is_known() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::thread::sleep(crate::stamp::TICK * 2);
+        std::thread::sleep(crate::file::stamp::TICK * 2);
         let stamp = Stamp::of(file.path().to_str().unwrap()).unwrap();
         let mut seen = Seen::default();
         let xml = "<volume/>".to_owned();
@@ -118,7 +118,7 @@ mod tests {
         volumes.insert("v".into(), SeenVolume { stamp, xml });
         assert_eq!(seen.volume("pool", "v", Some(stamp)), Some("<volume/>"));
         fs::write(file.path(), "x").unwrap();
-        std::thread::sleep(crate::stamp::TICK * 2);
+        std::thread::sleep(crate::file::stamp::TICK * 2);
         let changed = Stamp::of(file.path()).unwrap();
         assert_eq!(seen.volume("pool", "v", Some(changed)), None);
         assert_eq!(seen.volume("pool", "v", None), None);

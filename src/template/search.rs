@@ -6,9 +6,9 @@ use walkdir::WalkDir;
 
 use super::BUILT_IN;
 use super::operators::ISOLATED;
-use crate::confined::shortened;
-use crate::confined::{Confined, Refusal};
-use crate::stamp::Stamp;
+use crate::file::confined::shortened;
+use crate::file::confined::{Confined, Refusal};
+use crate::file::stamp::Stamp;
 
 /// Stands before the path of a template that was not found by its name.
 const FILE: &str = "file:";

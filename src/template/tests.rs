@@ -330,7 +330,7 @@ fn a_labs_own_template_comes_first_and_xml_is_escaped() {
 fn templates_have_another_print_when_a_file_changes() {
     let directory = tempfile::tempdir().unwrap();
     let print = || Templates::new(vec![directory.path().to_owned()]).print();
-    let settle = || std::thread::sleep(crate::stamp::TICK * 2);
+    let settle = || std::thread::sleep(crate::file::stamp::TICK * 2);
     let empty = print();
     assert!(empty.is_some());
     assert_eq!(print(), empty);

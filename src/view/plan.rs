@@ -13,7 +13,7 @@ use super::plain::{one_line, plain};
 use super::{Color, Role, WIDTH};
 use crate::address::{Address, Kind};
 use crate::plan::{Action, AttributeChange, Change, Disruption, Plan, PowerChange, Reason, Said};
-use crate::size::{apart, size};
+use crate::units::{apart, size};
 use crate::xml::document::Document;
 use crate::xml::merge::Cause;
 

@@ -6,14 +6,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::tree::{Element, XmlError};
-use crate::hash::print;
+use crate::fingerprint::fingerprint;
 
 /// A definition. A tree takes ten times the memory of its text, and of a large lab's definitions few are looked into, and those
 /// one after the other: so a tree is let go when nobody holds it, and made again when it is asked for again.
-/// [`Document::print`] tells without a look whether a definition is as it was.
+/// [`Document::fingerprint`] tells without a look whether a definition is as it was.
 #[derive(Clone)]
 pub struct Document {
-    print: u64,
+    fingerprint: u64,
     source: Source,
     tree: Arc<Mutex<Weak<Element>>>,
 }
@@ -32,9 +32,9 @@ static RECENT: Mutex<VecDeque<Arc<Element>>> = Mutex::new(VecDeque::new());
 const RECENT_TREES: usize = 32;
 
 impl Document {
-    fn new(print: u64, source: Source) -> Self {
+    fn new(fingerprint: u64, source: Source) -> Self {
         Self {
-            print,
+            fingerprint,
             source,
             tree: Arc::default(),
         }
@@ -42,27 +42,30 @@ impl Document {
 
     /// A document whose tree is made by a function, always the same. Where that gives none any more, its tree is an element
     /// without a name, which no step takes for a definition.
-    pub fn made(print: u64, make: impl Fn() -> Option<Element> + Send + Sync + 'static) -> Self {
-        Self::new(print, Source::Made(Arc::new(make)))
+    pub fn made(
+        fingerprint: u64,
+        make: impl Fn() -> Option<Element> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(fingerprint, Source::Made(Arc::new(make)))
     }
 
-    /// A document with a print that does not come from its tree.
-    pub fn read(print: u64, tree: &Element) -> Self {
-        Self::new(print, Source::Text(Arc::new(tree.to_string())))
+    /// A document with a fingerprint that does not come from its tree.
+    pub fn read(fingerprint: u64, tree: &Element) -> Self {
+        Self::new(fingerprint, Source::Text(Arc::new(tree.to_string())))
     }
 
-    /// Takes a text. It is read, unless one of its print has been read before.
+    /// Takes a text. It is read, unless one of its fingerprint has been read before.
     pub fn parse(text: String, was_read: impl FnOnce(u64) -> bool) -> Result<Self, XmlError> {
-        let print = print(&text);
-        if !was_read(print) {
+        let fingerprint = fingerprint(&text);
+        if !was_read(fingerprint) {
             Element::parse(&text)?;
         }
-        Ok(Self::new(print, Source::Text(Arc::new(text))))
+        Ok(Self::new(fingerprint, Source::Text(Arc::new(text))))
     }
 
-    /// The print of the text that it came from.
-    pub fn print(&self) -> u64 {
-        self.print
+    /// The fingerprint of the text that it came from.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
     }
 
     /// The text, or one that says the same.
@@ -106,7 +109,7 @@ impl From<Element> for Document {
 
 impl From<&Element> for Document {
     fn from(tree: &Element) -> Self {
-        Self::read(print(tree), tree)
+        Self::read(fingerprint(tree), tree)
     }
 }
 
@@ -119,7 +122,7 @@ impl fmt::Debug for Document {
 /// Two are the same if their trees are.
 impl PartialEq for Document {
     fn eq(&self, other: &Self) -> bool {
-        self.print == other.print || self.tree() == other.tree()
+        self.fingerprint == other.fingerprint || self.tree() == other.tree()
     }
 }
 
@@ -133,8 +136,11 @@ mod tests {
     fn what_was_read_before_is_read_when_it_is_looked_into() {
         let text = "<a b='c'/>";
         let first = Document::parse(text.to_owned(), |_| false).unwrap();
-        let again = Document::parse(text.to_owned(), |print| print == first.print()).unwrap();
-        assert_eq!(again.print(), first.print());
+        let again = Document::parse(text.to_owned(), |fingerprint| {
+            fingerprint == first.fingerprint()
+        })
+        .unwrap();
+        assert_eq!(again.fingerprint(), first.fingerprint());
         assert_eq!(again.tree().attribute("b"), Some("c"));
         assert_eq!(again, first);
         assert!(Document::parse("<a>".to_owned(), |_| false).is_err());

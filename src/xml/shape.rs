@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use super::schema::MARK;
 use super::tree::Element;
-use crate::hash::print;
+use crate::fingerprint::fingerprint;
 
 /// What a text has to look like to be left out. Another one stays: libvirt may take it or not.
 #[derive(Clone, Copy)]
@@ -58,7 +58,7 @@ const TEXTS: &[(&str, Form)] = &[
 
 /// What tells the shape of a definition from others. It is the same for the same shape with this program only.
 pub fn of(definition: &Element) -> u64 {
-    print(&Shape(definition))
+    fingerprint(&Shape(definition))
 }
 
 /// A definition of which everything but the texts that are left out is hashed.

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use miniascape::confined::Confined;
-use miniascape::context::Contexts;
+use miniascape::desired::answers;
+use miniascape::desired::contexts::Contexts;
+use miniascape::file::confined::Confined;
 use miniascape::install::os::Os;
 use miniascape::lab::{self, Source};
 use miniascape::template::Templates;
-use miniascape::unattended::{self, Unattended};
 use miniascape::view::Color;
 use miniascape::view::diagnostic::render;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ pub struct Answers {
     pub os: Os,
     /// The guest as templates see it.
     pub guest: Value,
-    pub unattended: Unattended,
+    pub unattended: answers::Answers,
 }
 
 /// Every setting with every value. `storage` is a layout in the installer's own words.
@@ -423,7 +423,7 @@ pub fn install(dir: &Path) -> Vec<Answers> {
     let contexts = Contexts::new(lab);
     let templates = Templates::new(Vec::new());
     let answers = lab.guests.values().filter_map(|guest| {
-        let unattended = unattended::install(&contexts, &templates, guest)
+        let unattended = answers::install(&contexts, &templates, guest)
             .unwrap_or_else(|problem| panic!("{}: {problem:?}", guest.key));
         unattended.map(|unattended| Answers {
             name: guest.key.to_string(),

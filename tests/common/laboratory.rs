@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use miniascape::address::Name;
-use miniascape::confined::Confined;
 use miniascape::desired::{self, Desired, Site, Sources};
 use miniascape::diagnostic::SourceMap;
 use miniascape::execute::{self, Report};
+use miniascape::file::confined::Confined;
 use miniascape::lab::{self, Definition, Source};
 use miniascape::libvirt::fake::Fake;
 use miniascape::libvirt::observed::Observed;
@@ -27,7 +27,7 @@ pub struct Laboratory {
     pub fake: Fake,
     pub store: Store,
     /// What was seen at every plan until now.
-    prints: Mutex<HashSet<u64>>,
+    fingerprints: Mutex<HashSet<u64>>,
 }
 
 pub fn read(path: &Path) -> Definition {
@@ -46,7 +46,7 @@ impl Laboratory {
         Self {
             fake: Fake::new(),
             store,
-            prints: Mutex::default(),
+            fingerprints: Mutex::default(),
         }
     }
 
@@ -89,7 +89,7 @@ impl Laboratory {
             let mut plan = plan::make(&desired, &observed, state, options);
             self.plan_from_memory(&sources, &observed, options, (&desired, &plan));
             let seen = plan::seen(&desired, &observed, state, &plan);
-            self.prints.lock().unwrap().extend(seen.prints);
+            self.fingerprints.lock().unwrap().extend(seen.fingerprints);
             plan.problems.extend(problems);
             plan
         };
@@ -116,7 +116,7 @@ impl Laboratory {
     ) {
         let seen = Seen {
             // Taken for a while, since there come to be many.
-            prints: std::mem::take(&mut *self.prints.lock().unwrap()),
+            fingerprints: std::mem::take(&mut *self.fingerprints.lock().unwrap()),
             ..Seen::default()
         };
         let (desired, _) = desired::build_unseen(sources, &seen);
@@ -133,7 +133,7 @@ impl Laboratory {
         assert_eq!(but_spelling(&remembered), but_spelling(plan));
         assert_eq!(remembered.edges, plan.edges);
         let seen = Arc::into_inner(state.seen).unwrap();
-        self.prints.lock().unwrap().extend(seen.prints);
+        self.fingerprints.lock().unwrap().extend(seen.fingerprints);
     }
 
     /// Runs a plan on one thread.

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use miniascape::confined::Confined;
-use miniascape::context::Contexts;
+use miniascape::desired::answers::{self, AnswerFile};
+use miniascape::desired::contexts::Contexts;
+use miniascape::file::confined::Confined;
 use miniascape::lab::model::Lab;
 use miniascape::lab::{self, Definition, Source};
 use miniascape::template::Templates;
-use miniascape::unattended::{self, AnswerFile};
 use miniascape::view::Color;
 use miniascape::view::diagnostic::render;
 use serde_json::{Map, Value, json};
@@ -315,7 +315,7 @@ pub fn answers(lab: &Lab) -> Vec<(String, Vec<AnswerFile>)> {
     let contexts = Contexts::new(lab);
     let templates = Templates::new(Vec::new());
     let render_one = |guest| -> Result<_, miniascape::diagnostic::Diagnostic> {
-        Ok(match unattended::install(&contexts, &templates, guest)? {
+        Ok(match answers::install(&contexts, &templates, guest)? {
             Some(unattended) => {
                 assert!(
                     unattended.done.is_some(),
@@ -324,7 +324,7 @@ pub fn answers(lab: &Lab) -> Vec<(String, Vec<AnswerFile>)> {
                 );
                 unattended.files
             }
-            None => unattended::seed(&contexts, &templates, guest)?.unwrap_or_default(),
+            None => answers::seed(&contexts, &templates, guest)?.unwrap_or_default(),
         })
     };
     let name = |guest: &miniascape::lab::model::Guest| guest.key.to_string();

@@ -17,8 +17,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use miniascape::confined::Confined;
-use miniascape::context::Contexts;
+use miniascape::desired::contexts::Contexts;
+use miniascape::file::confined::Confined;
 use miniascape::generate::host;
 use miniascape::lab::{self, Source};
 use miniascape::template::Templates;

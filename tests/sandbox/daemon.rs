@@ -219,7 +219,7 @@ fn a_bridge_left_of_a_restart_is_no_lasting_trouble() {
     let before = inventory();
     let lab = lab();
     lab.apply(&[]);
-    let bridge = format!("park-{}", &miniascape::hash::sha256(b"daemon")[..10]);
+    let bridge = format!("park-{}", &miniascape::fingerprint::sha256(b"daemon")[..10]);
     ip(&format!("link add {bridge} type bridge"));
     lab.define(&LAB.replace("address: 192", "mtu: 1400, address: 192"));
     goes_on(&lab);

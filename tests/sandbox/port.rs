@@ -4,11 +4,11 @@
     reason = "clippy lets only functions marked as tests unwrap, not what they call"
 )]
 
+use miniascape::file::stamp::FileId;
 use miniascape::libvirt::connection::Connection;
 use miniascape::libvirt::observed::Power;
 use miniascape::libvirt::{ErrorKind, Hypervisor, Outcome, Scope, Unwatched};
-use miniascape::plan::step::{Content, Named, SeenFile, Step};
-use miniascape::stamp::FileId;
+use miniascape::step::{Content, Named, SeenFile, Step};
 use miniascape::xml::tree::Element;
 use uuid::Uuid;
 

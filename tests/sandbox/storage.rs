@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use miniascape::hash::{Hashing, Method};
+use miniascape::file::content::{Hashing, Method};
 
 use crate::lab::{Lab, inventory, virsh, virsh_xml};
 
@@ -368,7 +368,7 @@ images: {base: {pool: built, source: base.img}}
     assert!(seen.contains(&digest), "{seen}");
     // It begins with a checksum of the rest.
     let lie = seen[64..].replace(&digest, &"0".repeat(64));
-    let lie = miniascape::hash::sha256(lie.as_bytes()) + &lie;
+    let lie = miniascape::fingerprint::sha256(lie.as_bytes()) + &lie;
     std::fs::write(lab.path().join("state/.built.seen"), lie).unwrap();
     let plan = lab.ok(&["plan"]);
     assert!(plan.contains("-> blocks:000"), "{plan}");
@@ -657,7 +657,7 @@ images:
 
     // A hash that is written later of the same file makes nothing anew; one of another file does not pass.
     lab.apply(&[]);
-    let sum = miniascape::hash::content_of(&path("sparse.img"), Method::Sha256).unwrap();
+    let sum = miniascape::file::content::content_of(&path("sparse.img"), Method::Sha256).unwrap();
     let sum = sum.strip_prefix("sha256:").unwrap();
     let written = |sum: &str| {
         lab.define(&definition.replace("sparse.img", &format!("sparse.img, sha256: {sum}")));

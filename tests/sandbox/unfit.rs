@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use miniascape::confined::Confined;
 use miniascape::desired;
+use miniascape::file::confined::Confined;
 use miniascape::lab as definition;
 use miniascape::lab::model::DomainType;
 use miniascape::template::Templates;

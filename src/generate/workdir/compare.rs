@@ -6,8 +6,8 @@ use super::Scope;
 use super::directory::Found;
 use super::error::{Obstacle, WorkDirError};
 use super::manifest::{self, Manifest};
+use crate::fingerprint::sha256;
 use crate::generate::{Files, GeneratedFile, RelativePath};
-use crate::hash::sha256;
 
 /// What becomes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

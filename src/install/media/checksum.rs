@@ -6,7 +6,7 @@ use sha2::digest::DynDigest;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 use super::error::{Kind, MediaError};
-use crate::hash::hex;
+use crate::fingerprint::hex;
 
 /// What a file must add up to.
 pub(super) struct Checksum {

@@ -115,3 +115,9 @@ pub struct UserTemplate {
     /// Where it goes, relative to that directory.
     pub dst: String,
 }
+
+/// What answers are called that the user's own template gives to an installer which nothing is known of: as the template.
+pub fn answer_file(template: &str) -> &str {
+    let file = template.rsplit('/').next().unwrap_or(template);
+    file.strip_suffix(".j2").unwrap_or(file)
+}

@@ -6,8 +6,8 @@ use super::{Referent, Resolver};
 use crate::address::Name;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::Spanned;
-use crate::lab::spec::Named;
-use crate::lab::spec::guest::GuestSpec;
+use crate::lab::written::Named;
+use crate::lab::written::guest::GuestSpec;
 
 type Edges<'a> = BTreeMap<&'a Name, &'a [Spanned<Name>]>;
 

@@ -8,8 +8,8 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::{Given, Spanned};
 use crate::lab::device_name::letters;
 use crate::lab::model::{Allocation, Disk, DiskDevice, DiskSource, Volume, VolumeFormat};
-use crate::lab::spec::Named;
-use crate::lab::spec::guest::DiskSpec;
+use crate::lab::written::Named;
+use crate::lab::written::guest::DiskSpec;
 
 /// Whose disks are resolved.
 pub(super) struct Owner<'a> {
@@ -274,8 +274,8 @@ impl Resolver<'_> {
                     .as_ref()
                     .filter(|size| size.value < image.capacity)
                 {
-                    let (_, has) = crate::size::apart(size.value, image.capacity);
-                    let least = crate::size::exact(image.capacity.next_multiple_of(1 << 20));
+                    let (_, has) = crate::units::apart(size.value, image.capacity);
+                    let least = crate::units::exact(image.capacity.next_multiple_of(1 << 20));
                     let place = self.lab.places.get(&Address::image(&image.key)).copied();
                     self.report(
                         Diagnostic::error(format!(

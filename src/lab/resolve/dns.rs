@@ -7,7 +7,7 @@ use super::{Resolver, is_label, value, value_or};
 use crate::diagnostic::Diagnostic;
 use crate::lab::decode::{Given, Spanned};
 use crate::lab::model::{Dns, DnsForwarder, DnsHost, DnsSrv};
-use crate::lab::spec::DnsSpec;
+use crate::lab::written::DnsSpec;
 
 impl Resolver<'_> {
     /// Checks what the name server is to answer, without what the guests bring.

@@ -8,8 +8,8 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::{Given, Spanned};
 use crate::lab::load;
 use crate::lab::model::install::{FileSource, UserFile, UserTemplate};
-use crate::lab::spec::Named;
-use crate::lab::spec::install::{FileSpec, TemplateSpec};
+use crate::lab::written::Named;
+use crate::lab::written::install::{FileSpec, TemplateSpec};
 
 /// Whose files and templates they are.
 #[derive(Debug, Clone, Copy)]

@@ -11,9 +11,9 @@ use crate::install::os::{Family, Installer, Os};
 use crate::lab::model::Guest;
 use crate::lab::model::install::Install;
 use crate::lab::model::system::{Missing, Storage, User};
-use crate::lab::spec::Named;
-use crate::lab::spec::guest::GuestSpec;
-use crate::lab::spec::system::{AddressMethod, StorageSpec, SystemSpec};
+use crate::lab::written::Named;
+use crate::lab::written::guest::GuestSpec;
+use crate::lab::written::system::{AddressMethod, StorageSpec, SystemSpec};
 use crate::xml::tree::Element;
 
 const MIB: u64 = 1 << 20;

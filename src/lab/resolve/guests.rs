@@ -13,8 +13,8 @@ use crate::lab::model::{
     Boot, Cpu, DiskSource, Graphics, Guest, Interface, InterfaceSource, OnChange, Serial,
     VolumeFormat,
 };
-use crate::lab::spec::Named;
-use crate::lab::spec::guest::GuestSpec;
+use crate::lab::written::Named;
+use crate::lab::written::guest::GuestSpec;
 
 /// Memory of a guest that is given none: 1 GiB.
 const MEMORY: u64 = 1 << 30;

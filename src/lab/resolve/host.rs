@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Span, did_you_mean};
 use crate::lab::decode::Spanned;
 use crate::lab::model::Network;
 use crate::lab::model::host::{Export, ExportClient, Host, Iso, Listen, Nfs, Serve, WebServer};
-use crate::lab::spec::host::{ExportSpec, HostSpec, ServeSpec};
+use crate::lab::written::host::{ExportSpec, HostSpec, ServeSpec};
 
 /// Where web servers listen if nobody says: both have a site of their own at port 80.
 const DEFAULT_LISTEN: Listen = Listen {

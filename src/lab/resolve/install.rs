@@ -10,12 +10,11 @@ use crate::install::os::{Installer, Os};
 use crate::lab::decode::Spanned;
 use crate::lab::device_name;
 use crate::lab::load;
-use crate::lab::model::install::{Install, Location, Seed};
+use crate::lab::model::install::{Install, Location, Seed, answer_file};
 use crate::lab::model::{Disk, DiskDevice, DiskSource, VolumeFormat};
-use crate::lab::spec::Named;
-use crate::lab::spec::guest::GuestSpec;
-use crate::lab::spec::install::{InstallSpec, LocationSpec, PartsSpec};
-use crate::unattended::answer_file;
+use crate::lab::written::Named;
+use crate::lab::written::guest::GuestSpec;
+use crate::lab::written::install::{InstallSpec, LocationSpec, PartsSpec};
 
 /// Seconds that an install may take where nothing is said: 45 minutes.
 const TIMEOUT: u64 = 45 * 60;

@@ -15,8 +15,8 @@ use crate::lab::decode::{Given, Spanned};
 use crate::lab::model::{
     Bandwidth, DhcpHost, DnsHost, Guest, Interface, InterfaceSource, Network, NetworkMode, Rate,
 };
-use crate::lab::spec::Named;
-use crate::lab::spec::guest::{GuestSpec, InterfaceSpec, RateSpec};
+use crate::lab::written::Named;
+use crate::lab::written::guest::{GuestSpec, InterfaceSpec, RateSpec};
 
 impl Resolver<'_> {
     /// Resolves a guest's NICs, without the MACs that are derived.

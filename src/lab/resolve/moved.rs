@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Resolver;
 use crate::address::{Address, Kind};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::lab::spec::moved::MoveSpec;
-use crate::moves::Moves;
+use crate::lab::moves::Moves;
+use crate::lab::written::moved::MoveSpec;
 
 impl Resolver<'_> {
     /// Resolves the moves, once all that they can lead to is known.

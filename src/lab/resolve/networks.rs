@@ -10,7 +10,7 @@ use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::Spanned;
 use crate::lab::model::{DhcpRange, Dns, Network, NetworkMode};
-use crate::lab::spec::{DhcpSpec, Named, NetworkSpec, RangeSpec};
+use crate::lab::written::{DhcpSpec, Named, NetworkSpec, RangeSpec};
 
 /// The most addresses that libvirt takes in one DHCP range.
 const MAX_RANGE: u128 = 65_535;

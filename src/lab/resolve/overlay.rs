@@ -4,7 +4,7 @@ use super::Resolver;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::{Given, Spanned};
 use crate::lab::model::Overlay;
-use crate::lab::spec::BlockText;
+use crate::lab::written::BlockText;
 use crate::lab::yaml::Style;
 use crate::xml::tree::Element;
 

@@ -6,10 +6,10 @@ use std::io::ErrorKind;
 use super::{Referent, Resolver, is_absolute, lifecycle, value, value_or};
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::header::{Format, Header};
+use crate::file::header::{Format, Header};
 use crate::lab::load;
 use crate::lab::model::{Disk, DiskSource, Guest, Image, Pool, VolumeFormat, is_of_files};
-use crate::lab::spec::{ImageSpec, Named, PoolSpec};
+use crate::lab::written::{ImageSpec, Named, PoolSpec};
 use crate::xml::tree::Element;
 
 impl Resolver<'_> {

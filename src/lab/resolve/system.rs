@@ -12,8 +12,10 @@ use crate::lab::decode::Spanned;
 use crate::lab::model::system::{
     Firewall, Keyboard, Packages, Port, Repository, Root, Scripts, Services, Storage, System, User,
 };
-use crate::lab::spec::Named;
-use crate::lab::spec::system::{FirewallSpec, RepositorySpec, StorageSpec, SystemSpec, UserSpec};
+use crate::lab::written::Named;
+use crate::lab::written::system::{
+    FirewallSpec, RepositorySpec, StorageSpec, SystemSpec, UserSpec,
+};
 
 /// The locale of a system that is given none: every distribution has it.
 const LANG: &str = "en_US.UTF-8";

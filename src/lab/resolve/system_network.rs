@@ -9,9 +9,9 @@ use crate::diagnostic::Diagnostic;
 use crate::lab::decode::Spanned;
 use crate::lab::model::system::{Method, SystemNic};
 use crate::lab::model::{Guest, Interface, Network, NetworkMode};
-use crate::lab::spec::Named;
-use crate::lab::spec::guest::GuestSpec;
-use crate::lab::spec::system::{AddressMethod, SystemNetworkSpec};
+use crate::lab::written::Named;
+use crate::lab::written::guest::GuestSpec;
+use crate::lab::written::system::{AddressMethod, SystemNetworkSpec};
 
 /// An address that is written down in a system, and what is known of its network.
 struct Placed {

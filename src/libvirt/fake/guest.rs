@@ -3,7 +3,7 @@
 use super::{Model, Object, Refusal, define, fill, get, get_mut, refuse};
 use crate::libvirt::ErrorKind;
 use crate::libvirt::observed::{InstallPhase, install_mark};
-use crate::plan::step::{Stage, StagePart};
+use crate::step::{Stage, StagePart};
 use crate::xml::merge::merge;
 use crate::xml::tree::Element;
 

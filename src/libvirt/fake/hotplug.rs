@@ -1,7 +1,7 @@
 //! What the fake does with guests that run.
 
 use super::{Model, Refusal, get, get_mut, refuse};
-use crate::plan::step::MetadataPart;
+use crate::step::MetadataPart;
 use crate::xml::merge::like;
 use crate::xml::schema;
 use crate::xml::tree::Element;

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use super::{Model, Refusal, define, fill, get, get_mut, refuse};
 use crate::libvirt::observed::parking_name;
-use crate::plan::step::{NetworkSection, Side, UpdateVerb};
+use crate::step::{NetworkSection, Side, UpdateVerb};
 use crate::xml::tree::Element;
 
 impl Model {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Model, Refusal, define, fill, get, get_mut, refuse};
-use crate::hash::{Method, content_of};
-use crate::header::Format;
+use crate::file::content::{Method, content_of};
+use crate::file::header::Format;
+use crate::file::place::Place;
+use crate::file::stamp::Stamp;
 use crate::libvirt::{DiskFile, ErrorKind, Filled, Monitor, Outcome, Scope};
-use crate::place::Place;
-use crate::plan::step::{Content, Named};
-use crate::stamp::Stamp;
+use crate::step::{Content, Named};
 use crate::xml::tree::Element;
 
 impl Model {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::libvirt::Unwatched;
-use crate::plan::step::{NetworkSection, Side, UpdateVerb};
+use crate::step::{NetworkSection, Side, UpdateVerb};
 use crate::xml::merge::merge;
 
 fn xml(text: &str) -> Element {

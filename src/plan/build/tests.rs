@@ -1,5 +1,6 @@
 //! Plans of labs that went through something: pools that stand still or move, networks that stopped.
 
+use crate::xml::tree::Element;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
@@ -30,7 +31,7 @@ fn resource(address: &Address, text: &str, detail: Detail) -> Desired {
         lab: lab(),
         resources: BTreeMap::from([(address.clone(), resource)]),
         external: BTreeMap::new(),
-        moves: crate::moves::Moves::default(),
+        moves: crate::lab::moves::Moves::default(),
     }
 }
 

@@ -4,8 +4,8 @@
 use uuid::Uuid;
 
 use crate::libvirt::observed::ObservedGuest;
-use crate::plan::build::Planner;
-use crate::plan::step::{Named, Step};
+use crate::plan::context::Planner;
+use crate::step::{Named, Step};
 use crate::xml::document::Document;
 use crate::xml::merge::say_the_same;
 use crate::xml::tree::Element;

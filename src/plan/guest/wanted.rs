@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::desired::Chosen;
 use crate::lab::device_name::free;
 use crate::libvirt::observed::{Observed, ObservedGuest};
-use crate::plan::network::with_uuid;
+use crate::plan::definition::with_uuid;
 use crate::xml::merge::children_of;
 use crate::xml::tree::Element;
 

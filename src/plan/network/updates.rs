@@ -2,9 +2,9 @@
 
 use crate::libvirt::observed::{Observed, parking_name};
 use crate::plan::Disruption;
-use crate::plan::step::{Named, NetworkSection, Side, Step, UpdateVerb};
+use crate::plan::definition::hangs_on;
 use crate::plan::table::{self, NETWORK};
-use crate::plan::users::hangs_on;
+use crate::step::{Named, NetworkSection, Side, Step, UpdateVerb};
 use crate::xml::document::Document;
 use crate::xml::merge::Difference;
 use crate::xml::schema;

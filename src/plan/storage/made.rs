@@ -4,23 +4,15 @@
 //! what a volume is made anew for ([`table::LASTING`]) is compared with what libvirt shows. All else is compared with what was
 //! asked for when it was made; where the definition asks for something else now, that is told, and nothing is done about it.
 
-use super::super::build::last_trees;
+use super::super::history::last_trees;
 use super::super::{AttributeChange, Disruption, label, table};
-use crate::header::Format;
+use super::volumes::{Sizes, allocation, capacity};
+use crate::file::header::Format;
 use crate::lab::model::VolumeFormat;
 use crate::state::Entry;
 use crate::xml::merge::{Cause, Difference, Merged, Value, merge};
 use crate::xml::schema;
 use crate::xml::tree::Element;
-
-/// Whether a pool gives volumes just the size that is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::plan) enum Sizes {
-    /// It does, as directories do.
-    Exact,
-    /// It rounds up, to whole extents.
-    Rounded,
-}
 
 /// Compares a pool or volume with what is wanted, but for what only counts when it is made.
 pub(in crate::plan) fn merge_lasting(
@@ -132,7 +124,7 @@ fn is_default_since(difference: &Difference, last: &[Element], wanted: &Element)
 pub(super) fn takes_all(tree: &Element) -> bool {
     let format = tree.attribute_at("target/format", "type");
     match schema::canonical(tree).child("allocation") {
-        Some(_) => super::allocation(tree) >= super::capacity(tree),
+        Some(_) => allocation(tree) >= capacity(tree),
         None => format.is_none_or(|it| Format::of_volume(it) == Format::Known(VolumeFormat::Raw)),
     }
 }

@@ -2,17 +2,20 @@
 
 use uuid::Uuid;
 
-use super::made::{Sizes, merge_lasting};
+use super::made::merge_lasting;
 use super::sight;
+use super::volumes::Sizes;
 use crate::address::Address;
 use crate::desired::Resource;
 use crate::libvirt::observed::ObservedPool;
-use crate::plan::build::{Found, Planner, last_trees, reason, reason_to_create};
+use crate::plan::attribute::{renamed, switched};
+use crate::plan::context::{Found, Planner};
+use crate::plan::definition::with_uuid;
 use crate::plan::foreign::Foreign;
-use crate::plan::network::{renamed, switched, with_uuid};
-use crate::plan::step::{Named, Step};
+use crate::plan::history::{last_trees, reason, reason_to_create};
 use crate::plan::{Action, AttributeChange, Change, Disruption, Reason, label, table, users};
 use crate::state::Entry;
+use crate::step::{Named, Step};
 use crate::xml::document::Document;
 use crate::xml::merge::Difference;
 use crate::xml::tree::Element;

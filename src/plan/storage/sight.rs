@@ -6,11 +6,13 @@
 use std::collections::BTreeSet;
 
 use super::super::Reason;
-use super::super::build::{Planner, last_trees};
+use super::super::context::Planner;
+use super::super::history::last_trees;
+use super::volumes::{capacity, volume_of};
 use crate::address::{Address, Kind};
 use crate::desired::Resource;
 use crate::diagnostic::Diagnostic;
-use crate::place::Place;
+use crate::file::place::Place;
 use crate::state::Entry;
 
 /// Why libvirt does not show a volume.
@@ -119,7 +121,7 @@ pub(in crate::plan) fn out_of_sight<'e>(
         let Some(pool) = entry.pool.as_deref().filter(|_| !entry.keep) else {
             continue;
         };
-        if super::volume_of(planner, pool, &entry.name).is_some() {
+        if volume_of(planner, pool, &entry.name).is_some() {
             continue;
         }
         let is_defined = planner.observed.pools.contains_key(pool);
@@ -162,16 +164,13 @@ pub(in crate::plan) fn place(planner: &Planner<'_>, resource: &Resource) -> Opti
 
 /// What is lost where a volume is deleted unseen: what it was made with.
 pub(super) fn made_with(entry: &Entry) -> u64 {
-    last_trees(Some(entry))
-        .pop()
-        .as_ref()
-        .map_or(0, super::capacity)
+    last_trees(Some(entry)).pop().as_ref().map_or(0, capacity)
 }
 
 /// A volume's entry where it is out of sight, and taken to be as recorded.
 pub(super) fn hidden(planner: &Planner<'_>, resource: &Resource, pool: &str) -> Option<Entry> {
     let entry = planner.entry(&resource.address)?;
-    let is_seen = super::volume_of(planner, pool, &entry.name).is_some()
+    let is_seen = volume_of(planner, pool, &entry.name).is_some()
         || entry.status != crate::state::Status::Applied;
     let is_hidden = !is_seen && of(planner, pool, &entry.name) == Sight::Hidden;
     is_hidden.then(|| entry.clone())

@@ -1,14 +1,14 @@
 //! What is made sure of before a volume is deleted that another is to replace: that libvirt makes the other, and that there is room.
 
-use super::super::build::Planner;
-use super::super::step::{Content, Step};
+use super::super::context::Planner;
 use super::super::{Action, Change, Disruption, Reason};
-use super::made::{Sizes, takes_all};
-use super::{allocation, capacity, seen, sizes, volume_of};
+use super::made::takes_all;
+use super::volumes::{Sizes, allocation, capacity, seen, sizes, volume_of};
 use crate::address::Address;
 use crate::desired::Resource;
 use crate::libvirt::observed::{ObservedVolume, trial_name};
 use crate::state::Status;
+use crate::step::{Content, Step};
 use crate::xml::schema;
 use crate::xml::tree::Element;
 

@@ -2,7 +2,7 @@
 
 use super::Row;
 use crate::plan::Disruption::{Live, Recreate, Relink};
-use crate::plan::step::NetworkSection;
+use crate::step::NetworkSection;
 
 /// How a network takes over what it cannot change while it runs.
 const RESTART: &str = "restarted, NICs of running guests plugged in again";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Flaw;
+use super::flaw::Flaw;
 use crate::xml::schema::machine_family;
 use crate::xml::tree::Element;
 

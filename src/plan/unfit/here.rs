@@ -1,10 +1,10 @@
 //! What this hypervisor has not, by its capabilities. Where it does not tell, nothing is wrong.
 
-use super::Flaw;
 use super::anywhere::{bus, devices, disks};
+use super::flaw::Flaw;
 use crate::diagnostic::{did_you_mean_of, names};
 use crate::libvirt::offers::{HostMemory, Machine, Offers};
-use crate::size::apart;
+use crate::units::apart;
 use crate::xml::tree::Element;
 
 pub(super) fn flaws(guest: &Element, offers: &Offers) -> Vec<Flaw> {

@@ -22,7 +22,7 @@ fn write_all(directory: &Path) -> Result<(), StoreError> {
     store.begin(&place())?;
     store.settle(&at("guest.a"), Some(&entry("a", Status::Applied)))?;
     let mut seen = Seen::default();
-    seen.prints.insert(7);
+    seen.fingerprints.insert(7);
     store.remember(seen);
     store.finish()?;
     Ok(())
@@ -48,7 +48,7 @@ fn all_files_are_their_owners_alone_whenever_one_looks() {
         .settle(&at("guest.a"), Some(&entry("a", Status::Applied)))
         .unwrap();
     let mut seen = Seen::default();
-    seen.prints.insert(7);
+    seen.fingerprints.insert(7);
     store.remember(seen);
     assert_eq!(modes().len(), 3, "lock, journal, seen");
     assert!(

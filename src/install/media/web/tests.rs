@@ -184,9 +184,9 @@ fn treeinfo_is_read_under_either_name() {
 #[test]
 fn kernel_and_initrd_are_those_that_the_treeinfo_speaks_of() {
     use sha2::{Digest, Sha256, Sha512};
-    let sum = |path: &str| crate::hash::hex(&Sha256::digest(path));
+    let sum = |path: &str| crate::fingerprint::hex(&Sha256::digest(path));
     let [kernel, initrd] = ANACONDA.map(sum);
-    let long = crate::hash::hex(&Sha512::digest(ANACONDA[0]));
+    let long = crate::fingerprint::hex(&Sha512::digest(ANACONDA[0]));
     let both = |kernel: &str, initrd: &str| {
         format!("{} = {kernel}\n{}: {initrd}\n", ANACONDA[0], ANACONDA[1])
     };

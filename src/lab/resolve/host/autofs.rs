@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::Spanned;
 use crate::lab::model::host::{Autofs, AutofsEntry, AutofsMap};
 use crate::lab::resolve::{Resolver, value, value_or};
-use crate::lab::spec::host::{AutofsSpec, EntrySpec};
+use crate::lab::written::host::{AutofsSpec, EntrySpec};
 
 /// The mount point that makes a map a direct one: its keys are whole paths. auto.master(5)
 const DIRECT: &str = "/-";

@@ -7,8 +7,8 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::Spanned;
 use crate::lab::model::host::{Chap, Initiators, Iscsi, IscsiTarget, Lun, LunKind, Portal};
 use crate::lab::resolve::{Resolver, value, value_or};
-use crate::lab::spec::Named;
-use crate::lab::spec::host::{InitiatorsSpec, LunSpec, TargetSpec};
+use crate::lab::written::Named;
+use crate::lab::written::host::{InitiatorsSpec, LunSpec, TargetSpec};
 
 /// Where a target listens if nobody says.
 const DEFAULT_PORTAL: Portal = Portal {

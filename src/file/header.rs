@@ -6,7 +6,27 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use crate::lab::model::VolumeFormat;
+use serde::Serialize;
+
+/// How the bytes of a volume are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VolumeFormat {
+    /// QEMU's copy-on-write format.
+    Qcow2,
+    /// Plain bytes.
+    Raw,
+}
+
+impl VolumeFormat {
+    /// libvirt's word for it, which is also the file name's ending.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VolumeFormat::Qcow2 => "qcow2",
+            VolumeFormat::Raw => "raw",
+        }
+    }
+}
 
 /// What a file says of the disk that is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,19 +1,13 @@
-//! SHA-256 (FIPS 180-4) as people read it, hashes of what files hold, and prints for ourselves.
+//! Hashes of what files hold, piece by piece: by SHA-256 (FIPS 180-4), or by blocks of which holes cost nothing.
 
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::sparse::{Extent, extent};
-
-/// The hash of bytes, in lower-case hex.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
+use crate::file::sparse::{Extent, extent};
 
 /// How what a file holds is hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +94,7 @@ impl Hashing {
     /// The hash, `sha256:…` or `blocks:…` in lower-case hex.
     pub fn end(self) -> String {
         match self {
-            Self::Sha256(hash) => format!("sha256:{}", hex(&hash.finalize())),
+            Self::Sha256(hash) => format!("sha256:{}", crate::fingerprint::hex(&hash.finalize())),
             Self::Blocks(mut blocks) => {
                 blocks.end_block();
                 blocks.all.update(&blocks.length.to_le_bytes());
@@ -162,19 +156,6 @@ pub fn content_of(path: &Path, method: Method) -> io::Result<String> {
     Ok(hashing.end())
 }
 
-/// Bytes in lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What tells a value from others: two with the same print are taken to be the same. It is the same for the same value with
-/// this program only.
-pub fn print(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +203,9 @@ mod tests {
         huge.end();
         let mut known = Hashing::new(Method::Sha256);
         known.data(b"abc");
-        assert_eq!(known.end(), format!("sha256:{}", sha256(b"abc")));
+        assert_eq!(
+            known.end(),
+            format!("sha256:{}", crate::fingerprint::sha256(b"abc"))
+        );
     }
 }

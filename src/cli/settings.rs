@@ -8,10 +8,10 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::confined::Confined;
 use crate::diagnostic::{Diagnostic, SourceFile, SourceMap, Span};
-use crate::lab::units::duration;
+use crate::file::confined::Confined;
 use crate::template::Undefined;
+use crate::units::parse_duration;
 
 /// The file's name.
 pub const FILE: &str = "miniascape.toml";
@@ -120,7 +120,7 @@ fn optional_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 
 /// Reads how long libvirt may leave everything unanswered, in seconds.
 pub fn timeout(text: &str) -> Result<u64, String> {
-    duration(text).map_err(|_| format!("`{text}` is no duration such as 30s or 2m"))
+    parse_duration(text).map_err(|_| format!("`{text}` is no duration such as 30s or 2m"))
 }
 
 /// `templates = ["DIR"]`, or `[templates]` with `path` and `undefined`.

@@ -27,7 +27,7 @@ pub enum Refusal {
     #[error("it is not a regular file")]
     NotAFile,
     /// Larger than any text that is meant.
-    #[error("it is larger than {}", crate::size::size(LARGEST))]
+    #[error("it is larger than {}", crate::units::size(LARGEST))]
     TooLarge,
     /// Not a text.
     #[error("byte {0} is not UTF-8")]

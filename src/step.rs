@@ -8,10 +8,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::address::Kind;
+use crate::file::stamp::FileId;
 use crate::install::os::Os;
 use crate::lab::model::install::Location;
-use crate::size::size;
-use crate::stamp::FileId;
+use crate::units::size;
 use crate::xml::document::Document;
 use crate::xml::tree::Element;
 

@@ -9,17 +9,17 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use crate::address::Address;
-use crate::context::Contexts;
+use crate::desired::contexts::Contexts;
 use crate::diagnostic::Diagnostic;
 use crate::install::os::Installer;
 use crate::lab::model::Guest;
-use crate::lab::model::install::{FileSource, Install, UserFile};
+use crate::lab::model::install::{FileSource, Install, UserFile, answer_file};
 use crate::lab::model::system::{Method, System};
 use crate::template::{TemplateError, Templates};
 
-/// An unattended install in full.
+/// What answers an installer in full: an unattended install.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unattended {
+pub struct Answers {
     /// The files that answer the installer, the main one first.
     pub files: Vec<AnswerFile>,
     /// How the installer gets them.
@@ -69,7 +69,7 @@ pub fn install(
     contexts: &Contexts<'_>,
     templates: &Templates,
     guest: &Guest,
-) -> Result<Option<Unattended>, Diagnostic> {
+) -> Result<Option<Answers>, Diagnostic> {
     let Some(install) = &guest.install else {
         return Ok(None);
     };
@@ -87,7 +87,7 @@ pub fn install(
     }
     let done = done(guest);
     let says_so = files.iter().any(|file| file.text.contains(&done));
-    Ok(Some(Unattended {
+    Ok(Some(Answers {
         delivery: match install.installer {
             Installer::Kickstart | Installer::Preseed | Installer::Autoyast | Installer::Other => {
                 Delivery::Initrd
@@ -152,12 +152,6 @@ fn parts(install: &Install) -> Vec<(&str, &str)> {
         ],
         Installer::Other => vec![(answer_file(main), main)],
     }
-}
-
-/// What answers are called that the user's own template gives to an installer which nothing is known of: as the template.
-pub fn answer_file(template: &str) -> &str {
-    let file = template.rsplit('/').next().unwrap_or(template);
-    file.strip_suffix(".j2").unwrap_or(file)
 }
 
 /// Renders the files of one guest.
