@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use crate::address::Address;
 use crate::crash;
 use crate::graph::{Graph, Id};
-use crate::libvirt::{ErrorKind, Filled, Hypervisor, HypervisorError, Monitor};
-use crate::plan::{Action, Change, Cycle, Node, Phase, Plan};
+use crate::libvirt::{ErrorKind, Filled, HypervisorError, Monitor, Perform};
+use crate::plan::{Change, Checkpoint, Cycle, Node, Phase, Plan};
+use crate::state::Entry;
 use crate::state::store::{Store, StoreError};
-use crate::state::{Entry, Status};
 use crate::step::Step;
 
 /// What happens while a plan runs. Views print it.
@@ -136,7 +136,7 @@ pub enum ExecuteError {
 /// and `interrupted` let nothing new begin. With one thread the order is that of [`Plan::order`].
 pub fn run(
     plan: &Plan,
-    hypervisor: &dyn Hypervisor,
+    hypervisor: &dyn Perform,
     store: &mut Store,
     options: &Options,
     interrupted: &AtomicBool,
@@ -189,7 +189,7 @@ pub fn run(
 
 struct Run<'a> {
     plan: &'a Plan,
-    hypervisor: &'a dyn Hypervisor,
+    hypervisor: &'a dyn Perform,
     graph: &'a Graph<Node>,
     store: Mutex<&'a mut Store>,
     interrupted: &'a AtomicBool,
@@ -346,7 +346,7 @@ impl Run<'_> {
             let Some(change) = self.plan.changes.get(&node.address) else {
                 continue;
             };
-            if !is_visible(change) || board.failed.contains_key(&node.address) {
+            if !change.is_visible() || board.failed.contains_key(&node.address) {
                 continue;
             }
             told.push(Event::Skipped {
@@ -373,23 +373,19 @@ impl Run<'_> {
         let Some(change) = self.plan.changes.get(&node.address) else {
             return Ok(());
         };
-        let address = &change.address;
-        let before = lock(&self.store).state().resources.get(address).cloned();
         match node.phase {
             Phase::Quiesce if change.quiesce.is_empty() => Ok(()),
             Phase::Quiesce => {
-                self.begin(change, before.as_ref())?;
-                let mut intent = intent(change, before.as_ref());
-                self.steps(change, &change.quiesce, &mut intent)?;
-                Ok(())
+                self.begin(change)?;
+                self.steps(change, Phase::Quiesce).map(drop)
             }
-            Phase::Main => self.main(change, before.as_ref()),
+            Phase::Main => self.main(change),
         }
     }
 
-    fn begin(&self, change: &Change, before: Option<&Entry>) -> Result<(), Stop> {
-        if let Some(intent) = intent(change, before) {
-            lock(&self.store).intend(&change.address, &intent)?;
+    fn begin(&self, change: &Change) -> Result<(), Stop> {
+        if let Some(intent) = &change.intent {
+            lock(&self.store).intend(&change.address, intent)?;
         }
         (self.events)(Event::Started {
             address: change.address.clone(),
@@ -397,37 +393,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn main(&self, change: &Change, before: Option<&Entry>) -> Result<(), Stop> {
+    fn main(&self, change: &Change) -> Result<(), Stop> {
         let clock = Instant::now();
         // What was quiesced has its intent recorded, and has begun.
-        let mut intent = if change.quiesce.is_empty() {
-            intent(change, before)
-        } else {
-            before.cloned()
-        };
-        if change.quiesce.is_empty() && is_visible(change) {
-            if change.steps.is_empty() {
-                (self.events)(Event::Started {
-                    address: change.address.clone(),
-                });
-            } else {
-                self.begin(change, before)?;
-            }
+        if change.quiesce.is_empty() && change.is_visible() {
+            self.begin(change)?;
         }
-        let done = self.steps(change, &change.steps, &mut intent)?;
-        let keeps_directory = match change.action {
-            // What is made anew is in a directory of its own.
-            Action::Replace => false,
-            Action::Update if change.steps.iter().any(removes_directory) => false,
-            Action::None | Action::Create | Action::Update | Action::Delete | Action::Forget => {
-                before.is_some_and(|entry| entry.made_directory)
-            }
-        };
-        let settled = change.entry.clone().map(|mut entry| {
-            entry.made_directory |= done.made_directory || keeps_directory;
-            let content = done.filled.as_ref().map(|filled| filled.content.clone());
-            entry.content = entry.content.or(content);
-            entry
+        let done = self.steps(change, Phase::Main)?;
+        let settled = change.entry.clone().map(|entry| Entry {
+            made_directory: entry.made_directory || done.made_directory,
+            content: entry
+                .content
+                .or_else(|| done.filled.as_ref().map(|filled| filled.content.clone())),
+            ..entry
         });
         lock(&self.board).filled.extend(done.filled);
         let mut store = lock(&self.store);
@@ -435,7 +413,7 @@ impl Run<'_> {
             store.settle(&change.address, settled.as_ref())?;
         }
         drop(store);
-        if is_visible(change) {
+        if change.is_visible() {
             (self.events)(Event::Finished {
                 address: change.address.clone(),
                 elapsed: clock.elapsed(),
@@ -445,13 +423,12 @@ impl Run<'_> {
     }
 
     /// Does steps in order.
-    fn steps(
-        &self,
-        change: &Change,
-        steps: &[Step],
-        intent: &mut Option<Entry>,
-    ) -> Result<Done, Stop> {
+    fn steps(&self, change: &Change, phase: Phase) -> Result<Done, Stop> {
         let address = &change.address;
+        let steps = match phase {
+            Phase::Quiesce => &change.quiesce,
+            Phase::Main => &change.steps,
+        };
         let mut done = Done::default();
         for (at, step) in steps.iter().enumerate() {
             (self.events)(Event::Step {
@@ -461,11 +438,7 @@ impl Run<'_> {
             let watch = Watch {
                 run: self,
                 address,
-                directory: Mutex::new(Directory {
-                    intent,
-                    made: false,
-                    unrecorded: None,
-                }),
+                directory: Mutex::default(),
             };
             crash::point(format_args!("{address}, {step}: before"));
             let performed =
@@ -492,9 +465,7 @@ impl Run<'_> {
                     return Err(Stop::Interrupted);
                 }
                 Err(error) => {
-                    let first = at == 0 && change.quiesce.is_empty();
-                    if first && change.action == Action::Create && error.kind == ErrorKind::Exists {
-                        // Someone else made it since we looked: it is not ours.
+                    if at == 0 && change.forgets_strangers && error.kind == ErrorKind::Exists {
                         lock(&self.store).settle(address, None)?;
                     }
                     return Err(Stop::Failed(Failure {
@@ -505,13 +476,9 @@ impl Run<'_> {
                 }
             };
             crash::point(format_args!("{address}, {step}: after"));
-            if let (true, Some(entry), Some(intent)) =
-                (is_end_of_old(change, step), &change.entry, intent.as_mut())
-                && (&intent.name, &intent.pool) != (&entry.name, &entry.pool)
-            {
-                intent.name.clone_from(&entry.name);
-                intent.pool.clone_from(&entry.pool);
-                lock(&self.store).intend(address, intent)?;
+            let is_here = |it: &&Checkpoint| (it.phase, it.step) == (phase, at);
+            if let Some(checkpoint) = change.checkpoints.iter().find(is_here) {
+                lock(&self.store).intend(address, &checkpoint.entry)?;
             }
             done.filled = outcome.filled.or(done.filled);
             if let Some(text) = outcome.note {
@@ -537,12 +504,12 @@ impl Run<'_> {
 struct Watch<'a, 'r> {
     run: &'a Run<'r>,
     address: &'a Address,
-    directory: Mutex<Directory<'a>>,
+    directory: Mutex<Directory>,
 }
 
-/// Whether a pool's directory is made, and what the state says of that.
-struct Directory<'a> {
-    intent: &'a mut Option<Entry>,
+/// Whether a pool's directory is made.
+#[derive(Default)]
+struct Directory {
     made: bool,
     /// It could not be recorded.
     unrecorded: Option<StoreError>,
@@ -571,13 +538,14 @@ impl Monitor for Watch<'_, '_> {
 
     fn makes_directory(&self) -> Result<(), HypervisorError> {
         let mut directory = lock(&self.directory);
-        if let Some(entry) = directory
-            .intent
-            .as_mut()
-            .filter(|entry| !entry.made_directory)
-        {
-            entry.made_directory = true;
-            if let Err(error) = lock(&self.run.store).intend(self.address, entry) {
+        let mut store = lock(&self.run.store);
+        let recorded = store.state().resources.get(self.address);
+        if let Some(entry) = recorded.filter(|entry| !entry.made_directory) {
+            let entry = Entry {
+                made_directory: true,
+                ..entry.clone()
+            };
+            if let Err(error) = store.intend(self.address, &entry) {
                 let message = error.to_string();
                 directory.unrecorded = Some(error);
                 return Err(HypervisorError {
@@ -592,77 +560,6 @@ impl Monitor for Watch<'_, '_> {
     }
 }
 
-/// Whether a change does more than to tell the state something.
-fn is_visible(change: &Change) -> bool {
-    change.is_shown() || !change.steps.is_empty() || !change.quiesce.is_empty()
-}
-
-/// What is known of a resource if the process dies while it is worked on.
-///
-/// `None` where neither plan nor state can describe it, as with the deletion of an object that only its mark
-/// makes ours: it keeps the mark until it is gone.
-fn intent(change: &Change, before: Option<&Entry>) -> Option<Entry> {
-    let deleting = |entry: Entry| Entry {
-        status: Status::Deleting,
-        ..entry
-    };
-    let Some(after) = &change.entry else {
-        return before.cloned().map(deleting);
-    };
-    let mut entry = after.clone();
-    entry.made_directory = before.is_some_and(|entry| entry.made_directory);
-    entry.applied = before.and_then(|entry| entry.applied.clone());
-    // Earlier attempts may have left parts of themselves in the object; they are known until a run has removed them.
-    entry.attempted = before.map_or_else(Vec::new, |entry| entry.attempted.clone());
-    entry.attempted.extend(
-        after
-            .applied
-            .clone()
-            .filter(|attempt| !entry.attempted.contains(attempt)),
-    );
-    // What is replaced is known by its old name and pool until it is gone.
-    let ends = change.steps.iter().any(|step| is_end_of_old(change, step));
-    if let Some(before) = before.filter(|_| ends) {
-        entry.name.clone_from(&before.name);
-        entry.pool.clone_from(&before.pool);
-    }
-    let mut steps = change.quiesce.iter().chain(&change.steps);
-    let stages = steps.find_map(|step| match step {
-        Step::StageInstall { pool, .. } => Some(pool.name.clone()),
-        _ => None,
-    });
-    entry.staged = stages.or_else(|| before.and_then(|entry| entry.staged.clone()));
-    match change.action {
-        Action::Create => {
-            entry.status = Status::Creating;
-            entry.applied = None;
-        }
-        Action::None | Action::Update | Action::Replace => entry.status = Status::Changing,
-        Action::Delete | Action::Forget => {
-            return Some(deleting(before.cloned().unwrap_or_else(|| after.clone())));
-        }
-    }
-    Some(entry)
-}
-
-/// Whether a step removes the directory that a pool leaves.
-fn removes_directory(step: &Step) -> bool {
-    matches!(step, Step::DeletePoolDirectory { .. })
-}
-
-/// Whether a step ends what the state knows by another name: it removes what a replacement replaces, or renames.
-fn is_end_of_old(change: &Change, step: &Step) -> bool {
-    let removes = matches!(
-        step,
-        Step::DeleteVolume { .. }
-            | Step::UndefineGuest { .. }
-            | Step::UndefineNetwork { .. }
-            | Step::UndefinePool { .. }
-    );
-    let renames = matches!(step, Step::RenameGuest { .. });
-    (removes && change.action == Action::Replace) || renames
-}
-
 fn report(plan: &Plan, graph: &Graph<Node>, board: &Board) -> Report {
     let mut report = Report {
         filled: board.filled.clone(),
@@ -671,7 +568,7 @@ fn report(plan: &Plan, graph: &Graph<Node>, board: &Board) -> Report {
     for address in plan
         .changes
         .values()
-        .filter(|change| is_visible(change))
+        .filter(|change| change.is_visible())
         .map(|c| &c.address)
     {
         let main = graph.find(&Node::new(address, Phase::Main));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use laboratory::Laboratory;
 use miniascape::address::{Address, Kind};
 use miniascape::desired;
-use miniascape::libvirt::Hypervisor;
+use miniascape::libvirt::Observe;
 use miniascape::libvirt::fake::Activity;
 use miniascape::plan::drift::{Drift, drift};
 use miniascape::view::{Color, drift::text, json};

@@ -34,7 +34,7 @@ use laboratory::Laboratory;
 use miniascape::address::Kind;
 use miniascape::desired;
 use miniascape::diagnostic::SourceMap;
-use miniascape::libvirt::Hypervisor as _;
+use miniascape::libvirt::Observe as _;
 use miniascape::libvirt::fake::Activity;
 use miniascape::libvirt::offers::HostMemory;
 use miniascape::plan::{self, Phase, Plan};

@@ -6,7 +6,9 @@
 
 use miniascape::libvirt::connection::Connection;
 use miniascape::libvirt::observed::Power;
-use miniascape::libvirt::{ErrorKind, Hypervisor, HypervisorError, Outcome, Scope, Unwatched};
+use miniascape::libvirt::{
+    ErrorKind, HypervisorError, Observe, Outcome, Perform, Scope, Unwatched,
+};
 use miniascape::step::{Named, Step};
 use miniascape::xml::tree::Element;
 use uuid::Uuid;

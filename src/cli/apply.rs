@@ -10,10 +10,10 @@ use super::named::Known;
 use super::output::{Failure, problems_to_stderr, result, say, show};
 use super::plan::{Anew, Targets, diff};
 use super::run::{self, Telling};
-use super::session::{Planned, Session, Warnings};
+use super::session::{Aim, Planned, Session, Warnings};
 use super::{Common, Exit};
 use crate::address::{Address, Kind};
-use crate::plan::{self, Action, Disruption, Options, PendingRestarts, Plan};
+use crate::plan::{self, Action, Disruption, Plan};
 use crate::state::store::Access;
 use crate::view::{self, Color};
 
@@ -120,17 +120,11 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let touched = plan.touched();
     drop(plan);
     let looked_at = session.look_after(&mut live, (observed, desired), &touched)?;
-    // What was asked for once is done: now all has to be as defined.
-    let checked = Options {
-        replace: BTreeSet::new(),
-        pending: PendingRestarts::Wait,
-        ..options
-    };
     let Planned {
         observed,
         desired,
         plan: again,
-    } = session.plan_closely(&mut live, looked_at, &checked)?;
+    } = session.plan_closely(&mut live, looked_at, Aim::Verify(&options.targets))?;
     if !again.is_empty() {
         say("error: all steps were done, and this still differs:\n");
         show(view::plan::text(&again, &view).trim_end());

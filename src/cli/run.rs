@@ -95,7 +95,7 @@ pub(super) fn run(
     };
     let outcome = execute::run(
         plan,
-        &*live.connection,
+        &*live.hypervisor,
         &mut live.store,
         &options,
         &interrupted,

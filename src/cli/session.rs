@@ -20,11 +20,11 @@ use crate::file::confined::Confined;
 use crate::lab;
 use crate::lab::digest::{Digest, Digests};
 use crate::lab::model::{Guest, Lab};
-use crate::libvirt::ahead::{Ahead, Look};
+use crate::libvirt::ahead::Ahead;
 use crate::libvirt::connection::Connection;
 use crate::libvirt::keepalive::Patience;
 use crate::libvirt::observed::{Facts, Observed};
-use crate::libvirt::{Addresses, Filled, Others, Scope};
+use crate::libvirt::{Addresses, Filled, Hypervisor, Observe as _, Others, Scope};
 use crate::plan::{self, Plan};
 use crate::secret::Secrets;
 use crate::state::seen::Seen;
@@ -72,6 +72,15 @@ pub enum Warnings {
     Left,
 }
 
+/// What is planned for.
+#[derive(Debug, Clone, Copy)]
+pub enum Aim<'a> {
+    /// To make it so.
+    Make(&'a plan::Options),
+    /// To see that it is so, of these resources, or of all.
+    Verify(&'a BTreeSet<Address>),
+}
+
 /// A plan, and what it was made of.
 pub struct Planned {
     /// What was looked at.
@@ -91,11 +100,9 @@ impl AsRef<Plan> for Planned {
 /// A hypervisor and the lab's state.
 pub struct Live {
     /// The hypervisor.
-    pub connection: Arc<Connection>,
+    pub hypervisor: Arc<dyn Hypervisor>,
     /// How it is called where it is waited for.
     whom: Whom,
-    /// A look that has begun already.
-    look: Option<Look>,
     /// The state's files.
     pub store: Store,
     /// The state as it is now.
@@ -168,7 +175,7 @@ impl Live {
             return Ok(false);
         }
         let _waiting = self.whom.wait();
-        Ok(self.connection.ask_for_jobs(observed, &guests)?)
+        Ok(self.hypervisor.observe_jobs(observed, &guests)?)
     }
 
     /// The addresses that are known of these guests.
@@ -178,7 +185,7 @@ impl Live {
         guests: &BTreeSet<&str>,
     ) -> BTreeMap<String, Addresses> {
         let _waiting = self.whom.wait();
-        self.connection.addresses(observed, guests)
+        self.hypervisor.addresses(observed, guests)
     }
 
     /// Takes note of what images were made of by a run.
@@ -228,10 +235,12 @@ impl Session {
         let ahead = Ahead::begin(uri, patience(common, &settings));
         let mut session = Self::read(common, settings, warnings, color)?;
         let waiting = whom.wait();
-        let (connection, look) = ahead.connection()?;
+        let connection = ahead.connection()?;
         drop(waiting);
         // What was seen before a run ended would not go with the state after it.
-        let look = Store::is_at_rest(&states, &session.lab.name, touched).then_some(look);
+        if !Store::is_at_rest(&states, &session.lab.name, touched) {
+            connection.ask_again();
+        }
         let mut live = open_state(
             common,
             &session.settings,
@@ -239,7 +248,6 @@ impl Session {
             access,
             connection,
         )?;
-        live.look = look;
         let lab = Arc::make_mut(&mut session.lab);
         let reading = Waiting::begin(kind(common.quiet), "reading images…".to_owned());
         let (digests, problems) = desired::look_into_images(lab, &live.state);
@@ -302,15 +310,20 @@ impl Session {
         desired: &Desired,
         observed: &Observed,
         state: &State,
-        options: &plan::Options,
+        aim: Aim<'_>,
     ) -> Result<Plan, Failure> {
-        if !options.targets.is_empty() || !options.replace.is_empty() {
-            let known = desired.resources.keys().chain(state.resources.keys());
-            let known = Known::new(known).with_groups(&self.lab);
-            known.check(&options.targets, "aim at")?;
-            known.check(&options.replace, "replace")?;
-        }
-        let mut plan = plan::make(desired, observed, state, options);
+        let mut plan = match aim {
+            Aim::Make(options) => {
+                if !options.targets.is_empty() || !options.replace.is_empty() {
+                    let known = desired.resources.keys().chain(state.resources.keys());
+                    let known = Known::new(known).with_groups(&self.lab);
+                    known.check(&options.targets, "aim at")?;
+                    known.check(&options.replace, "replace")?;
+                }
+                plan::make(desired, observed, state, options)
+            }
+            Aim::Verify(targets) => plan::verify(desired, observed, state, targets),
+        };
         match self.secrets {
             Secrets::Hidden => plan.hide_secrets(),
             Secrets::Shown => {}
@@ -338,13 +351,11 @@ impl Session {
     ) -> Result<(Observed, Desired, Diagnostics), Failure> {
         let seen = &live.state.seen;
         let waiting = live.whom.wait();
-        let look = live.look.take();
-        let look = look.unwrap_or_else(|| live.connection.begin_to_look());
-        let mut observed = live.connection.first_look(&look, scope, seen)?;
+        let mut observed = live.hypervisor.observe_first(scope)?;
         check_host(&live.state, &observed)?;
         let all_first = self.goes_by_guests(&live.state);
         if all_first {
-            live.connection.second_look(&look, &mut observed, seen)?;
+            live.hypervisor.observe_rest(&mut observed)?;
         }
         drop(waiting);
         let sources = Arc::new(Sources {
@@ -358,7 +369,7 @@ impl Session {
         let (desired, problems) = desired::build_unseen(&sources, seen);
         if !all_first {
             let _waiting = live.whom.wait();
-            live.connection.second_look(&look, &mut observed, seen)?;
+            live.hypervisor.observe_rest(&mut observed)?;
         }
         Ok((observed, desired, problems))
     }
@@ -398,8 +409,7 @@ impl Session {
             return self.look(live);
         };
         let _waiting = live.whom.wait();
-        live.connection
-            .look_again(&mut observed, &names, &live.state.seen)?;
+        live.hypervisor.observe_again(&mut observed, &names)?;
         Ok((observed, desired))
     }
 
@@ -410,7 +420,7 @@ impl Session {
         options: &plan::Options,
     ) -> Result<Planned, Failure> {
         let (observed, desired) = self.look(live)?;
-        self.plan_closely(live, (observed, desired), options)
+        self.plan_closely(live, (observed, desired), Aim::Make(options))
     }
 
     /// Plans from what was looked at. A plan that deletes a volume, or gives a disk another, is made again after a second look that
@@ -419,23 +429,23 @@ impl Session {
         &self,
         live: &mut Live,
         (observed, desired): (Observed, Desired),
-        options: &plan::Options,
+        aim: Aim<'_>,
     ) -> Result<Planned, Failure> {
-        let plan = self.plan(&desired, &observed, &live.state, options)?;
+        let plan = self.plan(&desired, &observed, &live.state, aim)?;
         let planned = Planned {
             observed,
             desired,
             plan,
         };
         let mut planned = match planned.plan.touches_volumes() {
-            true => self.plan_from_all(live, planned.desired, options)?,
+            true => self.plan_from_all(live, planned.desired, aim)?,
             false => planned,
         };
         if live.learn_jobs(&planned.plan, &mut planned.observed)? {
             let Planned {
                 observed, desired, ..
             } = &planned;
-            planned.plan = self.plan(desired, observed, &live.state, options)?;
+            planned.plan = self.plan(desired, observed, &live.state, aim)?;
         }
         self.ask_for_unfit(live, &mut planned)?;
         Ok(planned)
@@ -449,7 +459,7 @@ impl Session {
             return Ok(());
         }
         let _waiting = live.whom.wait();
-        let offers = live.connection.offers(&observed.facts, &questions)?;
+        let offers = live.hypervisor.offers(&observed.facts, &questions)?;
         plan::unfit::check(plan, observed, &self.lab.places, (&questions, &offers));
         Ok(())
     }
@@ -459,7 +469,7 @@ impl Session {
         &self,
         live: &mut Live,
         desired: Desired,
-        options: &plan::Options,
+        aim: Aim<'_>,
     ) -> Result<Planned, Failure> {
         let scope = |state: &State| Scope {
             others: Others::Read,
@@ -470,7 +480,7 @@ impl Session {
             Some(_) => self.desired(&observed, &live.state)?,
             None => desired,
         };
-        let plan = self.plan(&desired, &observed, &live.state, options)?;
+        let plan = self.plan(&desired, &observed, &live.state, aim)?;
         Ok(Planned {
             observed,
             desired,
@@ -592,10 +602,10 @@ fn open_state(
     } else {
         Store::open(&state_directory(common, settings), lab, access)?
     };
+    connection.set_seen(state.seen.clone());
     Ok(Live {
-        connection,
+        hypervisor: connection,
         whom: Whom::new(common, uri(common, settings).as_deref()),
-        look: None,
         store,
         state,
         digests: Digests::new(),
@@ -611,7 +621,7 @@ pub fn observe(
 ) -> Result<(Observed, Option<State>), Failure> {
     live.look_together(scope, |live, scope| {
         let _waiting = live.whom.wait();
-        let observed = live.connection.look(scope, &live.state.seen)?;
+        let observed = live.hypervisor.observe(scope)?;
         check_host(&live.state, &observed)?;
         Ok(observed)
     })

@@ -11,9 +11,10 @@ use super::context::{
     Backing, DiskContext, GuestContext, HostContext, IpContext, NetworkContext, PoolContext,
     VolumeContext, VolumeView,
 };
+use super::format::disk_file;
 use super::format::format;
 use super::ownership::Owner;
-use super::{Chosen, Desired, Detail, External, Resource, disk_file};
+use super::{Chosen, Desired, Detail, External, Resource};
 use crate::address::{Address, Kind, Name};
 use crate::desired::contexts::Contexts;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};

@@ -5,8 +5,9 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::file::header::Format;
-use crate::lab::model::{Disk, DiskDevice, DiskSource, VolumeFormat};
+use crate::lab::model::{Disk, DiskDevice, DiskSource, Lab, VolumeFormat};
 use crate::lab::resolve::not_shared;
+use crate::libvirt::DiskFile;
 
 use VolumeFormat::{Qcow2, Raw};
 
@@ -74,6 +75,25 @@ fn looks_otherwise(what: &str, told: &Format) -> Option<Diagnostic> {
              one: write `format: qcow2`",
         )
     })
+}
+
+/// The file of a disk that the lab does not make.
+pub(super) fn disk_file(lab: &Lab, disk: &Disk) -> Option<DiskFile> {
+    match &disk.source {
+        DiskSource::Path { path } => Some(DiskFile::Path(path.clone())),
+        DiskSource::Existing {
+            pool,
+            volume,
+            owner: None,
+        } => {
+            let pool = &lab.pools.get(pool)?.name;
+            Some(DiskFile::Volume(pool.clone(), volume.clone()))
+        }
+        DiskSource::Existing { owner: Some(_), .. }
+        | DiskSource::Volume(_)
+        | DiskSource::Seed { .. }
+        | DiskSource::Empty => None,
+    }
 }
 
 #[cfg(test)]

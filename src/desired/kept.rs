@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::disk_file;
+use super::format::disk_file;
 use super::moved::view;
 use crate::address::{Address, Kind, Name};
 use crate::lab::model::{DiskSource, Guest, Interface, InterfaceSource, Lab, VolumeFormat};

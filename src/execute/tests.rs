@@ -5,9 +5,9 @@ use uuid::Uuid;
 use super::*;
 use crate::address::Name;
 use crate::diagnostic::Diagnostics;
-use crate::libvirt::observed::Observed;
-use crate::libvirt::{Outcome, Scope};
-use crate::plan::Node;
+use crate::libvirt::Outcome;
+use crate::plan::{Action, Node, while_made};
+use crate::state::Status;
 use crate::step::Named;
 
 /// Records steps; the one at `fails` fails.
@@ -18,11 +18,7 @@ struct Scripted {
     panics: bool,
 }
 
-impl Hypervisor for Scripted {
-    fn observe(&self, _: &Scope) -> Result<Observed, HypervisorError> {
-        Ok(Observed::default())
-    }
-
+impl Perform for Scripted {
     fn perform(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, HypervisorError> {
         let mut seen = self.seen.lock().unwrap();
         seen.push(step.describe());
@@ -94,6 +90,9 @@ fn change(address: &str, action: Action, quiesce: Vec<Step>, steps: Vec<Step>) -
         pending: Vec::new(),
         foreign: Vec::new(),
         entry: (action != Action::Delete).then(|| entry(&at(address).name)),
+        intent: None,
+        checkpoints: Vec::new(),
+        forgets_strangers: false,
     }
 }
 
@@ -154,13 +153,16 @@ fn plan() -> Plan {
         change("guest.old", Action::Delete, vec![], vec![start("old")]),
         change("guest.same", Action::None, vec![], vec![]),
     ];
+    let recorded = |mut change: Change| {
+        let known = KNOWN.contains(&change.address.to_string().as_str());
+        let before = known.then(|| entry("before"));
+        while_made(&mut change, before.as_ref());
+        (change.address.clone(), change)
+    };
     Plan {
         lab: Name::new("shop").unwrap(),
         uri: String::new(),
-        changes: changes
-            .into_iter()
-            .map(|change| (change.address.clone(), change))
-            .collect(),
+        changes: changes.into_iter().map(recorded).collect(),
         moves: Vec::new(),
         edges: BTreeSet::from([
             (quiesce("guest.a"), main("volume.a.root")),
@@ -173,9 +175,12 @@ fn plan() -> Plan {
     }
 }
 
+/// What the state has before.
+const KNOWN: [&str; 3] = ["volume.a.root", "guest.a", "guest.old"];
+
 fn go(hypervisor: &Scripted, parallel: usize, interrupted: bool) -> (Report, Store, Vec<Event>) {
     let (mut store, _) = Store::in_memory(&Name::new("shop").unwrap());
-    for address in ["volume.a.root", "guest.a", "guest.old"] {
+    for address in KNOWN {
         store.settle(&at(address), Some(&entry("before"))).unwrap();
     }
     let told = Mutex::new(Vec::new());
@@ -341,13 +346,14 @@ fn an_error_of_the_state_stops_the_run() {
 
 #[test]
 fn an_attempt_that_is_taken_back_is_known_until_it_is_gone() {
-    let update = change("guest.a", Action::Update, vec![], vec![start("a")]);
+    let mut update = change("guest.a", Action::Update, vec![], vec![start("a")]);
     let before = Entry {
         status: Status::Changing,
         attempted: vec!["<attempt/>".into()],
         ..entry("a")
     };
-    let intent = intent(&update, Some(&before)).unwrap();
+    while_made(&mut update, Some(&before));
+    let intent = update.intent.unwrap();
     assert_eq!(intent.status, Status::Changing);
     assert_eq!(intent.applied.as_deref(), Some("<a/>"));
     assert_eq!(

@@ -3,8 +3,10 @@
 use minijinja::Value;
 use minijinja::value::Serde;
 
+use super::files::SECRET;
+use super::output::Output;
+use super::request::Request;
 use super::vmbuild::{self, Build};
-use super::{Output, Request, SECRET};
 use crate::address::Address;
 use crate::desired::answers::{self, whole_lines};
 use crate::desired::contexts::Contexts;

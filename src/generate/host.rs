@@ -12,8 +12,9 @@ use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
 
+use super::files::{Files, GeneratedFile, OWNERS, PLAIN, SECRET, mode_of};
 use super::path::InvalidPath;
-use super::{Files, GeneratedFile, OWNERS, PLAIN, RelativePath, SECRET, mode_of};
+use super::path::RelativePath;
 use crate::desired::answers::{user_file, whole_lines};
 use crate::desired::contexts::Contexts;
 use crate::desired::reserved;

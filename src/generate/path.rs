@@ -1,6 +1,7 @@
 //! Places in a work directory: paths that cannot lead out of it.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,38 @@ impl TryFrom<String> for RelativePath {
 impl From<RelativePath> for String {
     fn from(path: RelativePath) -> Self {
         path.0
+    }
+}
+
+/// A file of the machine that compiles.
+#[derive(Debug, Serialize)]
+pub(super) struct LocalPath {
+    pub path: String,
+    /// Whether the path begins at the lab's directory.
+    pub in_lab: bool,
+}
+
+impl LocalPath {
+    /// A file beside the script.
+    pub fn beside(name: &str) -> Self {
+        Self {
+            path: name.to_owned(),
+            in_lab: false,
+        }
+    }
+
+    /// Names a file relative to the lab's directory where it is in there.
+    pub fn new(path: &Path, root: &Path) -> Self {
+        match path.strip_prefix(root) {
+            Ok(inside) => Self {
+                path: inside.to_string_lossy().into_owned(),
+                in_lab: true,
+            },
+            Err(_) => Self {
+                path: path.to_string_lossy().into_owned(),
+                in_lab: false,
+            },
+        }
     }
 }
 

@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 
-use super::Request;
-use super::vmbuild::LocalPath;
+use super::path::LocalPath;
+use super::request::Request;
 use crate::address::Name;
 use crate::desired::answers::{Answers, Delivery};
 use crate::desired::{Detail, Resource};

@@ -1,13 +1,13 @@
 //! What `templates/guest/vmbuild.sh.j2` needs to know: what a guest is built of, in the order it is built.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Request;
+use super::path::LocalPath;
+use super::request::Request;
 use super::virt_install::VirtInstall;
 use crate::address::{Address, Name};
 use crate::desired::answers::Answers;
@@ -107,38 +107,6 @@ struct Shared<'a> {
     name: &'a str,
     /// The guest whose it is.
     guest: String,
-}
-
-/// A file of the machine that compiles.
-#[derive(Debug, Serialize)]
-pub(super) struct LocalPath {
-    path: String,
-    /// Whether the path begins at the lab's directory.
-    pub in_lab: bool,
-}
-
-impl LocalPath {
-    /// A file beside the script.
-    fn beside(name: &str) -> Self {
-        Self {
-            path: name.to_owned(),
-            in_lab: false,
-        }
-    }
-
-    /// Names a file relative to the lab's directory where it is in there.
-    pub fn new(path: &Path, root: &Path) -> Self {
-        match path.strip_prefix(root) {
-            Ok(inside) => Self {
-                path: inside.to_string_lossy().into_owned(),
-                in_lab: true,
-            },
-            Err(_) => Self {
-                path: path.to_string_lossy().into_owned(),
-                in_lab: false,
-            },
-        }
-    }
 }
 
 impl<'a> Build<'a> {

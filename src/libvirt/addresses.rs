@@ -9,12 +9,9 @@ use virt::sys;
 use super::connection::{Connection, is_daemon_here};
 use super::host;
 use super::observe::read_each;
-use super::observed::{Observed, ObservedGuest};
+use super::observed::{Addresses, Observed, ObservedGuest};
 use super::raw::{self, Held};
 use crate::xml::tree::Element;
-
-/// The addresses of NICs, by their MAC in lower case.
-pub type Addresses = BTreeMap<String, BTreeSet<IpAddr>>;
 
 /// A NIC of a guest that runs.
 struct Nic {
@@ -25,7 +22,7 @@ struct Nic {
 impl Connection {
     /// The addresses that are known of the NICs of these guests, by guest. Networks are asked once each; a guest for itself only where
     /// none of them knows one of its NICs, and the host is another. What cannot be told is not known.
-    pub fn addresses(
+    pub(super) fn addresses_of(
         &self,
         observed: &Observed,
         guests: &BTreeSet<&str>,

@@ -1,37 +1,27 @@
-//! A look at libvirt that goes on while the definition is read: reading is waiting for libvirt, most of it.
+//! Asking libvirt ahead, while the definition is read: reading is waiting for libvirt, most of it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
-use super::connection::Connection;
+use super::connection::{Connection, locked};
 use super::error::Trouble;
 use super::keepalive::Patience;
-use super::observe::{Ground, Said};
-use super::observed::Observed;
-use super::{ErrorKind, HypervisorError, Scope};
-use crate::state::seen::Seen;
+use super::port::{ErrorKind, HypervisorError};
+use super::said::{Asked, Ground, Said};
 
-/// What a look that has begun will bring. Who does not want it any more drops it.
+/// A connection that is opened meanwhile, over which is asked what is there. Who does not want it any more drops it.
 pub struct Ahead {
-    begun: Receiver<Result<(Arc<Connection>, Look), HypervisorError>>,
-}
-
-/// A look at libvirt that is under way.
-pub struct Look {
-    ground: Receiver<Result<Ground, Trouble>>,
-    said: Receiver<Result<Said, Trouble>>,
+    begun: Receiver<Result<Arc<Connection>, HypervisorError>>,
 }
 
 impl Ahead {
-    /// Connects and begins to look, on threads of their own.
+    /// Connects and asks, on threads of their own.
     pub fn begin(uri: Option<String>, patience: Option<Patience>) -> Self {
         let (tell, begun) = channel();
         std::thread::spawn(move || {
             let connected = Connection::open_within(uri.as_deref(), patience).map(|connection| {
-                let connection = Arc::new(connection);
-                let look = connection.begin_to_look();
-                (connection, look)
+                *locked(&connection.asked) = Some(connection.begin());
+                Arc::new(connection)
             });
             // Nobody listens any more where the definition is wrong.
             let _ = tell.send(connected);
@@ -39,70 +29,51 @@ impl Ahead {
         Self { begun }
     }
 
-    /// The connection, as soon as there is one, and what goes on over it.
-    pub fn connection(self) -> Result<(Arc<Connection>, Look), HypervisorError> {
-        self.begun.recv().map_err(|_| broken())?
+    /// The connection, as soon as there is one.
+    pub fn connection(self) -> Result<Arc<Connection>, HypervisorError> {
+        self.begun.recv().map_err(|_| broken().during("connect"))?
     }
 }
 
 impl Connection {
-    /// Begins to look, on threads of their own.
-    pub fn begin_to_look(self: &Arc<Self>) -> Look {
-        let (tell_ground, ground) = channel();
-        let (tell_said, said) = channel();
-        let (first, second) = (self.clone(), self.clone());
-        std::thread::spawn(move || drop(tell_ground.send(first.ground())));
-        std::thread::spawn(move || drop(tell_said.send(second.ask())));
-        Look { ground, said }
+    /// Does not go by what was asked for ahead.
+    pub fn ask_again(&self) {
+        *locked(&self.asked) = None;
     }
 
-    /// What the definitions of a lab depend on, in scope; networks and guests are left out.
-    pub fn first_look(
-        &self,
-        look: &Look,
-        scope: &Scope,
-        seen: &Seen,
-    ) -> Result<Observed, HypervisorError> {
-        let ground = look.ground.recv().map_err(|_| broken())?;
-        ground
-            .and_then(|ground| self.look_at_volumes(ground, scope, seen))
-            .map_err(reading)
+    /// Asks for all, on threads of their own.
+    fn begin(&self) -> Asked {
+        let (tell_ground, ground) = channel();
+        let (tell_said, said) = channel();
+        let (first, second) = (self.again(), self.again());
+        std::thread::spawn(move || drop(tell_ground.send(first.ground())));
+        std::thread::spawn(move || drop(tell_said.send(second.ask())));
+        Asked { ground, said }
+    }
+
+    /// What comes first; the rest is asked for meanwhile.
+    pub(super) fn asked_ground(&self) -> Result<Ground, Trouble> {
+        let asked = locked(&self.asked).take();
+        let Asked { ground, said } = asked.unwrap_or_else(|| self.begin());
+        *locked(&self.rest) = Some(said);
+        ground.recv().map_err(|_| broken())?
     }
 
     /// The rest.
-    pub fn second_look(
-        &self,
-        look: &Look,
-        observed: &mut Observed,
-        seen: &Seen,
-    ) -> Result<(), HypervisorError> {
-        let said = look.said.recv().map_err(|_| broken())?;
-        said.and_then(|said| self.look_at_rest(observed, said, seen))
-            .map_err(reading)
+    pub(super) fn asked_rest(&self) -> Result<Said, Trouble> {
+        let rest = locked(&self.rest).take();
+        match rest {
+            Some(rest) => rest.recv().map_err(|_| broken())?,
+            None => self.ask(),
+        }
     }
-}
-
-impl Connection {
-    /// Looks at all networks and at these guests again; the rest is as it was observed.
-    pub fn look_again(
-        &self,
-        observed: &mut Observed,
-        guests: &BTreeSet<String>,
-        seen: &Seen,
-    ) -> Result<(), HypervisorError> {
-        self.look_at_some(observed, guests, seen).map_err(reading)
-    }
-}
-
-pub(super) fn reading(trouble: Trouble) -> HypervisorError {
-    trouble.during("read what is there")
 }
 
 /// A thread ended without a word.
-fn broken() -> HypervisorError {
-    HypervisorError {
+fn broken() -> Trouble {
+    Trouble::Ours {
         kind: ErrorKind::Failed,
-        message: "read what is there: the thread that reads panicked".into(),
+        message: "the thread that reads panicked".into(),
         hint: Some("this is a bug in miniascape".into()),
     }
 }

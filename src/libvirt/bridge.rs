@@ -10,10 +10,10 @@
 use virt::network::Network;
 use virt::sys;
 
-use super::ErrorKind;
 use super::connection::Connection;
 use super::error::Trouble;
 use super::observe::inactive;
+use super::port::ErrorKind;
 use crate::step::Named;
 use crate::xml::tree::Element;
 

@@ -1,7 +1,8 @@
 //! The port, on libvirt: opening a connection, and what it is connected to.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use virt::connect::Connect;
@@ -11,12 +12,13 @@ use super::aside::aside;
 use super::error::{Trouble, translate};
 use super::keepalive::{self, Patience};
 use super::kvm::{self, Kvm};
-use super::observed::{Facts, Observed};
+use super::observed::Facts;
+use super::port::{ErrorKind, HypervisorError};
 use super::raw::Held;
-use super::{ErrorKind, Hypervisor, HypervisorError, Monitor, Outcome, Scope, ssh};
+use super::said::{Asked, Said};
+use super::ssh;
 use crate::lab::model::DomainType;
 use crate::state::seen::Seen;
-use crate::step::Step;
 use crate::xml::tree::Element;
 
 /// A connection to libvirt. It serves any number of threads at once.
@@ -30,28 +32,17 @@ pub struct Connection {
     /// How long libvirt may leave everything unanswered.
     patience: Option<Patience>,
     /// A step is under way.
-    is_busy: AtomicBool,
+    pub(super) is_busy: AtomicBool,
     /// Connections that steps went over while this one was busy, and that are free again.
     free: Mutex<Vec<Connection>>,
     /// libvirt allowed no more of them.
-    is_alone: AtomicBool,
-}
-
-/// A step under way.
-struct Busy<'a>(&'a AtomicBool);
-
-impl<'a> Busy<'a> {
-    /// Begins one, unless another is under way.
-    fn begin(is_busy: &'a AtomicBool) -> Option<Self> {
-        let was_busy = is_busy.swap(true, Ordering::Relaxed);
-        (!was_busy).then_some(Self(is_busy))
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
+    pub(super) is_alone: AtomicBool,
+    /// What was asked for ahead.
+    pub(super) asked: Mutex<Option<Asked>>,
+    /// The rest of it, where what comes first was read.
+    pub(super) rest: Mutex<Option<Receiver<Result<Said, Trouble>>>>,
+    /// What was seen before.
+    seen: Mutex<Arc<Seen>>,
 }
 
 impl Connection {
@@ -95,6 +86,9 @@ impl Connection {
             is_busy: AtomicBool::new(false),
             free: Mutex::default(),
             is_alone: AtomicBool::new(false),
+            asked: Mutex::default(),
+            rest: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -133,10 +127,13 @@ impl Connection {
         })
     }
 
-    /// Reads what is there, and does not look into what was seen before.
-    pub fn look(&self, scope: &Scope, seen: &Seen) -> Result<Observed, HypervisorError> {
-        self.read_all(scope, seen)
-            .map_err(|trouble| trouble.during("read what is there"))
+    /// Does not look again into what was seen before.
+    pub fn set_seen(&self, seen: Arc<Seen>) {
+        *locked(&self.seen) = seen;
+    }
+
+    pub(super) fn seen(&self) -> Arc<Seen> {
+        locked(&self.seen).clone()
     }
 
     /// The same connection once more, for a thread that may outlive this one.
@@ -146,7 +143,7 @@ impl Connection {
 
     /// Another connection to the same libvirt. `None` where libvirt is elsewhere, which may ask for a password each time, or allows
     /// no more connections: then the steps share this one.
-    fn other(&self) -> Option<Connection> {
+    pub(super) fn other(&self) -> Option<Connection> {
         if let Some(free) = self.free().pop() {
             return Some(free);
         }
@@ -159,38 +156,14 @@ impl Connection {
         other
     }
 
-    fn free(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The URI as libvirt gives it.
-    pub fn uri(&self) -> Result<String, HypervisorError> {
-        self.connect
-            .uri()
-            .map_err(|error| translate("ask for the connection's URI", &error))
+    pub(super) fn free(&self) -> MutexGuard<'_, Vec<Connection>> {
+        locked(&self.free)
     }
 }
 
-impl Hypervisor for Connection {
-    fn observe(&self, scope: &Scope) -> Result<Observed, HypervisorError> {
-        self.look(scope, &Seen::default())
-    }
-
-    fn perform(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, HypervisorError> {
-        let does = |connection: &Self| connection.run_to_an_end(step, monitor);
-        let done = match Busy::begin(&self.is_busy) {
-            Some(_busy) => does(self),
-            None => match self.other() {
-                Some(other) => {
-                    let done = does(&other);
-                    self.free().push(other);
-                    done
-                }
-                None => does(self),
-            },
-        };
-        done.map_err(|trouble| trouble.during(&step.describe()))
-    }
+/// What a lock holds, whatever became of another who had it.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn refused(tried: &str, error: &Error) -> HypervisorError {

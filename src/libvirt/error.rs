@@ -2,7 +2,8 @@
 
 use virt::error::{Error, ErrorDomain, ErrorNumber};
 
-use super::{ErrorKind, HypervisorError, ssh};
+use super::port::{ErrorKind, HypervisorError};
+use super::ssh;
 use crate::install::media::MediaError;
 use crate::secret::hide;
 
@@ -284,6 +285,11 @@ fn address_in_use(message: &str) -> String {
         ),
         None => "another DHCP or DNS server has this address: `ss -lnup` shows it; stop it or choose another address".to_owned(),
     }
+}
+
+/// What went wrong while it was read what is there.
+pub(super) fn reading(trouble: Trouble) -> HypervisorError {
+    trouble.during("read what is there")
 }
 
 #[cfg(test)]

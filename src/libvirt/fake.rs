@@ -16,19 +16,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use super::files::Files;
-use super::job;
+use super::observed::{Addresses, told_by};
 use super::observed::{
     Facts, Observed, ObservedGuest, ObservedNetwork, ObservedPool, ObservedVolume, Power,
 };
 use super::offers::{HostMemory, Machine, Objection, Offers, Question};
-use super::{ErrorKind, Hypervisor, HypervisorError, Monitor, Others, Outcome, Scope};
+use super::port::{ErrorKind, HypervisorError, Monitor, Observe, Others, Outcome, Perform, Scope};
 use crate::address::Kind;
 use crate::lab::model::DomainType;
 use crate::step::{Content, Named, Step};
 use crate::xml::tree::Element;
 
-/// The host that every fake pretends to be.
-const HOST: Uuid = Uuid::from_u128(0x6661_6b65_0000_4000_8000_0000_0000_0001);
+/// How every fake is called.
+const URI: &str = "fake:///system";
 
 /// A hypervisor that is only a model in memory.
 #[derive(Debug, Default)]
@@ -149,26 +149,6 @@ impl Fake {
         refused.insert(guest.to_owned(), message.to_owned());
     }
 
-    /// Answers about definitions.
-    pub fn offers(&self, questions: &BTreeMap<u64, Question>) -> Offers {
-        let model = self.model();
-        let refused = |question: &Question| {
-            let name = question.wanted.tree().text_at("name")?.to_owned();
-            model.refused.get(&name).cloned().map(Objection::Start)
-        };
-        let refusals = questions.iter();
-        let machines = questions.values().map(|it| Machine::of(&it.wanted.tree()));
-        let of_machines = |machine| Some((machine, model.capabilities.as_ref()?.1.clone()));
-        Offers {
-            capabilities: model.capabilities.as_ref().map(|(all, _)| all.clone()),
-            machines: machines.filter_map(of_machines).collect(),
-            memory: model.host_memory,
-            refusals: refusals
-                .filter_map(|(shape, question)| Some((*shape, refused(question)?)))
-                .collect(),
-        }
-    }
-
     /// Lets a guest not answer when it is asked for a device.
     pub fn deafen(&self, guest: &str) {
         self.model().deaf.insert(guest.to_owned());
@@ -249,7 +229,7 @@ impl Fake {
         let mut model = self.model();
         let name = xml.text_at("name").unwrap_or_default().to_owned();
         let object = |xml: Element, live: fn(&Element) -> Element| Object {
-            uuid: uuid_of(&xml),
+            uuid: fill::uuid_of(&xml),
             live: (activity == Activity::Active).then(|| live(&xml)),
             xml,
             autostart: false,
@@ -354,11 +334,86 @@ pub enum Activity {
     Inactive,
 }
 
-impl Hypervisor for Fake {
+impl Observe for Fake {
+    fn uri(&self) -> Result<String, HypervisorError> {
+        Ok(URI.to_owned())
+    }
+
     fn observe(&self, scope: &Scope) -> Result<Observed, HypervisorError> {
         Ok(self.model().observe(scope))
     }
 
+    fn observe_first(&self, scope: &Scope) -> Result<Observed, HypervisorError> {
+        Ok(Observed {
+            networks: BTreeMap::new(),
+            guests: BTreeMap::new(),
+            loose_taps: BTreeSet::new(),
+            ..self.model().observe(scope)
+        })
+    }
+
+    fn observe_rest(&self, observed: &mut Observed) -> Result<(), HypervisorError> {
+        let now = self.model().observe(&Scope::default());
+        observed.networks = now.networks;
+        observed.guests = now.guests;
+        observed.loose_taps = now.loose_taps;
+        Ok(())
+    }
+
+    fn observe_again(
+        &self,
+        observed: &mut Observed,
+        guests: &BTreeSet<String>,
+    ) -> Result<(), HypervisorError> {
+        let now = self.model().observe(&Scope::default());
+        observed.networks = now.networks;
+        observed.loose_taps = now.loose_taps;
+        observed.guests.retain(|name, _| !guests.contains(name));
+        let looked_at = now.guests.into_iter();
+        observed
+            .guests
+            .extend(looked_at.filter(|(name, _)| guests.contains(name)));
+        Ok(())
+    }
+
+    fn observe_jobs(
+        &self,
+        _: &mut Observed,
+        _: &BTreeSet<String>,
+    ) -> Result<bool, HypervisorError> {
+        // Its live XML tells all that there are.
+        Ok(false)
+    }
+
+    fn offers(
+        &self,
+        _: &Facts,
+        questions: &BTreeMap<u64, Question>,
+    ) -> Result<Offers, HypervisorError> {
+        let model = self.model();
+        let refused = |question: &Question| {
+            let name = question.wanted.tree().text_at("name")?.to_owned();
+            model.refused.get(&name).cloned().map(Objection::Start)
+        };
+        let refusals = questions.iter();
+        let machines = questions.values().map(|it| Machine::of(&it.wanted.tree()));
+        let of_machines = |machine| Some((machine, model.capabilities.as_ref()?.1.clone()));
+        Ok(Offers {
+            capabilities: model.capabilities.as_ref().map(|(all, _)| all.clone()),
+            machines: machines.filter_map(of_machines).collect(),
+            memory: model.host_memory,
+            refusals: refusals
+                .filter_map(|(shape, question)| Some((*shape, refused(question)?)))
+                .collect(),
+        })
+    }
+
+    fn addresses(&self, _: &Observed, _: &BTreeSet<&str>) -> BTreeMap<String, Addresses> {
+        BTreeMap::new()
+    }
+}
+
+impl Perform for Fake {
     fn perform(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, HypervisorError> {
         let description = step.describe();
         let mut model = self.model();
@@ -392,8 +447,8 @@ impl Hypervisor for Fake {
 impl Model {
     fn observe(&self, scope: &Scope) -> Observed {
         let facts = Facts {
-            uri: "fake:///system".to_owned(),
-            host_uuid: Some(HOST),
+            uri: URI.to_owned(),
+            host_uuid: Some(fill::HOST),
             driver: "QEMU".to_owned(),
             arch: "x86_64".to_owned(),
             domain_type: Some(DomainType::Qemu),
@@ -425,7 +480,7 @@ impl Model {
             persistent: object.persistent,
             saved: object.saved.is_some(),
             snapshots: object.snapshots,
-            jobs: object.live.as_ref().map(job::told_by).unwrap_or_default(),
+            jobs: object.live.as_ref().map(told_by).unwrap_or_default(),
             install: self.install_phase(object),
             xml: object.xml.clone().into(),
             live_xml: object.live.clone().map(Into::into),
@@ -460,10 +515,10 @@ impl Model {
             loose_taps: self.loose_taps.clone(),
             paths: Files::default(),
         };
-        observed.paths = match scope.others {
-            Others::Read => Files::of(&observed, &scope.volumes, false),
-            Others::Unread => Files::default(),
-        };
+        match scope.others {
+            Others::Read => observed.look_at_files(&scope.volumes, false),
+            Others::Unread => {}
+        }
         observed
     }
 
@@ -609,15 +664,6 @@ fn each<T>(objects: &BTreeMap<String, Object>, of: impl Fn(&Object) -> T) -> BTr
         .collect()
 }
 
-/// The UUID in a definition, or one that comes from its name, where libvirt would roll the dice.
-fn uuid_of(xml: &Element) -> Uuid {
-    let given = xml.text_at("uuid").and_then(|text| text.parse().ok());
-    given.unwrap_or_else(|| {
-        let name = format!("{} {}", xml.name, xml.text_at("name").unwrap_or_default());
-        Uuid::new_v5(&HOST, name.as_bytes())
-    })
-}
-
 fn get<'a>(
     objects: &'a BTreeMap<String, Object>,
     kind: &str,
@@ -667,7 +713,7 @@ fn define(
         return refuse(format!("the {kind} has no name"));
     };
     let has_uuid = given.text_at("uuid").is_some();
-    let uuid = uuid_of(&filled);
+    let uuid = fill::uuid_of(&filled);
     if let Some(old) = objects
         .get(&name)
         .filter(|old| old.uuid != uuid || !has_uuid)

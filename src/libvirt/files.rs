@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::observed::Observed;
 use crate::file::header;
 use crate::file::stamp::FileId;
 use crate::xml::tree::Element;
@@ -32,28 +31,9 @@ pub enum File {
 }
 
 impl Files {
-    /// Looks at the files that guests and volumes name, those of volumes in pools that are not active included. `local` tells whether
-    /// they are on this machine; elsewhere libvirt's volumes alone tell what is an overlay.
-    pub fn of(observed: &Observed, volumes: &BTreeSet<(String, String)>, local: bool) -> Self {
-        let mut files = Self::default();
-        let out_of_sight = volumes
-            .iter()
-            .filter_map(|(pool, name)| observed.place_of(pool, name));
-        let mut open: BTreeSet<String> = out_of_sight.collect();
-        for volume in observed.volumes.values() {
-            open.insert(volume.path.clone());
-            if let Some(base) = volume.xml.tree().text_at("backingStore/path") {
-                files.bases.insert(volume.path.clone(), base.to_owned());
-            }
-        }
-        if !local {
-            return files;
-        }
-        for guest in observed.guests.values() {
-            for xml in std::iter::once(&guest.xml).chain(&guest.live_xml) {
-                open.extend(named_in(&xml.tree()).map(str::to_owned));
-            }
-        }
+    /// Looks at files on this machine, and at what they are overlays of; `bases` are known already.
+    pub fn look(mut open: BTreeSet<String>, bases: BTreeMap<String, String>) -> Self {
+        let mut files = Self::known(bases);
         while let Some(path) = open.pop_first() {
             let Some(id) = FileId::of(&path) else {
                 continue;
@@ -67,6 +47,14 @@ impl Files {
             }
         }
         files
+    }
+
+    /// Files of which it is only known what they are overlays of.
+    pub fn known(bases: BTreeMap<String, String>) -> Self {
+        Self {
+            bases,
+            ..Self::default()
+        }
     }
 
     /// The file that a path leads to.

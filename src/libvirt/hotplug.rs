@@ -6,11 +6,11 @@ use virt::domain::Domain;
 use virt::error::{Error, ErrorNumber};
 use virt::sys;
 
-use super::ErrorKind;
 use super::connection::Connection;
 use super::error::{Trouble, is_missing};
 use super::observe::parse;
 use super::perform::POLL;
+use super::port::ErrorKind;
 use super::raw::Held;
 use crate::step::{MetadataPart, Named};
 use crate::xml::merge::like;

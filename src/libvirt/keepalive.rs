@@ -10,8 +10,8 @@ use std::time::Duration;
 use virt::connect::Connect;
 use virt::event::{event_register_default_impl, event_run_default_impl};
 
+use super::port::{ErrorKind, HypervisorError};
 use super::raw::Held;
-use super::{ErrorKind, HypervisorError};
 
 /// How often it is asked until the connection is given up, if there is time.
 const QUESTIONS: u64 = 5;

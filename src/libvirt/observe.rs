@@ -13,14 +13,14 @@ use virt::sys;
 
 use super::connection::{Connection, if_there, is_daemon_here};
 use super::error::{Trouble, is_missing, is_unsupported};
-use super::files::Files;
 use super::host;
-use super::job::{self, BlockJob};
 use super::observed::{
-    Facts, Observed, ObservedGuest, ObservedNetwork, ObservedPool, ObservedVolume, Power,
+    self, BlockJob, DiskFile, Observed, ObservedGuest, ObservedNetwork, ObservedPool,
+    ObservedVolume, Power,
 };
+use super::port::{Others, Scope};
 use super::raw::{self, Held};
-use super::{DiskFile, Others, Scope};
+use super::said::{Ground, Said, SaidGuest, SaidNetwork};
 use crate::file::header::{Format, Header};
 use crate::file::place::Place;
 use crate::file::stamp::{FileId, Stamp};
@@ -31,40 +31,6 @@ use crate::xml::tree::{Element, XmlError};
 /// Threads that read at once: libvirt serves five requests of a connection at a time.
 const READERS: usize = 4;
 
-/// What the definitions of a lab depend on beside the lab.
-pub(super) struct Ground {
-    facts: Facts,
-    pools: BTreeMap<String, ObservedPool>,
-}
-
-/// What libvirt says of networks and guests, not yet looked into.
-pub(super) struct Said {
-    networks: Vec<SaidNetwork>,
-    guests: Vec<SaidGuest>,
-}
-
-struct SaidNetwork {
-    name: String,
-    uuid: Uuid,
-    active: bool,
-    autostart: bool,
-    persistent: bool,
-    xml: String,
-    live_xml: Option<String>,
-}
-
-struct SaidGuest {
-    domain: Held<Domain>,
-    uuid: Uuid,
-    power: Power,
-    autostart: bool,
-    persistent: bool,
-    saved: bool,
-    snapshots: bool,
-    xml: String,
-    live_xml: Option<String>,
-}
-
 /// What libvirt keeps beside the definitions of which guests.
 struct Kept {
     saved: BTreeSet<Uuid>,
@@ -73,12 +39,13 @@ struct Kept {
 
 impl Connection {
     /// Reads everything in scope. What vanishes meanwhile is absent; what was seen before is not looked into.
-    pub(super) fn read_all(&self, scope: &Scope, seen: &Seen) -> Result<Observed, Trouble> {
-        let mut observed = self.look_at_volumes(self.ground()?, scope, seen)?;
-        self.look_at_rest(&mut observed, self.ask()?, seen)?;
+    pub(super) fn read_all(&self, scope: &Scope) -> Result<Observed, Trouble> {
+        let mut observed = self.look_at_volumes(self.ground()?, scope)?;
+        self.look_at_rest(&mut observed, self.ask()?)?;
         match scope.others {
             Others::Read => {
-                observed.paths = Files::of(&observed, &scope.volumes, observed.facts.local)
+                let local = observed.facts.local;
+                observed.look_at_files(&scope.volumes, local);
             }
             Others::Unread => {}
         }
@@ -106,7 +73,6 @@ impl Connection {
         &self,
         Ground { facts, pools }: Ground,
         scope: &Scope,
-        seen: &Seen,
     ) -> Result<Observed, Trouble> {
         // The test driver's files are nowhere.
         let local = facts.local && !facts.driver.eq_ignore_ascii_case("test");
@@ -122,7 +88,7 @@ impl Connection {
             !pools.get(pool).is_some_and(|pool| pool.active)
                 && paths.get(pool).is_some_and(|path| is_file(path, name))
         };
-        let volumes = self.volumes(scope, local, (&paths, &directories), seen)?;
+        let volumes = self.volumes(scope, local, (&paths, &directories))?;
         Ok(Observed {
             formats: self.formats(scope, local, &volumes)?,
             files: scope.volumes.iter().filter(files).cloned().collect(),
@@ -140,9 +106,9 @@ impl Connection {
         &self,
         observed: &mut Observed,
         Said { networks, guests }: Said,
-        seen: &Seen,
     ) -> Result<(), Trouble> {
-        let read = |xml| document(xml, seen);
+        let seen = self.seen();
+        let read = |xml| document(xml, &seen);
         let networks = read_each(networks, |network| {
             let observed = ObservedNetwork {
                 uuid: network.uuid,
@@ -190,7 +156,6 @@ impl Connection {
         &self,
         observed: &mut Observed,
         guests: &BTreeSet<String>,
-        seen: &Seen,
     ) -> Result<(), Trouble> {
         let names: Vec<&String> = guests.iter().collect();
         let kept = self.kept()?;
@@ -203,7 +168,7 @@ impl Connection {
         };
         let mut others = std::mem::take(&mut observed.guests);
         others.retain(|name, _| !guests.contains(name));
-        self.look_at_rest(observed, said, seen)?;
+        self.look_at_rest(observed, said)?;
         observed.guests.append(&mut others);
         Ok(())
     }
@@ -301,7 +266,6 @@ impl Connection {
         scope: &Scope,
         local: bool,
         (paths, directories): (&BTreeMap<String, String>, &BTreeMap<String, Place>),
-        seen: &Seen,
     ) -> Result<BTreeMap<(String, String), ObservedVolume>, Trouble> {
         let pools: BTreeSet<&str> = scope
             .volumes
@@ -364,6 +328,7 @@ impl Connection {
                 }
             }
         }
+        let seen = self.seen();
         let volumes = read_each(wanted, |(pool, name, volume)| {
             // The key of a volume that is a file is its path, and was told with the list.
             let key = volume.key()?;
@@ -371,7 +336,7 @@ impl Connection {
             let id = |path: &str| local.then(|| FileId::of(path)).flatten();
             let found = match seen.volume(&pool, &name, stamp) {
                 Some(xml) => ObservedVolume {
-                    xml: document(xml.to_owned(), seen)?,
+                    xml: document(xml.to_owned(), &seen)?,
                     id: id(&key),
                     path: key,
                     stamp,
@@ -549,7 +514,7 @@ fn inactive_text(flag: u32, read: impl Fn(u32) -> Result<String, Error>) -> Resu
 /// The jobs on a running guest's disks that its XML tells of. Hardly ever are there any, and then it need not be looked into.
 fn jobs(live_xml: &Document) -> BTreeMap<String, BlockJob> {
     match live_xml.text().contains("<mirror") {
-        true => job::told_by(&live_xml.tree()),
+        true => observed::told_by(&live_xml.tree()),
         false => BTreeMap::new(),
     }
 }

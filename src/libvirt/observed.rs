@@ -1,12 +1,11 @@
 //! What a hypervisor holds, as plain values.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::DiskFile;
-use super::files::Files;
-use super::job::BlockJob;
+use super::files::{Files, named_in};
 use crate::file::header::Format;
 use crate::file::place::Place;
 use crate::file::stamp::{FileId, Stamp};
@@ -34,7 +33,7 @@ pub struct Observed {
     pub formats: BTreeMap<DiskFile, Option<Format>>,
     /// Every guest.
     pub guests: BTreeMap<String, ObservedGuest>,
-    /// Which files guests and volumes name, where all was read ([`Others::Read`](super::Others::Read)).
+    /// Which files guests and volumes name, where all was read (`Others::Read`).
     pub paths: Files,
     /// Of the interfaces in scope, whether the host has them; those are left out of which it cannot be known.
     pub host_interfaces: BTreeMap<String, bool>,
@@ -136,7 +135,7 @@ pub struct ObservedGuest {
     /// Whether it has snapshots or checkpoints.
     pub snapshots: bool,
     /// What is under way on its disks, by their device names. Of the jobs that its live XML does not tell, those that were
-    /// [asked for](super::connection::Connection::ask_for_jobs).
+    /// [asked for](super::Observe::observe_jobs).
     pub jobs: BTreeMap<String, BlockJob>,
     /// How far its install is; `None` where none is under way.
     pub install: Option<InstallPhase>,
@@ -153,6 +152,52 @@ pub fn owner(xml: &Element) -> Option<(String, String)> {
         mark.attribute("lab")?.to_owned(),
         mark.attribute("address")?.to_owned(),
     ))
+}
+
+/// A disk's file or device, as a definition names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DiskFile {
+    /// By its path.
+    Path(String),
+    /// By its pool and its name in that.
+    Volume(String, String),
+}
+
+/// The addresses of NICs, by their MAC in lower case.
+pub type Addresses = BTreeMap<String, BTreeSet<IpAddr>>;
+
+/// What is under way on a disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlockJob {
+    /// It is copied, and what the guest writes goes to the copy, too. To which file, where it has a path.
+    Copy(Option<String>),
+    /// Its overlay is written into a file beneath, and so is what the guest writes. Into which, where it has a path.
+    ActiveCommit(Option<String>),
+    /// Files beneath it are made one.
+    Commit,
+    /// What it is based on is written into it.
+    Pull,
+    /// It is backed up.
+    Backup,
+    /// Something that this version does not know.
+    Other,
+}
+
+/// The jobs that a guest's live XML tells of, by the disk's device name: those that write to two files.
+pub fn told_by(live_xml: &Element) -> BTreeMap<String, BlockJob> {
+    let devices = live_xml.child("devices").into_iter();
+    let disks = devices.flat_map(|devices| devices.children_named("disk"));
+    let jobs = disks.filter_map(|disk| {
+        let mirror = disk.child("mirror")?;
+        let path = |name| mirror.attribute_at("source", name).map(str::to_owned);
+        let path = ["file", "dev", "name"].into_iter().find_map(path);
+        let job = match mirror.attribute("job") {
+            Some("active-commit") => BlockJob::ActiveCommit(path),
+            Some(_) | None => BlockJob::Copy(path),
+        };
+        Some((disk.attribute_at("target", "dev")?.to_owned(), job))
+    });
+    jobs.collect()
 }
 
 /// How far the install of a guest is that has an installer in its definition.
@@ -226,6 +271,31 @@ impl Power {
 }
 
 impl Observed {
+    /// Looks at the files that guests and volumes name, those of volumes in pools that are not active included. `local` tells whether
+    /// they are on this machine; elsewhere libvirt's volumes alone tell what is an overlay.
+    pub fn look_at_files(&mut self, volumes: &BTreeSet<(String, String)>, local: bool) {
+        let based = self.volumes.values().filter_map(|volume| {
+            let base = volume.xml.tree().text_at("backingStore/path")?.to_owned();
+            Some((volume.path.clone(), base))
+        });
+        let bases: BTreeMap<String, String> = based.collect();
+        if !local {
+            self.paths = Files::known(bases);
+            return;
+        }
+        let out_of_sight = volumes
+            .iter()
+            .filter_map(|(pool, name)| self.place_of(pool, name));
+        let mut named: BTreeSet<String> = out_of_sight.collect();
+        named.extend(self.volumes.values().map(|volume| volume.path.clone()));
+        for guest in self.guests.values() {
+            for xml in std::iter::once(&guest.xml).chain(&guest.live_xml) {
+                named.extend(named_in(&xml.tree()).map(str::to_owned));
+            }
+        }
+        self.paths = Files::look(named, bases);
+    }
+
     /// Where a volume is, or would be in its pool's directory.
     pub fn place_of(&self, pool: &str, name: &str) -> Option<String> {
         if let Some(volume) = self.volumes.get(&(pool.to_owned(), name.to_owned())) {

@@ -14,13 +14,13 @@ use virt::domain::Domain;
 use virt::network::Network;
 use virt::sys;
 
-use super::Outcome;
 use super::aside::{answer, asked};
 use super::connection::{Connection, if_there};
 use super::error::{Trouble, is_missing};
 use super::observe::{inactive, parse};
 use super::observed::parking_name;
 use super::perform::defining;
+use super::port::Outcome;
 use super::raw::Held;
 use crate::crash;
 use crate::fingerprint::sha256;

@@ -8,7 +8,8 @@ use super::context::{Marked, Options, Planner};
 use super::off::Farewell;
 use super::{
     Action, Change, Plan, Reason, author, bridges, checks, foreign, guest, jobs, lost, moved,
-    network, off, order, overlay, reservations, saved, seen, snapshots, storage, transient, users,
+    network, off, order, overlay, record, reservations, saved, seen, snapshots, storage, transient,
+    users,
 };
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
@@ -44,6 +45,21 @@ pub fn make(desired: &Desired, observed: &Observed, state: &State, options: &Opt
     moved::tell(&mut planner, desired, &view);
     planner.orphans(Some(Reason::Orphan));
     planner.finish(Some(desired), &view.moves, options)
+}
+
+/// Plans what is left of a plan that was carried out, if it was limited then to the same resources: nothing, where all was kept as it
+/// was made. What was asked for once is done.
+pub fn verify(
+    desired: &Desired,
+    observed: &Observed,
+    state: &State,
+    targets: &BTreeSet<Address>,
+) -> Plan {
+    let options = Options {
+        targets: targets.clone(),
+        ..Options::default()
+    };
+    make(desired, observed, state, &options)
 }
 
 /// What is made anew where this was asked for: with a guest also its disks, but for those that are kept.
@@ -233,6 +249,10 @@ impl<'a> Planner<'a> {
             off::at_once(&mut plan, self.observed);
         }
         jobs::check(&mut plan, desired, self.observed);
+        for change in plan.changes.values_mut() {
+            let before = self.state.resources.get(&change.address);
+            record::while_made(change, before);
+        }
         if !plan.edges.is_empty()
             && let Err(cycle) = plan.order()
         {

@@ -93,6 +93,25 @@ pub struct Change {
     pub foreign: Vec<AttributeChange>,
     /// What the state records once all steps are done; `None` where the resource leaves the state.
     pub entry: Option<Entry>,
+    /// What the state records before the first step. `None` where there is no step, or where neither plan nor state can describe
+    /// it, as with the deletion of an object that only its mark makes ours: it keeps the mark until it is gone.
+    pub intent: Option<Entry>,
+    /// What the state records between two steps.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Where its first step finds an object of its name, somebody else made that since it was looked: it is not ours, and the
+    /// state forgets it.
+    pub forgets_strangers: bool,
+}
+
+/// What the state records after a step and before the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The part of the change that the step is in.
+    pub phase: Phase,
+    /// Its place there.
+    pub step: usize,
+    /// What is recorded.
+    pub entry: Entry,
 }
 
 /// What is done with a resource.
@@ -291,6 +310,9 @@ impl Change {
             pending: Vec::new(),
             foreign: Vec::new(),
             entry,
+            intent: None,
+            checkpoints: Vec::new(),
+            forgets_strangers: false,
         }
     }
 
@@ -311,6 +333,11 @@ impl Change {
             action: Action::Forget,
             ..Self::unchanged(address, None)
         }
+    }
+
+    /// Whether it does more than to tell the state something.
+    pub fn is_visible(&self) -> bool {
+        self.is_shown() || !self.steps.is_empty() || !self.quiesce.is_empty()
     }
 
     /// Whether it does anything to the hypervisor or to what we say we own.

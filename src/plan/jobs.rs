@@ -10,7 +10,7 @@ use super::saved::guest_of;
 use super::{Action, Change, Plan, PowerChange};
 use crate::desired::Desired;
 use crate::diagnostic::Diagnostic;
-use crate::libvirt::job::BlockJob;
+use crate::libvirt::BlockJob;
 use crate::libvirt::observed::{Observed, ObservedGuest};
 use crate::step::Step;
 use crate::xml::document::Document;
@@ -73,7 +73,7 @@ pub(super) fn check(plan: &mut Plan, desired: Option<&Desired>, observed: &Obser
 
 impl Plan {
     /// The running guests that a plan stops, or of which it unplugs, grows or redefines a disk. Whoever plans that has to have
-    /// [asked](crate::libvirt::connection::Connection::ask_for_jobs) what is under way on their disks.
+    /// [asked](crate::libvirt::Observe::observe_jobs) what is under way on their disks.
     pub fn disturbs(&self, observed: &Observed) -> BTreeSet<String> {
         let changes = self.changes.values();
         let disks = changes.flat_map(|change| disturbed(change, observed));

@@ -38,15 +38,17 @@ mod unplugged;
 mod users;
 
 pub use backing::Overlays;
-pub use build::{destroy, make};
+pub use build::{destroy, make, verify};
 pub use change::{
-    Action, AttributeChange, Change, Disruption, Node, Phase, Plan, PowerChange, Reason, Said,
+    Action, AttributeChange, Change, Checkpoint, Disruption, Node, Phase, Plan, PowerChange,
+    Reason, Said,
 };
 pub use context::{Marked, Options, PendingRestarts};
 pub use guest::{pending_restarts, summary};
 pub use import::{Adoption, import, import_all};
 pub use jobs::of as jobs;
 pub use off::Farewell;
+pub use record::while_made;
 pub use reservations::reserves;
 pub use schedule::Cycle;
 pub use seen::seen;

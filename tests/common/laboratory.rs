@@ -13,7 +13,7 @@ use miniascape::file::confined::Confined;
 use miniascape::lab::{self, Definition, Source};
 use miniascape::libvirt::fake::Fake;
 use miniascape::libvirt::observed::Observed;
-use miniascape::libvirt::{Hypervisor, Others, Scope};
+use miniascape::libvirt::{Observe, Others, Scope};
 use miniascape::plan::{self, Action, Change, Options, Plan};
 use miniascape::state::seen::Seen;
 use miniascape::state::store::Store;
@@ -101,7 +101,7 @@ impl Laboratory {
         let observed = self.fake.observe(&wide(desired::scope(Some(&lab), state)));
         let observed = observed.unwrap();
         let questions = plan::unfit::questions(&plan, &observed);
-        let offers = self.fake.offers(&questions);
+        let offers = self.fake.offers(&observed.facts, &questions).unwrap();
         plan::unfit::check(&mut plan, &observed, &lab.places, (&questions, &offers));
         (plan, sources)
     }

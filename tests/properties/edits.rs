@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use miniascape::address::Address;
 use miniascape::diagnostic::Severity;
 use miniascape::execute::Report;
-use miniascape::libvirt::Hypervisor;
+use miniascape::libvirt::Observe;
 use miniascape::plan::Plan;
 use miniascape::view::Color;
 use miniascape::view::plan::{Diff, Options, text};

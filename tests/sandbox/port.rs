@@ -7,7 +7,7 @@
 use miniascape::file::stamp::FileId;
 use miniascape::libvirt::connection::Connection;
 use miniascape::libvirt::observed::Power;
-use miniascape::libvirt::{ErrorKind, Hypervisor, Outcome, Scope, Unwatched};
+use miniascape::libvirt::{ErrorKind, Observe, Outcome, Perform, Scope, Unwatched};
 use miniascape::step::{Content, Named, SeenFile, Step};
 use miniascape::xml::tree::Element;
 use uuid::Uuid;

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::uuid_of;
+use uuid::Uuid;
+
 use crate::xml::schema;
 use crate::xml::tree::Element;
+
+/// The host that every fake pretends to be.
+pub(super) const HOST: Uuid = Uuid::from_u128(0x6661_6b65_0000_4000_8000_0000_0000_0001);
 
 /// A definition with its UUID, in libvirt's spelling.
 fn base(xml: &Element) -> Element {
@@ -67,7 +71,7 @@ pub(super) fn network(xml: &Element, bridges: &[(String, String)]) -> Element {
 /// A MAC that libvirt would draw at random, here from a text, so that it is the same each time and another each time
 /// that libvirt would draw another.
 fn invented_mac(text: &str) -> String {
-    let bytes = uuid::Uuid::new_v5(&super::HOST, text.as_bytes());
+    let bytes = uuid::Uuid::new_v5(&HOST, text.as_bytes());
     let [a, b, c, ..] = bytes.as_bytes();
     format!("52:54:00:{a:02x}:{b:02x}:{c:02x}")
 }
@@ -393,4 +397,13 @@ pub(super) fn running(xml: &Element) -> Element {
             .with("relabel", "yes"),
     );
     xml
+}
+
+/// The UUID in a definition, or one that comes from its name, where libvirt would roll the dice.
+pub(super) fn uuid_of(xml: &Element) -> Uuid {
+    let given = xml.text_at("uuid").and_then(|text| text.parse().ok());
+    given.unwrap_or_else(|| {
+        let name = format!("{} {}", xml.name, xml.text_at("name").unwrap_or_default());
+        Uuid::new_v5(&HOST, name.as_bytes())
+    })
 }
