@@ -10,8 +10,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
+use parking_lot::Mutex;
 use signal_hook::consts::SIGKILL;
 
 /// What the environment asks for.
@@ -51,7 +52,7 @@ impl Armed {
 
     /// Takes note of a point, and says whether it is the one to die at.
     fn is_last(&self, name: String) -> bool {
-        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut passed = self.passed.lock();
         let count = passed.entry(name.clone()).or_default();
         *count += 1;
         let name = match *count {

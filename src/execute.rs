@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::address::Address;
 use crate::crash;
@@ -173,10 +174,7 @@ pub fn run(
         }
         run.work();
     });
-    let board = run
-        .board
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
+    let board = run.board.into_inner();
     let report = report(plan, &graph, &board);
     match board.store_error {
         None => Ok(report),
@@ -239,11 +237,6 @@ impl From<StoreError> for Stop {
     }
 }
 
-/// Nothing that can unwind runs while a lock is held and the data is half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Run<'_> {
     fn work(&self) {
         while let Some(id) = self.next() {
@@ -259,7 +252,7 @@ impl Run<'_> {
 
     /// The next part to work on; waits for one, and is `None` once there will be none.
     fn next(&self) -> Option<Id> {
-        let mut board = lock(&self.board);
+        let mut board = self.board.lock();
         loop {
             if board.stopped || self.interrupted.load(Ordering::Relaxed) {
                 return None;
@@ -272,10 +265,7 @@ impl Run<'_> {
             if board.running == 0 {
                 return None;
             }
-            board = self
-                .changed
-                .wait(board)
-                .unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait(&mut board);
         }
     }
 
@@ -293,7 +283,7 @@ impl Run<'_> {
 
     /// Takes note of what became of a part, and gives the events that follow from it.
     fn end(&self, id: Id, result: Result<(), Stop>) -> Vec<Event> {
-        let mut board = lock(&self.board);
+        let mut board = self.board.lock();
         board.running -= 1;
         let mut told = Vec::new();
         match result {
@@ -385,7 +375,7 @@ impl Run<'_> {
 
     fn begin(&self, change: &Change) -> Result<(), Stop> {
         if let Some(intent) = &change.intent {
-            lock(&self.store).intend(&change.address, intent)?;
+            self.store.lock().intend(&change.address, intent)?;
         }
         (self.events)(Event::Started {
             address: change.address.clone(),
@@ -407,8 +397,8 @@ impl Run<'_> {
                 .or_else(|| done.filled.as_ref().map(|filled| filled.content.clone())),
             ..entry
         });
-        lock(&self.board).filled.extend(done.filled);
-        let mut store = lock(&self.store);
+        self.board.lock().filled.extend(done.filled);
+        let mut store = self.store.lock();
         if store.state().resources.get(&change.address) != settled.as_ref() {
             store.settle(&change.address, settled.as_ref())?;
         }
@@ -444,10 +434,7 @@ impl Run<'_> {
             let performed =
                 catch_unwind(AssertUnwindSafe(|| self.hypervisor.perform(step, &watch)))
                     .unwrap_or_else(|_| Err(self.panic_in(step)));
-            let directory = watch
-                .directory
-                .into_inner()
-                .unwrap_or_else(PoisonError::into_inner);
+            let directory = watch.directory.into_inner();
             done.made_directory |= directory.made;
             if let Some(error) = directory.unrecorded {
                 return Err(Stop::Store(error));
@@ -466,7 +453,7 @@ impl Run<'_> {
                 }
                 Err(error) => {
                     if at == 0 && change.forgets_strangers && error.kind == ErrorKind::Exists {
-                        lock(&self.store).settle(address, None)?;
+                        self.store.lock().settle(address, None)?;
                     }
                     return Err(Stop::Failed(Failure {
                         address: address.clone(),
@@ -478,7 +465,7 @@ impl Run<'_> {
             crash::point(format_args!("{address}, {step}: after"));
             let is_here = |it: &&Checkpoint| (it.phase, it.step) == (phase, at);
             if let Some(checkpoint) = change.checkpoints.iter().find(is_here) {
-                lock(&self.store).intend(address, &checkpoint.entry)?;
+                self.store.lock().intend(address, &checkpoint.entry)?;
             }
             done.filled = outcome.filled.or(done.filled);
             if let Some(text) = outcome.note {
@@ -533,12 +520,12 @@ impl Monitor for Watch<'_, '_> {
 
     fn is_interrupted(&self) -> bool {
         // Another thread's lost connection or state ends the waiting, too.
-        self.run.interrupted.load(Ordering::Relaxed) || lock(&self.run.board).stopped
+        self.run.interrupted.load(Ordering::Relaxed) || self.run.board.lock().stopped
     }
 
     fn makes_directory(&self) -> Result<(), HypervisorError> {
-        let mut directory = lock(&self.directory);
-        let mut store = lock(&self.run.store);
+        let mut directory = self.directory.lock();
+        let mut store = self.run.store.lock();
         let recorded = store.state().resources.get(self.address);
         if let Some(entry) = recorded.filter(|entry| !entry.made_directory) {
             let entry = Entry {

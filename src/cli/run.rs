@@ -1,10 +1,11 @@
 //! Runs a plan for `apply` and `destroy`, and says how it ended.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -88,7 +89,7 @@ pub(super) fn run(
     // What cannot be printed does not stop a run; it is told in the end.
     let unsaid = Mutex::new(Ok(()));
     let tell = |event: &Event| {
-        let mut unsaid = unsaid.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unsaid = unsaid.lock();
         if unsaid.is_ok() {
             *unsaid = result(&json::text(&json::event(event), Form::Line));
         }
@@ -135,9 +136,7 @@ pub(super) fn run(
     // Nothing is under way any more: what comes now, a signal ends at once.
     interrupted.store(true, Ordering::SeqCst);
     live.state = state?;
-    unsaid
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)?;
+    unsaid.into_inner()?;
     let ended = Ended {
         exit,
         seconds: started.elapsed().as_secs_f64(),

@@ -20,7 +20,7 @@ struct Scripted {
 
 impl Perform for Scripted {
     fn perform(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, HypervisorError> {
-        let mut seen = self.seen.lock().unwrap();
+        let mut seen = self.seen.lock();
         seen.push(step.describe());
         let at = seen.len() - 1;
         drop(seen);
@@ -190,10 +190,10 @@ fn go(hypervisor: &Scripted, parallel: usize, interrupted: bool) -> (Report, Sto
         &mut store,
         &Options { parallel },
         &AtomicBool::new(interrupted),
-        &|event| told.lock().unwrap().push(event),
+        &|event| told.lock().push(event),
     )
     .unwrap();
-    (report, store, told.into_inner().unwrap())
+    (report, store, told.into_inner())
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn one_thread_follows_the_order_and_the_state_learns_all() {
     let hypervisor = Scripted::default();
     let (report, store, _) = go(&hypervisor, 1, false);
     assert_eq!(
-        *hypervisor.seen.lock().unwrap(),
+        *hypervisor.seen.lock(),
         [
             "start network n",
             "start pool p",
@@ -274,7 +274,6 @@ fn a_guest_is_not_shut_down_for_a_change_that_will_not_come() {
         !hypervisor
             .seen
             .lock()
-            .unwrap()
             .contains(&"shut down guest a".to_owned())
     );
 }
@@ -317,7 +316,7 @@ fn nothing_begins_after_an_interruption_or_a_lost_connection() {
         ),
         (1, 3, 3)
     );
-    assert_eq!(hypervisor.seen.lock().unwrap().len(), 1);
+    assert_eq!(hypervisor.seen.lock().len(), 1);
 }
 
 #[test]
@@ -338,7 +337,6 @@ fn an_error_of_the_state_stops_the_run() {
         hypervisor
             .seen
             .lock()
-            .unwrap()
             .iter()
             .all(|step| step == "start guest old")
     );

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
-use super::connection::{Connection, locked};
+use super::connection::Connection;
 use super::error::Trouble;
 use super::keepalive::Patience;
 use super::port::{ErrorKind, HypervisorError};
@@ -20,7 +20,7 @@ impl Ahead {
         let (tell, begun) = channel();
         std::thread::spawn(move || {
             let connected = Connection::open_within(uri.as_deref(), patience).map(|connection| {
-                *locked(&connection.asked) = Some(connection.begin());
+                *connection.asked.lock() = Some(connection.begin());
                 Arc::new(connection)
             });
             // Nobody listens any more where the definition is wrong.
@@ -38,7 +38,7 @@ impl Ahead {
 impl Connection {
     /// Does not go by what was asked for ahead.
     pub fn ask_again(&self) {
-        *locked(&self.asked) = None;
+        *self.asked.lock() = None;
     }
 
     /// Asks for all, on threads of their own.
@@ -53,15 +53,15 @@ impl Connection {
 
     /// What comes first; the rest is asked for meanwhile.
     pub(super) fn asked_ground(&self) -> Result<Ground, Trouble> {
-        let asked = locked(&self.asked).take();
+        let asked = self.asked.lock().take();
         let Asked { ground, said } = asked.unwrap_or_else(|| self.begin());
-        *locked(&self.rest) = Some(said);
+        *self.rest.lock() = Some(said);
         ground.recv().map_err(|_| broken())?
     }
 
     /// The rest.
     pub(super) fn asked_rest(&self) -> Result<Said, Trouble> {
-        let rest = locked(&self.rest).take();
+        let rest = self.rest.lock().take();
         match rest {
             Some(rest) => rest.recv().map_err(|_| broken())?,
             None => self.ask(),

@@ -11,7 +11,7 @@ use super::connection::Connection;
 use super::error::Trouble;
 use super::observed::Facts;
 use super::offers::{HostMemory, Machine, Objection, Offers, Question};
-use super::perform::{alone_at_first, checked, locked};
+use super::perform::{alone_at_first, checked};
 use super::raw::Held;
 use crate::address::Kind;
 use crate::xml::document::Document;
@@ -90,7 +90,7 @@ impl Connection {
     fn check(&self, definition: &Document) -> Option<String> {
         let mut nameless = Element::clone(&definition.tree());
         let checked = checked(Kind::Guest, shape::of(&nameless));
-        let mut is_checked = locked(&checked);
+        let mut is_checked = checked.lock();
         if *is_checked {
             return None;
         }

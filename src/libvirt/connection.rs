@@ -1,10 +1,11 @@
 //! The port, on libvirt: opening a connection, and what it is connected to.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use virt::connect::Connect;
 use virt::error::Error;
 
@@ -129,11 +130,11 @@ impl Connection {
 
     /// Does not look again into what was seen before.
     pub fn set_seen(&self, seen: Arc<Seen>) {
-        *locked(&self.seen) = seen;
+        *self.seen.lock() = seen;
     }
 
     pub(super) fn seen(&self) -> Arc<Seen> {
-        locked(&self.seen).clone()
+        self.seen.lock().clone()
     }
 
     /// The same connection once more, for a thread that may outlive this one.
@@ -157,13 +158,8 @@ impl Connection {
     }
 
     pub(super) fn free(&self) -> MutexGuard<'_, Vec<Connection>> {
-        locked(&self.free)
+        self.free.lock()
     }
-}
-
-/// What a lock holds, whatever became of another who had it.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn refused(tried: &str, error: &Error) -> HypervisorError {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::sync::{Mutex, MutexGuard};
 
+use parking_lot::Mutex;
 use uuid::Uuid;
 use virt::domain::{Domain, DomainState};
 use virt::enumutil::RawEnum;
@@ -546,11 +546,11 @@ pub(super) fn read_each<T: Send, R: Send>(
     let threads = READERS.min(items.len());
     let found = Mutex::new(Ok(Vec::with_capacity(items.len())));
     let items = Mutex::new(items.into_iter());
-    let next = || locked(&items).next();
+    let next = || items.lock().next();
     let work = || {
         while let Some(item) = next() {
             let one = read(item);
-            let mut found = locked(&found);
+            let mut found = found.lock();
             match (one, &mut *found) {
                 (_, Err(_)) => return,
                 (Ok(one), Ok(all)) => all.push(one),
@@ -568,13 +568,5 @@ pub(super) fn read_each<T: Send, R: Send>(
         }
         work();
     });
-    found
-        .into_inner()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    found.into_inner()
 }

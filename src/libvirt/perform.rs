@@ -1,9 +1,10 @@
 //! Doing a step: one `match`, and beneath it what each kind of object asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 use virt::domain::Domain;
 use virt::error::{Error, ErrorNumber};
@@ -448,7 +449,7 @@ impl Connection {
 /// that are defined at once two can get the same one, and the second never starts.
 pub(super) fn defining() -> MutexGuard<'static, ()> {
     static DEFINING: Mutex<()> = Mutex::new(());
-    locked(&DEFINING)
+    DEFINING.lock()
 }
 
 /// Defines with the flag that has libvirt check the XML against its schema, and without it where libvirt cannot check, or has checked
@@ -465,7 +466,7 @@ pub(super) fn validated(
     define: impl Fn(u32) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let shape = checked(kind, shape::of(xml));
-    let mut is_checked = locked(&shape);
+    let mut is_checked = shape.lock();
     if *is_checked {
         drop(is_checked);
         return define(0);
@@ -486,20 +487,16 @@ pub(super) fn validated(
 
 /// Whether a shape is checked.
 pub(super) fn checked(kind: Kind, shape: u64) -> Checked {
-    locked(&SHAPES).entry((kind, shape)).or_default().clone()
+    SHAPES.lock().entry((kind, shape)).or_default().clone()
 }
 
 /// Has libvirt check something of a kind: alone, if it is the first.
 pub(super) fn alone_at_first<T>(kind: Kind, check: impl FnOnce() -> T) -> T {
-    let mut checked = locked(&CHECKED);
+    let mut checked = CHECKED.lock();
     let first = checked.insert(kind).then_some(checked);
     let result = check();
     drop(first);
     result
-}
-
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An object by its UUID, if it has the name that was meant; one that has the name and another UUID is somebody else's.
@@ -667,7 +664,7 @@ mod tests {
     #[test]
     fn the_first_check_of_a_kind_is_made_alone() {
         let said = Mutex::new(Vec::new());
-        let say = |what: &'static str| said.lock().unwrap().push(what);
+        let say = |what: &'static str| said.lock().push(what);
         let (begun, wait) = channel();
         std::thread::scope(|scope| {
             // A kind that no other test of this process has libvirt check.
@@ -686,7 +683,7 @@ mod tests {
             })
             .unwrap();
         });
-        assert_eq!(*said.lock().unwrap(), ["first", "second"]);
+        assert_eq!(*said.lock(), ["first", "second"]);
     }
 
     #[test]
@@ -698,13 +695,13 @@ mod tests {
                 scope.spawn(move || {
                     validated(Kind::Guest, &named(name), 1, |flag| {
                         std::thread::sleep(Duration::from_millis(20));
-                        flags.lock().unwrap().push(flag);
+                        flags.lock().push(flag);
                         Ok(())
                     })
                 });
             }
         });
-        assert_eq!(*flags.lock().unwrap(), [1, 0, 0]);
+        assert_eq!(*flags.lock(), [1, 0, 0]);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! The parking network is there from before the network stops until all NICs are back. So it also tells the run after one
 //! that was killed in between that there may be NICs to plug in ([`parking_name`]).
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 use uuid::Uuid;
 use virt::domain::Domain;
@@ -142,7 +142,7 @@ impl Connection {
     ) -> Result<Outcome, Trouble> {
         /// One parking network serves all, and goes with the first that is done with it.
         static PARKED: Mutex<()> = Mutex::new(());
-        let _alone = PARKED.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = PARKED.lock();
         let home = match if_there(self.connect.lookup_network_by_name(network))? {
             Some(network) => Place::of(&network)?,
             None => Place {

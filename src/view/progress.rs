@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::diagnostic::alike::{self, Texts};
 use super::plain::one_line;
@@ -166,7 +166,7 @@ impl Progress {
             hint: error.hint.clone(),
             ..Diagnostic::error(format!("{address} failed to {}", error.message))
         };
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = self.failed.lock();
         // Held until it is told: those that are as it come after it.
         let first = failed
             .entry(alike::texts(&problem))
@@ -191,7 +191,7 @@ impl Progress {
     /// Tells how far data is that is moved; where lines cannot change in place, once a minute.
     fn moved(&self, address: &Address, done: u64, total: u64) {
         let now = Instant::now();
-        let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut moving = self.moving.lock();
         let (begun, said) = moving.entry(address.clone()).or_insert((now, now));
         if done == 0 {
             (*begun, *said) = (now, now);
@@ -216,7 +216,7 @@ impl Progress {
             bar.set_message(shown(line));
         }
         if self.kind == Kind::Lines {
-            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut said = self.said.lock();
             let now = Instant::now();
             let due = |last: &Instant| now.duration_since(*last) >= EACH;
             if said.get(address).is_none_or(due) {
@@ -266,7 +266,7 @@ impl Progress {
     }
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<Address, ProgressBar>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock()
     }
 }
 

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 
 use super::tree::{Element, XmlError};
 use crate::fingerprint::fingerprint;
@@ -78,7 +80,7 @@ impl Document {
 
     /// The tree.
     pub fn tree(&self) -> Arc<Element> {
-        let mut kept = locked(&self.tree);
+        let mut kept = self.tree.lock();
         if let Some(tree) = kept.upgrade() {
             return tree;
         }
@@ -88,17 +90,13 @@ impl Document {
             Source::Made(make) => make().unwrap_or_default(),
         });
         *kept = Arc::downgrade(&tree);
-        let mut recent = locked(&RECENT);
+        let mut recent = RECENT.lock();
         if recent.len() == RECENT_TREES {
             recent.pop_front();
         }
         recent.push_back(tree.clone());
         tree
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl From<Element> for Document {
@@ -158,7 +156,7 @@ mod tests {
         for _ in 0..RECENT_TREES {
             drop(Document::from(Element::new("other")).tree());
         }
-        assert!(locked(&document.tree).upgrade().is_none());
+        assert!(document.tree.lock().upgrade().is_none());
         assert_eq!(document.tree().text_at("b"), Some("c"));
     }
 }

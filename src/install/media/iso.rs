@@ -10,7 +10,9 @@
 mod record;
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::error::{Kind, MediaError};
 use record::{Names, Record};
@@ -271,7 +273,7 @@ impl Iso {
     fn bytes(&self, extent: Extent) -> Result<Vec<u8>, MediaError> {
         self.within(extent, "a directory")?;
         let mut bytes = vec![0; extent.length as usize];
-        let mut source = lock(&self.source);
+        let mut source = self.source.lock();
         source
             .seek(SeekFrom::Start(extent.block * BLOCK))
             .and_then(|_| source.read_exact(&mut bytes))
@@ -305,7 +307,7 @@ impl Iso {
 
     fn no_iso(&self) -> MediaError {
         let mut start = Vec::new();
-        let mut source = lock(&self.source);
+        let mut source = self.source.lock();
         let begin = source.seek(SeekFrom::Start(0)).and_then(|_| {
             // Through a reference, since `take` wants to own what it reads from.
             (&mut **source).take(6).read_to_end(&mut start)
@@ -349,18 +351,13 @@ impl Read for IsoFile {
         if want == 0 {
             return Ok(0);
         }
-        let mut source = lock(&self.source);
+        let mut source = self.source.lock();
         source.seek(SeekFrom::Start(self.position))?;
         let count = source.read(&mut buffer[..want])?;
         self.position += count as u64;
         self.remaining -= count as u64;
         Ok(count)
     }
-}
-
-/// A reader that panicked elsewhere is still a reader: each use begins with a seek.
-fn lock(source: &Mutex<Box<dyn Source>>) -> MutexGuard<'_, Box<dyn Source>> {
-    source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn parts(path: &str) -> Vec<String> {
