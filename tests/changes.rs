@@ -1,9 +1,10 @@
-//! docs/changes.md and docs/drift.md have the tables that plans go by. `UPDATE_GOLDENS=1 cargo test --test changes` writes them anew.
+//! docs/changes.md and docs/drift.md have the tables that plans go by, docs/definition.md those of all keys. `UPDATE_GOLDENS=1 cargo test --test changes` writes them anew.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::fs;
 
+use miniascape::lab::explain;
 use miniascape::plan::table::{self, markdown};
 use miniascape::xml::{derived, whose};
 
@@ -36,4 +37,5 @@ fn the_pages_have_the_tables_of_the_code() {
     ];
     has_tables("changes.md", &tables);
     has_tables("drift.md", &[("others", whose::markdown())]);
+    has_tables("definition.md", &[("keys", explain::markdown())]);
 }

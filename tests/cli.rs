@@ -20,7 +20,7 @@ use miniascape::state::store::{Access, Store, StoreErrorKind};
 use process::{HELLO, Lab, Run, TEST, checked};
 use serde_json::Value;
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 12] = [
     "plan",
     "apply",
     "destroy",
@@ -30,6 +30,8 @@ const COMMANDS: [&str; 10] = [
     "import",
     "status",
     "state",
+    "explain",
+    "schema",
     "completions",
 ];
 /// A directory without a lab.
@@ -242,6 +244,52 @@ fn what_an_option_aims_at_is_found_by_its_name_alone() {
         .fails(&["`web` is a group: name its guests, `a` and `b`"]);
     lab.run(&["generate", "guest.a"])
         .fails(&["did you mean `a`?"]);
+}
+
+#[test]
+fn keys_are_explained() {
+    let told = nowhere()
+        .run(&["explain", "guests.web1.memory"])
+        .exits(0)
+        .out;
+    assert_eq!(
+        told,
+        "guests.web1.memory\n\n  How much memory it has, in whole MiB.\n\n  takes    a size\n  default  `1GiB`\n"
+    );
+    let all = nowhere().run(&["explain"]).exits(0).out;
+    assert!(all.contains("  guests    Guests, by name.\n"), "{all}");
+    let nic = nowhere()
+        .run(&["explain", "guests.*.interfaces.*"])
+        .exits(0)
+        .out;
+    assert!(
+        nic.starts_with("guests.*.interfaces.*: a NIC\n\n  network    The network"),
+        "{nic}"
+    );
+    assert!(nic.lines().all(|line| line.chars().count() <= 80), "{nic}");
+    let unknown = [
+        (
+            "guest",
+            "a lab has no key `guest`",
+            "did you mean `guests`?",
+        ),
+        (
+            "guests.*.memry",
+            "`guests.*` has no key `memry`",
+            "did you mean `memory`?",
+        ),
+        (
+            "guests.a.vars.b",
+            "`guests.a.vars` has no key `b`",
+            "`miniascape explain 'guests.a.vars'`",
+        ),
+    ];
+    for (path, problem, hint) in unknown {
+        nowhere().run(&["explain", path]).fails(&[problem, hint]);
+    }
+    let schema = nowhere().run(&["schema"]).exits(0).out;
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert_eq!(schema["definitions"]["disk"]["type"], "object");
 }
 
 #[test]

@@ -16,6 +16,12 @@ const MADE: &[&str] = &[
 /// Commands that ask a hypervisor.
 const LIVE: &[&str] = &["plan", "apply", "destroy", "import", "status"];
 
+/// Commands whose output has colours.
+const COLOURED: &[&str] = &[
+    "plan", "apply", "destroy", "generate", "render", "validate", "import", "status", "state",
+    "explain",
+];
+
 /// Which commands heed each of the common options. Every command takes all of them, so that an alias or a script may put them
 /// before any; a command's help and its completions have those alone that it heeds.
 const HEEDED: [(&str, &[&str]); 12] = [
@@ -36,7 +42,7 @@ const HEEDED: [(&str, &[&str]); 12] = [
         &["plan", "apply", "destroy", "generate", "import", "status"],
     ),
     ("show_secrets", &["plan", "apply", "generate"]),
-    ("color", DEFINED),
+    ("color", COLOURED),
 ];
 
 fn heeds(command: &str, option: &Arg) -> bool {

@@ -4,6 +4,7 @@ mod apply;
 mod completions;
 mod confirm;
 mod destroy;
+mod explain;
 mod generate;
 mod help;
 mod import;
@@ -12,6 +13,7 @@ mod output;
 mod plan;
 mod render;
 mod run;
+mod schema;
 mod session;
 pub mod settings;
 mod state;
@@ -234,6 +236,18 @@ enum Command {
         "README.md in the source, under Ownership and state",
     ))]
     State(state::Arguments),
+    /// Say what a key of the definition does
+    #[command(after_help = help::closing(
+        &["miniascape explain", "miniascape explain 'guests.*.disks.*.cache'"],
+        "docs/definition.md in the source",
+    ))]
+    Explain(explain::Arguments),
+    /// Print the definition's JSON Schema, for editors
+    #[command(after_help = help::closing(
+        &["miniascape schema"],
+        "docs/definition.md in the source, under In an editor",
+    ))]
+    Schema,
     /// Print a completion script for a shell
     #[command(after_help = help::closing(
         &["source <(miniascape completions bash)"],
@@ -306,6 +320,8 @@ pub fn main() -> i32 {
         Command::Import(arguments) => import::run(&cli.common, arguments, color),
         Command::Status => status::run(&cli.common, color),
         Command::State(arguments) => state::run(&cli.common, arguments, color),
+        Command::Explain(arguments) => explain::run(arguments, color),
+        Command::Schema => schema::run(),
         Command::Completions(arguments) => completions::run(arguments),
     };
     match result {

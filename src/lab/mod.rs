@@ -1,13 +1,16 @@
 //! The definition: read ([`load`], [`yaml`]), as written ([`written`]), made whole ([`resolve`]), as meant ([`model`]).
 
+pub mod attributes;
 pub mod decode;
 pub mod device_name;
 pub mod digest;
+pub mod explain;
 mod jinja;
 pub mod load;
 pub mod model;
 pub mod moves;
 pub mod resolve;
+pub mod schema;
 mod synonyms;
 pub mod written;
 

@@ -28,7 +28,8 @@ pub(crate) use networks::reserved;
 use super::decode::{Given, Spanned};
 use super::model::host::Host;
 use super::model::{Lab, Lifecycle, Written};
-use super::written::{Named, NetworkSpec, Spec};
+use super::written::network::NetworkSpec;
+use super::written::{Named, Spec};
 use crate::address::{Address, Name};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, Span, did_you_mean_of};
 use crate::lab::moves::Moves;
@@ -105,7 +106,7 @@ fn flawed<T>(all: &[Named<T>]) -> BTreeSet<Name> {
 
 fn reserved_by_others(networks: &[Named<NetworkSpec>]) -> BTreeSet<Name> {
     let written = networks.iter().filter(|named| {
-        let reservations = named.spec.reservations.as_ref();
+        let reservations = named.spec.external.reservations.as_ref();
         reservations.is_some_and(|reservations| !reservations.value)
     });
     written.map(|named| named.key.value.clone()).collect()

@@ -2,6 +2,7 @@
 
 pub mod diagnostic;
 pub mod drift;
+pub mod explain;
 pub mod generate;
 pub mod json;
 pub mod plain;

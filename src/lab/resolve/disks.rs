@@ -92,7 +92,10 @@ impl Resolver<'_> {
                     ),
                     (
                         "lifecycle",
-                        spec.prevent_destroy.as_ref().map(|prevent| prevent.span),
+                        spec.lifecycle
+                            .prevent_destroy
+                            .as_ref()
+                            .map(|prevent| prevent.span),
                     ),
                     ("xml", spec.xml.as_ref().map(|xml| xml.span)),
                 ];
@@ -315,7 +318,7 @@ impl Resolver<'_> {
             allocation: value_or(&spec.allocation, Allocation::Sparse),
             image,
             keep: value_or(&spec.keep, false),
-            lifecycle: lifecycle(&spec.prevent_destroy),
+            lifecycle: lifecycle(&spec.lifecycle.prevent_destroy),
             xml: self.overlay(&spec.xml, "volume"),
         }
     }

@@ -7,7 +7,7 @@ use super::{Resolver, is_label, value, value_or};
 use crate::diagnostic::Diagnostic;
 use crate::lab::decode::{Given, Spanned};
 use crate::lab::model::{Dns, DnsForwarder, DnsHost, DnsSrv};
-use crate::lab::written::DnsSpec;
+use crate::lab::written::network::DnsSpec;
 
 impl Resolver<'_> {
     /// Checks what the name server is to answer, without what the guests bring.
@@ -43,13 +43,15 @@ impl Resolver<'_> {
                 }
             }
         }
-        for (_, domain) in &spec.forwarders {
-            if let Some(domain) = domain {
+        for forwarder in &spec.forwarders {
+            if let Some(domain) = &forwarder.domain {
                 self.check_domain(domain, "a domain");
             }
         }
         for srv in &spec.srv {
-            self.check_srv(&srv.service, &srv.domain, &srv.target);
+            if let Some(service) = &srv.service {
+                self.check_srv(service, &srv.domain, &srv.target);
+            }
         }
         for (name, _) in &spec.txt {
             let bad = name.value.is_empty() || name.value.contains(|c: char| c.is_whitespace());
@@ -71,17 +73,17 @@ impl Resolver<'_> {
             forwarders: spec
                 .forwarders
                 .iter()
-                .map(|(address, domain)| DnsForwarder {
-                    address: value(address),
-                    domain: value(domain),
+                .map(|forwarder| DnsForwarder {
+                    address: value(&forwarder.address),
+                    domain: value(&forwarder.domain),
                 })
                 .collect(),
             srv: spec
                 .srv
                 .iter()
                 .map(|srv| DnsSrv {
-                    service: srv.service.value.clone(),
-                    protocol: srv.protocol.to_owned(),
+                    service: value(&srv.service).unwrap_or_default(),
+                    protocol: value(&srv.protocol).unwrap_or_default().to_owned(),
                     domain: value(&srv.domain),
                     target: value(&srv.target),
                     port: value(&srv.port),

@@ -183,7 +183,7 @@ impl Resolver<'_> {
     fn fits_format(&mut self, spec: &SystemSpec, installer: Installer) {
         match (installer, spec.storage.as_ref().map(|given| &given.value)) {
             (Installer::Autoinstall, _) => {
-                let groups = spec.packages_add.iter();
+                let groups = spec.packages.add.iter();
                 for group in groups.filter(|package| package.value.starts_with('@')) {
                     let name = group.value.trim_start_matches('@');
                     self.report(
@@ -219,7 +219,7 @@ impl Resolver<'_> {
 
     /// AutoYaST knows packages by their names alone, and asks about one that it does not find.
     fn fits_autoyast(&mut self, spec: &SystemSpec) {
-        for package in &spec.packages_remove {
+        for package in &spec.packages.remove {
             if is_pattern(&package.value) {
                 self.report(
                     Diagnostic::error(format!(
@@ -233,7 +233,7 @@ impl Resolver<'_> {
                 );
             }
         }
-        if let Some(missing) = &spec.packages_missing
+        if let Some(missing) = &spec.packages.missing
             && missing.value == Missing::Ignore
         {
             self.report(

@@ -117,11 +117,7 @@ impl Resolver<'_> {
             fqdn,
             title: trimmed(&spec.title),
             description: trimmed(&spec.description),
-            groups: spec
-                .groups
-                .iter()
-                .map(|group| group.value.clone())
-                .collect(),
+            groups: spec.group.iter().map(|group| group.value.clone()).collect(),
             domain_type: value(&spec.domain_type),
             arch: value(&spec.arch),
             machine: value(&spec.machine),
@@ -148,7 +144,7 @@ impl Resolver<'_> {
                 .collect(),
             shutdown_timeout: value_or(&spec.shutdown_timeout, SHUTDOWN_TIMEOUT),
             on_change: value_or(&spec.on_change, OnChange::default()),
-            lifecycle: lifecycle(&spec.prevent_destroy),
+            lifecycle: lifecycle(&spec.lifecycle.prevent_destroy),
             system: self.system(&spec.system),
             install,
             cloud_init,
@@ -180,8 +176,8 @@ impl Resolver<'_> {
     }
 
     fn cpu(&mut self, spec: &GuestSpec) -> Cpu {
-        let mode = spec.cpu_mode.as_ref();
-        if let Some(model) = &spec.cpu_model
+        let mode = spec.cpu.mode.as_ref();
+        if let Some(model) = &spec.cpu.model
             && let Some(mode) = mode.filter(|mode| mode.value != "custom")
         {
             self.report(
@@ -191,7 +187,7 @@ impl Resolver<'_> {
                     .hint("write `mode: custom`, or remove `model`"),
             );
         }
-        if let Some(mode) = mode.filter(|mode| mode.value == "custom" && spec.cpu_model.is_none()) {
+        if let Some(mode) = mode.filter(|mode| mode.value == "custom" && spec.cpu.model.is_none()) {
             self.report(
                 Diagnostic::error("a CPU of mode `custom` needs `model`")
                     .at(mode.span)
@@ -199,16 +195,19 @@ impl Resolver<'_> {
             );
         }
         // A model alone says that the mode is custom.
-        let implied = spec.cpu_model.is_some().then(|| "custom".to_owned());
+        let implied = spec.cpu.model.is_some().then(|| "custom".to_owned());
         Cpu {
             mode: mode.map(|mode| mode.value.to_owned()).or(implied),
-            model: value(&spec.cpu_model),
+            model: value(&spec.cpu.model),
         }
     }
 
     fn boot(&mut self, spec: &GuestSpec) -> Boot {
-        if spec.kernel.is_none() {
-            for (key, given) in [("initrd", &spec.initrd), ("cmdline", &spec.cmdline)] {
+        if spec.boot.kernel.is_none() {
+            for (key, given) in [
+                ("initrd", &spec.boot.initrd),
+                ("cmdline", &spec.boot.cmdline),
+            ] {
                 if let Some(given) = given {
                     self.report(
                         Diagnostic::error(format!("`{key}` needs `kernel`"))
@@ -219,10 +218,15 @@ impl Resolver<'_> {
             }
         }
         Boot {
-            kernel: self.boot_file(&spec.kernel),
-            initrd: self.boot_file(&spec.initrd),
-            cmdline: value(&spec.cmdline),
-            order: spec.order.clone(),
+            kernel: self.boot_file(&spec.boot.kernel),
+            initrd: self.boot_file(&spec.boot.initrd),
+            cmdline: value(&spec.boot.cmdline),
+            order: spec
+                .boot
+                .order
+                .iter()
+                .map(|device| device.value.to_owned())
+                .collect(),
         }
     }
 

@@ -65,9 +65,9 @@ impl Resolver<'_> {
     pub(super) fn host(&mut self, spec: &HostSpec) {
         self.isos(spec);
         let serve = spec.serve.as_ref().map(|serve| self.serve(serve, spec));
-        let nfs = self.nfs(&spec.exports);
+        let nfs = self.nfs(&spec.nfs.exports);
         let autofs = self.autofs(&spec.autofs);
-        let iscsi = self.iscsi(&spec.targets);
+        let iscsi = self.iscsi(&spec.iscsi.targets);
         if let Some(resolver) = &spec.resolver {
             let asked = self.lab.networks.values().any(|network| {
                 network.domain.is_some()
@@ -280,7 +280,7 @@ impl Resolver<'_> {
                 self.problems.push(problem);
             }
         }
-        for name in &spec.server_names {
+        for name in &spec.server_name {
             self.check_domain(name, "a host name");
         }
         let mut paths = BTreeMap::new();
@@ -316,7 +316,7 @@ impl Resolver<'_> {
         if listen.is_empty() {
             listen.push(DEFAULT_LISTEN);
         }
-        let names = spec.server_names.iter();
+        let names = spec.server_name.iter();
         Serve {
             with,
             listen,

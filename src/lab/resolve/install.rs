@@ -52,7 +52,7 @@ impl Resolver<'_> {
         for (key, given) in [
             (
                 "boot.kernel",
-                named.spec.kernel.as_ref().map(|given| given.span),
+                named.spec.boot.kernel.as_ref().map(|given| given.span),
             ),
             (
                 "cloud_init",

@@ -35,14 +35,14 @@ impl Resolver<'_> {
                         .hint("write `virtio`, `e1000e`, `rtl8139` or another that QEMU has"),
                 );
             }
-            if let (InterfaceSource::User, Some(ip)) = (&source, spec.ips.first()) {
+            if let (InterfaceSource::User, Some(ip)) = (&source, spec.ip.first()) {
                 self.report(
                     Diagnostic::error("a NIC on `user` has no address of its own")
                         .at(ip.span)
                         .hint("remove `ip`: QEMU gives the guest 10.0.2.15"),
                 );
             }
-            self.check_families(&spec.ips);
+            self.check_families(&spec.ip);
             self.check_names_of_nic(spec);
             let bandwidth = self.bandwidth(&source, spec);
             interfaces.push(Interface {
@@ -50,7 +50,7 @@ impl Resolver<'_> {
                 source,
                 model: value_or(&spec.model, "virtio".to_owned()),
                 mac: String::new(),
-                ips: spec.ips.iter().map(|ip| ip.value).collect(),
+                ips: spec.ip.iter().map(|ip| ip.value).collect(),
                 hostname: value(&spec.hostname),
                 dns: value_or(&spec.dns, true),
                 mtu: value(&spec.mtu),
@@ -62,7 +62,11 @@ impl Resolver<'_> {
     }
 
     fn bandwidth(&mut self, source: &InterfaceSource, spec: &InterfaceSpec) -> Option<Bandwidth> {
-        let first = spec.inbound.as_ref().or(spec.outbound.as_ref())?;
+        let first = spec
+            .bandwidth
+            .inbound
+            .as_ref()
+            .or(spec.bandwidth.outbound.as_ref())?;
         if *source == InterfaceSource::User {
             self.report(
                 Diagnostic::error("a NIC on `user` has no `bandwidth`")
@@ -88,8 +92,8 @@ impl Resolver<'_> {
             })
         };
         Some(Bandwidth {
-            inbound: rate(&spec.inbound),
-            outbound: rate(&spec.outbound),
+            inbound: rate(&spec.bandwidth.inbound),
+            outbound: rate(&spec.bandwidth.outbound),
         })
     }
 
@@ -126,7 +130,7 @@ impl Resolver<'_> {
         let hostname = spec.hostname.as_ref().map(|given| ("hostname", given.span));
         let dns = spec.dns.as_ref().filter(|dns| dns.value);
         let dns = dns.map(|given| ("dns: true", given.span));
-        if let Some((key, span)) = hostname.or(dns).filter(|_| spec.ips.is_empty()) {
+        if let Some((key, span)) = hostname.or(dns).filter(|_| spec.ip.is_empty()) {
             self.report(
                 Diagnostic::error(format!(
                     "`{key}` is about the NIC's address, and it has none"
@@ -280,7 +284,7 @@ impl Resolver<'_> {
                     false if value_or(&nic.spec.dns, false) => Own::Named,
                     false => Own::None,
                 };
-                for ip in &nic.spec.ips {
+                for ip in &nic.spec.ip {
                     if let Some(first) = seen.get(&(segment.clone(), ip.value)) {
                         let problem =
                             Diagnostic::error(format!("the address {} is given twice", ip.value))

@@ -10,7 +10,8 @@ use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::Spanned;
 use crate::lab::model::{DhcpRange, Dns, Network, NetworkMode};
-use crate::lab::written::{DhcpSpec, Named, NetworkSpec, RangeSpec};
+use crate::lab::written::Named;
+use crate::lab::written::network::{DhcpSpec, NetworkSpec, RangeSpec};
 
 /// The most addresses that libvirt takes in one DHCP range.
 const MAX_RANGE: u128 = 65_535;
@@ -42,26 +43,26 @@ impl Resolver<'_> {
         let mut network = Network {
             key: named.key.value.clone(),
             name,
-            external: spec.external,
+            external: spec.external.is,
             uuid: Address::network(&named.key.value).uuid(&self.lab.name),
             mode,
             forward_dev: value(&spec.dev),
             bridge: value(&spec.bridge),
             mtu: value(&spec.mtu),
-            addresses: spec.addresses.iter().map(|address| address.value).collect(),
+            addresses: spec.address.iter().map(|address| address.value).collect(),
             domain: value(&spec.domain),
             dhcp: Vec::new(),
-            reserves: match spec.external {
-                true => value_or(&spec.reservations, false),
+            reserves: match spec.external.is {
+                true => value_or(&spec.external.reservations, false),
                 false => !matches!(spec.dhcp, DhcpSpec::Off(_)),
             },
             dhcp_hosts: Vec::new(),
             dns: Dns::default(),
             autostart: value_or(&spec.autostart, true),
-            lifecycle: lifecycle(&spec.prevent_destroy),
+            lifecycle: lifecycle(&spec.lifecycle.prevent_destroy),
             xml: None,
         };
-        if spec.external {
+        if spec.external.is {
             return network;
         }
         self.check_mode(named, mode);
@@ -71,13 +72,13 @@ impl Resolver<'_> {
         if let Some(domain) = &spec.domain {
             self.check_domain(domain, "a domain");
         }
-        for address in &spec.addresses {
+        for address in &spec.address {
             self.check_host_address(address);
         }
         network.dhcp = match &spec.dhcp {
             DhcpSpec::Reservations | DhcpSpec::Off(_) => Vec::new(),
-            DhcpSpec::Derived(span) => self.derived_ranges(&spec.addresses, *span, named.flawed),
-            DhcpSpec::Ranges(ranges) => self.ranges(ranges, &spec.addresses, named.flawed),
+            DhcpSpec::Derived(span) => self.derived_ranges(&spec.address, *span, named.flawed),
+            DhcpSpec::Ranges(ranges) => self.ranges(ranges, &spec.address, named.flawed),
         };
         network.dns = self.dns(&spec.dns, spec.domain.is_some() || named.flawed);
         network.xml = self.overlay(&spec.xml, "network");
@@ -96,7 +97,7 @@ impl Resolver<'_> {
                     DhcpSpec::Ranges(ranges) => ranges.first().map(|range| range.start.span),
                 };
                 let unfit = [
-                    ("address", spec.addresses.first().map(|a| a.span)),
+                    ("address", spec.address.first().map(|a| a.span)),
                     ("dhcp", dhcp),
                     ("dns", spec.dns.span),
                     ("domain", spec.domain.as_ref().map(|d| d.span)),
@@ -138,7 +139,7 @@ impl Resolver<'_> {
             NetworkMode::Isolated | NetworkMode::Bridge => None,
         };
         if let Some(mode) = forwards
-            && spec.addresses.is_empty()
+            && spec.address.is_empty()
             && !named.flawed
         {
             self.report(
@@ -349,7 +350,7 @@ impl Resolver<'_> {
 
     fn check_overlaps(&mut self, specs: &[Named<NetworkSpec>]) {
         let all = specs.iter().flat_map(|named| {
-            let addresses = named.spec.addresses.iter();
+            let addresses = named.spec.address.iter();
             addresses.map(move |address| (named, address))
         });
         // By what the order of subnets says: one is within another, beside it, or around it.

@@ -9,7 +9,8 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::file::header::{Format, Header};
 use crate::lab::load;
 use crate::lab::model::{Disk, DiskSource, Guest, Image, Pool, VolumeFormat, is_of_files};
-use crate::lab::written::{ImageSpec, Named, PoolSpec};
+use crate::lab::written::Named;
+use crate::lab::written::storage::{ImageSpec, PoolSpec};
 use crate::xml::tree::Element;
 
 impl Resolver<'_> {
@@ -54,7 +55,7 @@ impl Resolver<'_> {
             }
             clean(&path.value)
         });
-        if !spec.external && !named.flawed {
+        if !value_or(&spec.external, false) && !named.flawed {
             if kind == "dir" && path.is_none() {
                 self.report(
                     Diagnostic::error("a pool of type `dir` needs `path`")
@@ -92,12 +93,12 @@ impl Resolver<'_> {
         Pool {
             key: named.key.value.clone(),
             name,
-            external: spec.external,
+            external: value_or(&spec.external, false),
             uuid: Address::pool(&named.key.value).uuid(&self.lab.name),
             kind: kind.to_owned(),
             path,
             autostart: value_or(&spec.autostart, true),
-            lifecycle: lifecycle(&spec.prevent_destroy),
+            lifecycle: lifecycle(&spec.lifecycle.prevent_destroy),
             xml: self.overlay(&spec.xml, "pool"),
         }
     }
@@ -173,7 +174,7 @@ impl Resolver<'_> {
             file_size: header.file_size,
             sha256,
             digest: None,
-            lifecycle: lifecycle(&spec.prevent_destroy),
+            lifecycle: lifecycle(&spec.lifecycle.prevent_destroy),
         })
     }
 

@@ -24,9 +24,9 @@ impl Resolver<'_> {
     /// Resolves a guest's `system`, but for its network.
     pub(super) fn system(&mut self, spec: &SystemSpec) -> System {
         self.check_all(&LOCALE, &spec.lang);
-        self.check_all(&LAYOUT, &spec.keyboard);
-        self.check_all(&VARIANT, &spec.keyboard_variant);
-        if let (Some(variant), None) = (&spec.keyboard_variant, &spec.keyboard) {
+        self.check_all(&LAYOUT, &spec.keyboard.layout);
+        self.check_all(&VARIANT, &spec.keyboard.variant);
+        if let (Some(variant), None) = (&spec.keyboard.variant, &spec.keyboard.layout) {
             self.report(
                 Diagnostic::error("the variant of a keyboard needs its layout")
                     .at(variant.span)
@@ -40,20 +40,20 @@ impl Resolver<'_> {
             self.check_zone(zone);
         }
         self.check_all(&TIME_SERVER, &spec.ntp);
-        self.check_all(&PACKAGE, &spec.packages_add);
-        self.check_all(&PACKAGES, &spec.packages_remove);
+        self.check_all(&PACKAGE, &spec.packages.add);
+        self.check_all(&PACKAGES, &spec.packages.remove);
         self.check_all(
             &SERVICE,
-            spec.services_enable.iter().chain(&spec.services_disable),
+            spec.services.enable.iter().chain(&spec.services.disable),
         );
         self.check_both(
-            &spec.packages_add,
-            &spec.packages_remove,
+            &spec.packages.add,
+            &spec.packages.remove,
             "added and removed",
         );
         self.check_both(
-            &spec.services_enable,
-            &spec.services_disable,
+            &spec.services.enable,
+            &spec.services.disable,
             "enabled and disabled",
         );
         self.check_url("a proxy", spec.proxy.as_ref());
@@ -62,8 +62,8 @@ impl Resolver<'_> {
         System {
             lang: value_or(&spec.lang, LANG.to_owned()),
             keyboard: Keyboard {
-                layout: value_or(&spec.keyboard, "us".to_owned()),
-                variant: value(&spec.keyboard_variant),
+                layout: value_or(&spec.keyboard.layout, "us".to_owned()),
+                variant: value(&spec.keyboard.variant),
             },
             timezone: value_or(&spec.timezone, "UTC".to_owned()),
             ntp: values(&spec.ntp),
@@ -73,13 +73,13 @@ impl Resolver<'_> {
             },
             users: spec.users.iter().map(|user| self.user(user)).collect(),
             packages: Packages {
-                add: values(&spec.packages_add),
-                remove: values(&spec.packages_remove),
-                missing: value(&spec.packages_missing).unwrap_or_default(),
+                add: values(&spec.packages.add),
+                remove: values(&spec.packages.remove),
+                missing: value(&spec.packages.missing).unwrap_or_default(),
             },
             services: Services {
-                enable: values(&spec.services_enable),
-                disable: values(&spec.services_disable),
+                enable: values(&spec.services.enable),
+                disable: values(&spec.services.disable),
             },
             firewall: spec.firewall.as_ref().map(|spec| self.firewall(spec)),
             selinux: value(&spec.selinux),
@@ -98,8 +98,8 @@ impl Resolver<'_> {
             proxy: value(&spec.proxy),
             network: Vec::new(),
             scripts: Scripts {
-                pre: values(&spec.pre),
-                post: values(&spec.post),
+                pre: values(&spec.scripts.pre),
+                post: values(&spec.scripts.post),
             },
             kdump: value(&spec.kdump),
             serial_console: value_or(&spec.serial_console, true),

@@ -62,7 +62,7 @@ impl Resolver<'_> {
     /// Says what has no effect since addresses come from DHCP.
     fn without_static(&mut self, spec: &SystemNetworkSpec) {
         let given = [
-            ("gateway", spec.gateways.first().map(|given| given.span)),
+            ("gateway", spec.gateway.first().map(|given| given.span)),
             (
                 "nameservers",
                 spec.nameservers.first().map(|given| given.span),
@@ -113,7 +113,7 @@ impl Resolver<'_> {
         let written = named.spec.interfaces.iter();
         let place = written
             .filter(|written| written.key.value == nic.key)
-            .flat_map(|written| &written.spec.ips)
+            .flat_map(|written| &written.spec.ip)
             .find(|given| given.value == ip)
             .map(|given| given.span);
         let problem = match &spec.prefix {
@@ -141,7 +141,7 @@ impl Resolver<'_> {
         for v4 in [true, false] {
             let of_family = |p: &&Placed| p.address.addr().is_ipv4() == v4;
             let given: Vec<&Spanned<IpAddr>> = spec
-                .gateways
+                .gateway
                 .iter()
                 .filter(|g| g.value.is_ipv4() == v4)
                 .collect();

@@ -5,161 +5,254 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::install::{self, FileSpec, InstallSpec, SeedSpec, TemplateSpec};
-use super::system::{self, SystemSpec};
-use super::{BlockText, FORMATS, Named, block_text, lifecycle, mtu, named};
-use crate::address::Name;
+use super::install::{FileSpec, InstallSpec, Seed, TemplateSpec};
+use super::network::Mtu;
+use super::storage::Formats;
+use super::system::SystemSpec;
+use super::{LifecycleSpec, Xml};
 use crate::diagnostic::{Diagnostic, Span, did_you_mean_of};
+use crate::lab::attributes::{
+    Address, Attribute, Duration, Keys, Kind, Map, Name, Named, Nested, Object, OneOrList,
+    Optional, Switch, Text, Type, Whole, Word, Words, has, kinds, named, object,
+};
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::load;
-use crate::lab::model::{
-    Allocation, DiskDevice, DomainType, Firmware, Link, OnChange, Serial, VolumeFormat,
-};
+use crate::lab::model::{Allocation, DiskDevice, DomainType, Firmware, Link, OnChange, Serial};
 use crate::lab::yaml::{Entries, Key, Node, Value};
 
-/// A guest as written.
-#[derive(Debug, Clone, Default)]
-pub struct GuestSpec {
-    /// `name`
-    pub name: Given<String>,
-    /// `group`
-    pub groups: Vec<Spanned<Name>>,
-    /// `title`
-    pub title: Given<String>,
-    /// `description`
-    pub description: Given<String>,
-    /// `hostname`
-    pub hostname: Given<String>,
-    /// `fqdn`
-    pub fqdn: Given<String>,
-    /// `type`
-    pub domain_type: Given<DomainType>,
-    /// `arch`
-    pub arch: Given<String>,
-    /// `machine`
-    pub machine: Given<String>,
-    /// `cpu.mode`
-    pub cpu_mode: Given<&'static str>,
-    /// `cpu.model`
-    pub cpu_model: Given<String>,
-    /// `vcpus`
-    pub vcpus: Given<u32>,
-    /// `memory`
-    pub memory: Given<u64>,
-    /// `max_vcpus`
-    pub max_vcpus: Given<u32>,
-    /// `max_memory`
-    pub max_memory: Given<u64>,
-    /// `firmware`
-    pub firmware: Given<Firmware>,
-    /// `boot.kernel`
-    pub kernel: Given<String>,
-    /// `boot.initrd`
-    pub initrd: Given<String>,
-    /// `boot.cmdline`
-    pub cmdline: Given<String>,
-    /// `boot.order`
-    pub order: Vec<String>,
-    /// `disks`
-    pub disks: Vec<Named<DiskSpec>>,
-    /// `interfaces`
-    pub interfaces: Vec<Named<InterfaceSpec>>,
-    /// `graphics` with the address to listen on.
-    pub graphics: Option<(&'static str, Given<IpAddr>)>,
-    /// `serial`
-    pub serial: Given<Serial>,
-    /// `running`
-    pub running: Given<bool>,
-    /// `autostart`
-    pub autostart: Given<bool>,
-    /// `depends_on`
-    pub depends_on: Vec<Spanned<Name>>,
-    /// `lifecycle.prevent_destroy`
-    pub prevent_destroy: Given<bool>,
-    /// `shutdown_timeout`
-    pub shutdown_timeout: Given<u64>,
-    /// `on_change`
-    pub on_change: Given<OnChange>,
-    /// `system`
-    pub system: SystemSpec,
-    /// `install`
-    pub install: Option<InstallSpec>,
-    /// `cloud_init`
-    pub cloud_init: Option<SeedSpec>,
-    /// `files`
-    pub files: Vec<Named<FileSpec>>,
-    /// `templates`
-    pub templates: Vec<Named<TemplateSpec>>,
-    /// `vars`
-    pub vars: serde_json::Map<String, serde_json::Value>,
-    /// `xml`
-    pub xml: Given<BlockText>,
+macro_rules! words {
+    ($($(#[doc = $doc:literal])+ $name:ident: $meaning:ty = [$($word:literal $(=> $means:expr)?),+ $(,)?];)+) => {$(
+        $(#[doc = $doc])+
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl Words for $name {
+            type Meaning = $meaning;
+            const WORDS: &'static [(&'static str, $meaning)] = &[$(($word, words!(@ $word $($means)?))),+];
+        }
+    )+};
+    (@ $word:literal) => { $word };
+    (@ $word:literal $means:expr) => { $means };
 }
 
-/// A disk as written.
-#[derive(Debug, Clone, Default)]
-pub struct DiskSpec {
-    /// `pool`
-    pub pool: Given<Name>,
-    /// `image`
-    pub image: Given<Name>,
-    /// `size`
-    pub size: Given<u64>,
-    /// `format`
-    pub format: Given<VolumeFormat>,
-    /// `allocation`
-    pub allocation: Given<Allocation>,
-    /// `volume`
-    pub volume: Given<String>,
-    /// `path`
-    pub path: Given<String>,
-    /// `device`
-    pub device: Given<DiskDevice>,
-    /// `bus`
-    pub bus: Given<&'static str>,
-    /// `cache`
-    pub cache: Given<&'static str>,
-    /// `shareable`
-    pub shareable: Given<bool>,
-    /// `readonly`
-    pub readonly: Given<bool>,
-    /// `keep`
-    pub keep: Given<bool>,
-    /// `dev`
-    pub dev: Given<String>,
-    /// `lifecycle.prevent_destroy`
-    pub prevent_destroy: Given<bool>,
-    /// `xml`
-    pub xml: Given<BlockText>,
+words! {
+    /// Kinds of virtualization.
+    DomainTypes: DomainType = ["kvm" => DomainType::Kvm, "qemu" => DomainType::Qemu];
+    /// How the processor of a guest is chosen.
+    CpuModes: &'static str = ["host-passthrough", "host-model", "maximum", "custom"];
+    /// Kinds of firmware.
+    Firmwares: Firmware = ["bios" => Firmware::Bios, "uefi" => Firmware::Uefi];
+    /// What a guest boots from.
+    BootDevices: &'static str = ["hd", "cdrom", "network", "fd"];
+    /// What becomes of changes that a running guest cannot take over.
+    OnChanges: OnChange = ["restart" => OnChange::Restart, "defer" => OnChange::Defer];
+    /// Displays.
+    Displays: Option<&'static str> = ["vnc" => Some("vnc"), "spice" => Some("spice"), "none" => None];
+    /// A serial port that is a terminal of the host.
+    Pty: () = ["pty" => ()];
+    /// What a disk is.
+    DiskDevices: DiskDevice = ["disk" => DiskDevice::Disk, "cdrom" => DiskDevice::Cdrom];
+    /// Buses of disks.
+    Buses: &'static str = ["virtio", "scsi", "sata", "ide", "usb"];
+    /// How much of its pool a volume takes.
+    Allocations: Allocation = ["sparse" => Allocation::Sparse, "full" => Allocation::Full];
+    /// QEMU's cache modes. <https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms>
+    Caches: &'static str = ["default", "none", "writethrough", "writeback", "directsync", "unsafe"];
+    /// Whether a NIC's cable is plugged in.
+    Links: Link = ["up" => Link::Up, "down" => Link::Down];
 }
 
-/// A NIC as written.
-#[derive(Debug, Clone, Default)]
-pub struct InterfaceSpec {
-    /// `network`
-    pub network: Given<Name>,
-    /// `bridge`
-    pub bridge: Given<String>,
-    /// `user`
-    pub user: Given<bool>,
-    /// `model`
-    pub model: Given<String>,
-    /// `mac`
-    pub mac: Given<String>,
-    /// `ip`
-    pub ips: Vec<Spanned<IpAddr>>,
-    /// `hostname`
-    pub hostname: Given<String>,
-    /// `dns`
-    pub dns: Given<bool>,
-    /// `mtu`
-    pub mtu: Given<u32>,
-    /// `link`
-    pub link: Given<Link>,
-    /// `bandwidth.inbound`
-    pub inbound: Given<RateSpec>,
-    /// `bandwidth.outbound`
-    pub outbound: Given<RateSpec>,
+kinds! {
+    /// The memory of a guest in bytes.
+    Memory: u64 = Type::Size, memory;
+    /// The size of a disk in bytes.
+    DiskSize: u64 = Type::Size, disk_size;
+    /// Whether a NIC is on QEMU's own network; that it is not is as good as not given.
+    UserNetwork: bool = Type::Boolean, user_network;
+    /// Bytes a second.
+    BytesPerSecond: u64 = Type::Size, bytes_per_second;
+}
+
+object! {
+    /// A guest as written.
+    GuestSpec: "a guest" / "guests", "the settings of a guest" {
+        /// Its name in libvirt.
+        name: Text [default: "its key"],
+        /// The groups whose settings it has; later ones win.
+        group: OneOrList<Name>,
+        /// The host name of the system inside.
+        hostname: Text [default: "the key's first label"],
+        /// The same with its domain.
+        fqdn: Text [default: "`hostname` with the domain of its first network that has one"],
+        /// A title in a few words.
+        title: Text,
+        /// A description.
+        description: Text,
+        /// Whether KVM or QEMU itself runs it.
+        domain_type = "type": Word<DomainTypes> [default: "`kvm` where it works"],
+        /// The architecture.
+        arch: Text [default: "the host's"],
+        /// QEMU's machine type.
+        machine: Text [default: "`q35` or `virt`"],
+        /// The processor: a mode, or a map.
+        cpu: Nested<CpuSpec> [default: "`host-passthrough` with KVM, else `maximum`"],
+        /// How many processors it has.
+        vcpus: Whole<u32, 1, 4096> [default: "`1`"],
+        /// How much memory it has, in whole MiB.
+        memory: Memory [default: "`1GiB`"],
+        /// Up to here `vcpus` grows while it runs.
+        max_vcpus: Whole<u32, 1, 4096> [default: "`vcpus`"],
+        /// Up to here `memory` changes while it runs.
+        max_memory: Memory [default: "`memory`"],
+        /// The firmware.
+        firmware: Word<Firmwares> [default: "`bios` on x86"],
+        /// What it boots.
+        boot: Nested<BootSpec>,
+        /// Disks, by name.
+        disks: Map<DiskSpec>,
+        /// NICs, by name.
+        interfaces: Map<InterfaceSpec>,
+        /// Its display.
+        graphics: Graphics [default: "`none`"],
+        /// Its serial port: a terminal of the host, or a file there.
+        serial: SerialPort [default: "`pty`"],
+        /// It runs; `false`: it is defined, and off.
+        running: Switch [default: "`true`"],
+        /// It starts with the host.
+        autostart: Switch [default: "`false`"],
+        /// Guests after which it starts, and before which it stops.
+        depends_on: OneOrList<Name>,
+        /// What may become of it.
+        lifecycle: Nested<LifecycleSpec>,
+        /// How long it has to shut down; then it is stopped by force.
+        shutdown_timeout: Duration [default: "`2m`"],
+        /// What needs a restart restarts it, or waits for one.
+        on_change: Word<OnChanges> [default: "`restart`"],
+        /// How it is set up inside.
+        system: Nested<SystemSpec>,
+        /// Has an installer put a system onto it, unattended.
+        install: Optional<InstallSpec>,
+        /// Gives it a disk with what cloud-init reads at the first start.
+        cloud_init: Seed,
+        /// Files that the installer or cloud-init puts into it, by name.
+        files: Map<FileSpec>,
+        /// Templates that `generate` renders into its directory, by name.
+        templates: Map<TemplateSpec>,
+        /// Values of your own, for templates.
+        vars: Variables,
+        /// Merged into libvirt's XML.
+        xml: Xml,
+    }
+}
+
+object! {
+    /// `cpu` as written.
+    CpuSpec: "`cpu`" / "processors", "a mode, or `{mode: …, model: …}`", scalar mode(Word<CpuModes>) {
+        /// How it is chosen.
+        mode: Word<CpuModes>,
+        /// libvirt's name of a model, for mode custom.
+        model: Text,
+    }
+}
+
+object! {
+    /// `boot` as written.
+    BootSpec: "`boot`" / "boots", "`{kernel: …}` or `{order: […]}`" {
+        /// A kernel that is booted directly; a file of the hypervisor.
+        kernel: Text,
+        /// Its initrd.
+        initrd: Text,
+        /// Its command line.
+        cmdline: Text,
+        /// What is tried to boot from, in order.
+        order: OneOrList<Word<BootDevices>>,
+    }
+}
+
+object! {
+    /// A disk as written.
+    DiskSpec: "a disk" / "disks", "the settings of a disk" {
+        /// The pool of its volume; needed where the lab makes one.
+        pool: Name [default: "that of its image"],
+        /// The image that its volume is an overlay of.
+        image: Name,
+        /// The size of its volume: at least the image's, without one an empty volume.
+        size: DiskSize [default: "the image's"],
+        /// How its bytes are laid out.
+        format: Word<Formats> [default: "`qcow2`; of what exists it is found out"],
+        /// It takes what is written to it, or all its room when it is made.
+        allocation: Word<Allocations> [default: "`sparse`"],
+        /// A volume of `pool` that exists, or another guest's: `GUEST.DISK.FORMAT`.
+        volume: Text,
+        /// A file or block device of the hypervisor.
+        path: Text,
+        /// What the guest takes it for.
+        device: Word<DiskDevices> [default: "`disk`"],
+        /// The bus that it is on.
+        bus: Word<Buses> [default: "`virtio`, of CDs `sata`"],
+        /// QEMU's cache mode.
+        cache: Word<Caches> [default: "QEMU's"],
+        /// Several guests may use it at once; raw only.
+        shareable: Switch [default: "`false`"],
+        /// The guest cannot write to it.
+        readonly: Switch [default: "`false`"],
+        /// Neither `destroy` nor leaving the definition deletes its volume.
+        keep: Switch [default: "`false`"],
+        /// Its device name, which orders the disks of a bus.
+        dev: Text [default: "the first free one"],
+        /// What may become of its volume.
+        lifecycle: Nested<LifecycleSpec>,
+        /// Merged into the volume's XML.
+        xml: Xml,
+    }
+}
+
+object! {
+    /// A NIC as written.
+    InterfaceSpec: "a NIC" / "NICs", "the settings of a NIC" {
+        /// The network that it is on.
+        network: Name,
+        /// A bridge of the host, without a network of libvirt's.
+        bridge: Text,
+        /// QEMU's own network, for qemu:///session, which may not make others.
+        user: UserNetwork [default: "`false`"],
+        /// What the guest takes it for.
+        model: Text [default: "`virtio`"],
+        /// Its MAC address.
+        mac: Text [default: "derived"],
+        /// A DHCP reservation and a DNS name; one IPv4 and one IPv6 address.
+        ip: OneOrList<Address>,
+        /// A name of its own for `ip`.
+        hostname: Text,
+        /// `ip` has a name.
+        dns: Switch [default: "`true`"],
+        /// The MTU in bytes.
+        mtu: Mtu,
+        /// Whether its cable is plugged in.
+        link: Word<Links> [default: "`up`"],
+        /// How fast it may be.
+        bandwidth: Nested<BandwidthSpec>,
+    }
+}
+
+object! {
+    /// `bandwidth` of a NIC as written.
+    BandwidthSpec: "`bandwidth`" / "bandwidths", "`{inbound: …, outbound: …}`", after limits_something {
+        /// What the guest receives.
+        inbound: Rate,
+        /// What it sends.
+        outbound: Rate,
+    }
+}
+
+fn limits_something(_: &mut BandwidthSpec, d: &mut Decoder<'_>, node: &Node, _: Span) {
+    if !has(node, "inbound") && !has(node, "outbound") {
+        d.report(
+            Diagnostic::error("`bandwidth` limits nothing")
+                .at(node.span)
+                .hint("write `inbound: 10MB`, `outbound: 10MB` or both: bytes a second"),
+        );
+    }
 }
 
 /// How fast a NIC may be in one direction, as written: bytes a second.
@@ -173,33 +266,62 @@ pub struct RateSpec {
     pub burst: Given<u64>,
 }
 
-const CPU_MODES: [(&str, &str); 4] = [
-    ("host-passthrough", "host-passthrough"),
-    ("host-model", "host-model"),
-    ("maximum", "maximum"),
-    ("custom", "custom"),
-];
+object! {
+    /// A rate as written.
+    RateKeys: "a rate" / "rates", "a rate such as `10MB`, or `{average: …, peak: …, burst: …}`",
+        scalar average(BytesPerSecond) {
+        /// Bytes a second in the long run, which libvirt counts in kB.
+        average: BytesPerSecond [needed: "`peak` and `burst` say how far it may be exceeded for a moment"],
+        /// Bytes a second at most.
+        peak: BytesPerSecond,
+        /// Bytes at once at `peak`.
+        burst: BytesPerSecond,
+    }
+}
 
-const BUSES: [(&str, &str); 5] = [
-    ("virtio", "virtio"),
-    ("scsi", "scsi"),
-    ("sata", "sata"),
-    ("ide", "ide"),
-    ("usb", "usb"),
-];
+/// A rate.
+#[derive(Debug)]
+pub struct Rate;
 
-const ALLOCATIONS: [(&str, Allocation); 2] =
-    [("sparse", Allocation::Sparse), ("full", Allocation::Full)];
+impl Kind for Rate {
+    type Field = Given<RateSpec>;
+    const TYPE: Type = RateKeys::TYPE;
 
-/// QEMU's cache modes. <https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms>
-const CACHES: [(&str, &str); 6] = [
-    ("default", "default"),
-    ("none", "none"),
-    ("writethrough", "writethrough"),
-    ("writeback", "writeback"),
-    ("directsync", "directsync"),
-    ("unsafe", "unsafe"),
-];
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        let RateKeys {
+            average,
+            peak,
+            burst,
+        } = RateKeys::decode(d, node, node.span)?;
+        Some(Spanned {
+            value: RateSpec {
+                average: average?,
+                peak,
+                burst,
+            },
+            span: node.span,
+        })
+    }
+}
+
+/// Values of the user's own.
+#[derive(Debug)]
+pub struct Variables;
+
+impl Kind for Variables {
+    type Field = serde_json::Map<String, serde_json::Value>;
+    const TYPE: Type = Type::Map(&Type::Any);
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        match load::free_form(node) {
+            serde_json::Value::Object(vars) => vars,
+            _ => {
+                d.entries(node, "a map of variables");
+                Self::Field::default()
+            }
+        }
+    }
+}
 
 /// Decodes the guests over their groups and `common`. These are decoded by themselves too, so that
 /// a problem is found in what no guest uses or every guest overrides.
@@ -210,20 +332,20 @@ pub fn guests(
     guests: Option<&Node>,
 ) -> Vec<Named<GuestSpec>> {
     if let Some(node) = common {
-        guest(d, node, Layer::Shared);
+        check_shared(d, node);
     }
     let mut group_nodes: BTreeMap<String, &Node> = BTreeMap::new();
     if let Some(node) = groups {
         for (key, node) in d.entries(node, "a map of groups") {
             d.key(key);
-            guest(d, node, Layer::Shared);
+            check_shared(d, node);
             group_nodes.insert(key.text.clone(), node);
         }
     }
     let Some(node) = guests else {
         return Vec::new();
     };
-    named(d, node, "a map of guests", |d, own, _| {
+    named(d, node, "a map of guests", |d, own, place| {
         let groups = own.get("group").filter(|node| !node.is_null());
         let groups = groups.map(|node| d.one_or_list(node, Decoder::name));
         let mut merged = Node {
@@ -250,18 +372,45 @@ pub fn guests(
             }
         }
         merged.overlay(own.clone());
-        guest(d, &merged, Layer::Guest)
+        GuestSpec::decode(d, &merged, place)
     })
 }
 
-/// What a guest cannot take from its group or from `common`.
-const OWN_KEYS: [&str; 4] = ["name", "group", "hostname", "fqdn"];
+/// What a guest cannot take from its group or from `common`: the first of its keys.
+const OWN_KEYS: usize = 4;
+
+/// What guests share, in `common` or a group: all keys of a guest but those that are its own.
+#[derive(Debug)]
+pub struct Shared;
+
+impl Shared {
+    const OBJECT: Object = Object {
+        what: "settings for guests",
+        keys: GuestSpec::OBJECT.keys.split_at(OWN_KEYS).1,
+    };
+
+    /// What `common` takes.
+    pub const TYPE: Type = Type::Object(&Self::OBJECT);
+}
+
+/// What guests of a group share, by the group's name.
+#[derive(Debug)]
+pub struct Groups;
+
+impl Groups {
+    /// What `groups` takes.
+    pub const TYPE: Type = Type::Map(&Shared::TYPE);
+}
+
+fn own_keys() -> impl Iterator<Item = &'static Attribute> {
+    GuestSpec::OBJECT.keys.iter().take(OWN_KEYS)
+}
 
 /// A shared layer as far as a guest can take it.
 fn shared(node: &Node) -> Node {
     let mut node = node.clone();
     if let Value::Mapping(entries) = &mut node.value {
-        entries.retain(|key, _| !OWN_KEYS.contains(&key.text.as_str()));
+        entries.retain(|key, _| own_keys().all(|own| own.key != key.text));
     }
     node
 }
@@ -270,116 +419,29 @@ fn is_map(node: &Node) -> bool {
     matches!(node.value, Value::Mapping(_))
 }
 
-/// Whose settings are decoded.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Layer {
-    /// `common` or a group.
-    Shared,
-    /// A guest.
-    Guest,
-}
-
-fn guest(d: &mut Decoder<'_>, node: &Node, layer: Layer) -> Option<GuestSpec> {
-    let what = match layer {
-        Layer::Shared => "settings for guests",
-        Layer::Guest => "the settings of a guest",
-    };
-    let mut fields = d.fields(node, what)?;
-    let mut spec = GuestSpec::default();
-    if layer == Layer::Guest {
-        spec.name = fields.take("name").and_then(|n| d.text(n));
-        if let Some(node) = fields.take("group") {
-            spec.groups = d.one_or_list(node, Decoder::name);
-        }
-        spec.hostname = fields.take("hostname").and_then(|n| d.text(n));
-        spec.fqdn = fields.take("fqdn").and_then(|n| d.text(n));
-    }
-    spec.title = fields.take("title").and_then(|n| d.text(n));
-    spec.description = fields.take("description").and_then(|n| d.text(n));
-    let types = [("kvm", DomainType::Kvm), ("qemu", DomainType::Qemu)];
-    spec.domain_type = fields.take("type").and_then(|n| d.choice(n, &types));
-    spec.arch = fields.take("arch").and_then(|n| d.text(n));
-    spec.machine = fields.take("machine").and_then(|n| d.text(n));
-    if let Some(node) = fields.take("cpu") {
-        cpu(d, node, &mut spec);
-    }
-    spec.vcpus = fields.take("vcpus").and_then(|n| d.integer(n, 1, 4096));
-    spec.memory = fields.take("memory").and_then(|n| memory(d, n));
-    spec.max_vcpus = fields.take("max_vcpus").and_then(|n| d.integer(n, 1, 4096));
-    spec.max_memory = fields.take("max_memory").and_then(|n| memory(d, n));
-    let firmwares = [("bios", Firmware::Bios), ("uefi", Firmware::Uefi)];
-    spec.firmware = fields
-        .take("firmware")
-        .and_then(|n| d.choice(n, &firmwares));
-    if let Some(node) = fields.take("boot") {
-        boot(d, node, &mut spec);
-    }
-    if let Some(node) = fields.take("disks") {
-        spec.disks = named(d, node, "a map of disks", disk);
-    }
-    if let Some(node) = fields.take("interfaces") {
-        spec.interfaces = named(d, node, "a map of NICs", interface);
-    }
-    spec.graphics = fields.take("graphics").and_then(|n| graphics(d, n));
-    spec.serial = fields.take("serial").and_then(|n| serial(d, n));
-    spec.running = fields.take("running").and_then(|n| d.boolean(n));
-    spec.autostart = fields.take("autostart").and_then(|n| d.boolean(n));
-    if let Some(node) = fields.take("depends_on") {
-        spec.depends_on = d.one_or_list(node, Decoder::name);
-    }
-    spec.prevent_destroy = fields.take("lifecycle").and_then(|n| lifecycle(d, n));
-    spec.shutdown_timeout = fields.take("shutdown_timeout").and_then(|n| d.duration(n));
-    let on_change = [("restart", OnChange::Restart), ("defer", OnChange::Defer)];
-    spec.on_change = fields
-        .take("on_change")
-        .and_then(|n| d.choice(n, &on_change));
-    if let Some(node) = fields.take("system") {
-        spec.system = system::system(d, node).unwrap_or_default();
-    }
-    spec.install = fields.take("install").and_then(|n| install::install(d, n));
-    spec.cloud_init = fields.take("cloud_init").and_then(|n| install::seed(d, n));
-    if let Some(node) = fields.take("files") {
-        spec.files = named(d, node, "a map of files", install::file);
-    }
-    if let Some(node) = fields.take("templates") {
-        spec.templates = named(d, node, "a map of templates", install::template);
-    }
-    if let Some(node) = fields.take("vars") {
-        match load::free_form(node) {
-            serde_json::Value::Object(vars) => spec.vars = vars,
-            _ => {
-                d.entries(node, "a map of variables");
-            }
-        }
-    }
-    spec.xml = fields.take("xml").and_then(|n| block_text(d, n));
-    match layer {
-        Layer::Shared => refuse_own_keys(d, node, &mut fields),
-        Layer::Guest => {}
-    }
-    fields.finish(d, "a guest");
-    Some(spec)
-}
-
-/// Says of what is a guest's own that it cannot be shared.
-fn refuse_own_keys(
-    d: &mut Decoder<'_>,
-    node: &Node,
-    fields: &mut super::super::decode::Fields<'_>,
-) {
+/// Decodes what guests share by itself, and says of what is a guest's own that it cannot be shared.
+fn check_shared(d: &mut Decoder<'_>, node: &Node) {
     let Value::Mapping(entries) = &node.value else {
+        d.fields(node, "settings for guests");
         return;
     };
-    for own in OWN_KEYS {
-        fields.take(own);
-        if let Some((Key { span, .. }, _)) = entries.get_key_value(own) {
+    for own in own_keys() {
+        if let Some((Key { span, .. }, _)) = entries.get_key_value(own.key) {
             d.report(
-                Diagnostic::error(format!("`{own}` is a guest's own and cannot be shared"))
-                    .at(*span)
-                    .hint("give it to the guest"),
+                Diagnostic::error(format!(
+                    "`{}` is a guest's own and cannot be shared",
+                    own.key
+                ))
+                .at(*span)
+                .hint("give it to the guest"),
             );
         }
     }
+    GuestSpec::decode(d, &shared(node), node.span);
+}
+
+fn user_network(d: &mut Decoder<'_>, node: &Node) -> Given<bool> {
+    d.boolean(node).filter(|user| user.value)
 }
 
 fn memory(d: &mut Decoder<'_>, node: &Node) -> Given<u64> {
@@ -400,69 +462,6 @@ fn memory(d: &mut Decoder<'_>, node: &Node) -> Given<u64> {
     None
 }
 
-fn cpu(d: &mut Decoder<'_>, node: &Node, spec: &mut GuestSpec) {
-    if let Value::Scalar(..) = node.value {
-        spec.cpu_mode = d.choice(node, &CPU_MODES);
-        return;
-    }
-    let Some(mut fields) = d.fields(node, "a mode, or `{mode: …, model: …}`") else {
-        return;
-    };
-    spec.cpu_mode = fields.take("mode").and_then(|n| d.choice(n, &CPU_MODES));
-    spec.cpu_model = fields.take("model").and_then(|n| d.text(n));
-    fields.finish(d, "`cpu`");
-}
-
-fn boot(d: &mut Decoder<'_>, node: &Node, spec: &mut GuestSpec) {
-    let Some(mut fields) = d.fields(node, "`{kernel: …}` or `{order: […]}`") else {
-        return;
-    };
-    spec.kernel = fields.take("kernel").and_then(|n| d.text(n));
-    spec.initrd = fields.take("initrd").and_then(|n| d.text(n));
-    spec.cmdline = fields.take("cmdline").and_then(|n| d.text(n));
-    if let Some(node) = fields.take("order") {
-        let devices = [
-            ("hd", "hd"),
-            ("cdrom", "cdrom"),
-            ("network", "network"),
-            ("fd", "fd"),
-        ];
-        let order = d.one_or_list(node, |d, item| d.choice(item, &devices));
-        spec.order = order
-            .into_iter()
-            .map(|item| item.value.to_owned())
-            .collect();
-    }
-    fields.finish(d, "`boot`");
-}
-
-fn disk(d: &mut Decoder<'_>, node: &Node, _: Span) -> Option<DiskSpec> {
-    let mut fields = d.fields(node, "the settings of a disk")?;
-    let devices = [("disk", DiskDevice::Disk), ("cdrom", DiskDevice::Cdrom)];
-    let spec = DiskSpec {
-        pool: fields.take("pool").and_then(|n| d.name(n)),
-        image: fields.take("image").and_then(|n| d.name(n)),
-        size: fields.take("size").and_then(|n| disk_size(d, n)),
-        format: fields.take("format").and_then(|n| d.choice(n, &FORMATS)),
-        allocation: fields
-            .take("allocation")
-            .and_then(|n| d.choice(n, &ALLOCATIONS)),
-        volume: fields.take("volume").and_then(|n| d.text(n)),
-        path: fields.take("path").and_then(|n| d.text(n)),
-        device: fields.take("device").and_then(|n| d.choice(n, &devices)),
-        bus: fields.take("bus").and_then(|n| d.choice(n, &BUSES)),
-        cache: fields.take("cache").and_then(|n| d.choice(n, &CACHES)),
-        shareable: fields.take("shareable").and_then(|n| d.boolean(n)),
-        readonly: fields.take("readonly").and_then(|n| d.boolean(n)),
-        keep: fields.take("keep").and_then(|n| d.boolean(n)),
-        dev: fields.take("dev").and_then(|n| d.text(n)),
-        prevent_destroy: fields.take("lifecycle").and_then(|n| lifecycle(d, n)),
-        xml: fields.take("xml").and_then(|n| block_text(d, n)),
-    };
-    fields.finish(d, "a disk");
-    Some(spec)
-}
-
 /// A disk is a whole number of sectors: `qemu-img` would round, and the plan would never be empty.
 fn disk_size(d: &mut Decoder<'_>, node: &Node) -> Given<u64> {
     let size = d.size(node)?;
@@ -475,91 +474,6 @@ fn disk_size(d: &mut Decoder<'_>, node: &Node) -> Given<u64> {
             .hint("write it in MiB or GiB"),
     );
     None
-}
-
-fn interface(d: &mut Decoder<'_>, node: &Node, _: Span) -> Option<InterfaceSpec> {
-    let mut fields = d.fields(node, "the settings of a NIC")?;
-    let links = [("up", Link::Up), ("down", Link::Down)];
-    let (inbound, outbound) = match fields.take("bandwidth") {
-        Some(node) => bandwidth(d, node),
-        None => (None, None),
-    };
-    let spec = InterfaceSpec {
-        inbound,
-        outbound,
-        network: fields.take("network").and_then(|n| d.name(n)),
-        bridge: fields.take("bridge").and_then(|n| d.text(n)),
-        user: fields
-            .take("user")
-            .and_then(|n| d.boolean(n))
-            .filter(|u| u.value),
-        model: fields.take("model").and_then(|n| d.text(n)),
-        mac: fields.take("mac").and_then(|n| d.text(n)),
-        ips: match fields.take("ip") {
-            Some(node) => d.one_or_list(node, Decoder::ip),
-            None => Vec::new(),
-        },
-        hostname: fields.take("hostname").and_then(|n| d.text(n)),
-        dns: fields.take("dns").and_then(|n| d.boolean(n)),
-        mtu: fields.take("mtu").and_then(|n| mtu(d, n)),
-        link: fields.take("link").and_then(|n| d.choice(n, &links)),
-    };
-    fields.finish(d, "a NIC");
-    Some(spec)
-}
-
-/// `{inbound: 10MB, outbound: {average: 5MB, peak: 10MB, burst: 1MB}}`
-fn bandwidth(d: &mut Decoder<'_>, node: &Node) -> (Given<RateSpec>, Given<RateSpec>) {
-    let Some(mut fields) = d.fields(node, "`{inbound: …, outbound: …}`") else {
-        return (None, None);
-    };
-    let given = ["inbound", "outbound"].map(|key| fields.take(key));
-    if given.iter().all(Option::is_none) {
-        d.report(
-            Diagnostic::error("`bandwidth` limits nothing")
-                .at(node.span)
-                .hint("write `inbound: 10MB`, `outbound: 10MB` or both: bytes a second"),
-        );
-    }
-    let [inbound, outbound] = given.map(|node| node.and_then(|node| rate(d, node)));
-    fields.finish(d, "`bandwidth`");
-    (inbound, outbound)
-}
-
-fn rate(d: &mut Decoder<'_>, node: &Node) -> Given<RateSpec> {
-    let spec = if let Value::Scalar(..) = node.value {
-        RateSpec {
-            average: bytes_per_second(d, node)?,
-            peak: None,
-            burst: None,
-        }
-    } else {
-        let mut fields = d.fields(
-            node,
-            "a rate such as `10MB`, or `{average: …, peak: …, burst: …}`",
-        )?;
-        let average = fields.take("average");
-        let mut given = |key| fields.take(key).and_then(|n| bytes_per_second(d, n));
-        let (peak, burst) = (given("peak"), given("burst"));
-        fields.finish(d, "a rate");
-        let Some(average) = average else {
-            d.report(
-                Diagnostic::error("a rate needs `average`")
-                    .at(node.span)
-                    .hint("`peak` and `burst` say how far it may be exceeded for a moment"),
-            );
-            return None;
-        };
-        RateSpec {
-            average: bytes_per_second(d, average)?,
-            peak,
-            burst,
-        }
-    };
-    Some(Spanned {
-        value: spec,
-        span: node.span,
-    })
 }
 
 /// libvirt counts in kilobytes, in 32 bits where it hands them on to the kernel.
@@ -576,43 +490,57 @@ fn bytes_per_second(d: &mut Decoder<'_>, node: &Node) -> Given<u64> {
     None
 }
 
-fn graphics(d: &mut Decoder<'_>, node: &Node) -> Option<(&'static str, Given<IpAddr>)> {
-    let kinds = [
-        ("vnc", Some("vnc")),
-        ("spice", Some("spice")),
-        ("none", None),
-    ];
-    if let Value::Scalar(..) = node.value {
-        return d.choice(node, &kinds)?.value.map(|kind| (kind, None));
+object! {
+    /// `graphics` as a map.
+    GraphicsSpec: "`graphics`" / "displays", "`vnc`, `spice`, `none` or `{type: …, listen: …}`",
+        scalar kind(Word<Displays>) {
+        /// Its protocol.
+        kind = "type": Word<Displays> [needed: "write `type: vnc` or `type: spice`"],
+        /// The address of the host at which it listens.
+        listen: Address,
     }
-    let mut fields = d.fields(node, "`vnc`, `spice`, `none` or `{type: …, listen: …}`")?;
-    let kind = fields.take("type");
-    if kind.is_none() {
-        d.report(
-            Diagnostic::error("`graphics` needs `type`")
-                .at(node.span)
-                .hint("write `type: vnc` or `type: spice`"),
-        );
-    }
-    let kind = kind.and_then(|n| d.choice(n, &kinds)).and_then(|k| k.value);
-    let listen = fields.take("listen").and_then(|n| d.ip(n));
-    fields.finish(d, "`graphics`");
-    kind.map(|kind| (kind, listen))
 }
 
-fn serial(d: &mut Decoder<'_>, node: &Node) -> Given<Serial> {
-    if let Value::Scalar(..) = node.value {
-        let kind = d.choice(node, &[("pty", ())])?;
-        return Some(Spanned {
-            value: Serial::Pty,
-            span: kind.span,
-        });
+/// A display: its protocol, and the address at which it listens.
+#[derive(Debug)]
+pub struct Graphics;
+
+impl Kind for Graphics {
+    type Field = Option<(&'static str, Given<IpAddr>)>;
+    const TYPE: Type = GraphicsSpec::TYPE;
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        let GraphicsSpec { kind, listen } = GraphicsSpec::decode(d, node, node.span)?;
+        kind?.value.map(|kind| (kind, listen))
     }
-    let mut fields = d.fields(node, "`pty` or `{file: PATH}`")?;
-    let file = fields.take("file").and_then(|n| d.text(n));
-    fields.finish(d, "`serial`");
-    file.map(|file| Spanned {
-        span: file.span,
-        value: Serial::File { path: file.value },
-    })
+}
+
+object! {
+    /// `serial` as a map.
+    SerialSpec: "`serial`" / "serial ports", "`pty` or `{file: PATH}`" {
+        /// A file of the host that all is written to.
+        file: Text,
+    }
+}
+
+/// A serial port.
+#[derive(Debug)]
+pub struct SerialPort;
+
+impl Kind for SerialPort {
+    type Field = Given<Serial>;
+    const TYPE: Type = Type::OneOf(&[Word::<Pty>::TYPE, SerialSpec::TYPE]);
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        if let Value::Scalar(..) = node.value {
+            let span = Word::<Pty>::decode(d, node)?.span;
+            let value = Serial::Pty;
+            return Some(Spanned { value, span });
+        }
+        let file = SerialSpec::decode(d, node, node.span)?.file;
+        file.map(|file| Spanned {
+            span: file.span,
+            value: Serial::File { path: file.value },
+        })
+    }
 }

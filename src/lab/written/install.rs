@@ -1,30 +1,52 @@
 //! `install`, `cloud_init`, `files` and `templates` of a guest as written.
 
-use super::super::decode::{Decoder, Given, Spanned};
-use crate::address::Name;
+use crate::address::Name as ResourceName;
 use crate::diagnostic::Span;
 use crate::install::os::Installer;
+use crate::lab::attributes::{Duration, Keys as _, Kind, Name, Text, Type, Word, Words, object};
+use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::yaml::{Node, Value};
 
-/// `install` as written.
-#[derive(Debug, Clone, Default)]
-pub struct InstallSpec {
-    /// Where it is given.
-    pub span: Option<Span>,
-    /// `os`
-    pub os: Given<String>,
-    /// `location`
-    pub location: Option<LocationSpec>,
-    /// `url`
-    pub url: Given<String>,
-    /// `template`
-    pub template: Given<String>,
-    /// `installer`
-    pub installer: Given<Installer>,
-    /// `cmdline`
-    pub cmdline: Given<String>,
-    /// `timeout` in seconds
-    pub timeout: Given<u64>,
+/// Installers by whose answers they take.
+#[derive(Debug)]
+pub struct Installers;
+
+impl Words for Installers {
+    type Meaning = Installer;
+    const WORDS: &'static [(&'static str, Installer)] = &[
+        ("kickstart", Installer::Kickstart),
+        ("preseed", Installer::Preseed),
+        ("autoinstall", Installer::Autoinstall),
+        ("autoyast", Installer::Autoyast),
+        ("other", Installer::Other),
+    ];
+}
+
+object! {
+    /// `install` as written.
+    InstallSpec: "`install`" / "installs", "`{os: …, location: …}`", after place_of_install {
+        /// What is installed: libosinfo's short ids, or nearly so. Needed.
+        os: Text,
+        /// Where the installer is. Needed.
+        location: Location,
+        /// Where packages come from.
+        url: Text [default: "`location`, or for Debian a mirror"],
+        /// The answers: a file beside the definition or in the search path for templates.
+        template: Text [default: "that of the installer"],
+        /// Whose answers a template of your own has, where `os` does not tell.
+        installer: Word<Installers> [default: "as `os` tells"],
+        /// More for the installer's kernel.
+        cmdline: Text,
+        /// How long it may take.
+        timeout: Duration [default: "`45m`"],
+    } with {
+        /// Where it is given.
+        span: Option<Span>,
+    }
+}
+
+fn place_of_install(spec: &mut InstallSpec, _: &mut Decoder<'_>, node: &Node, _: Span) {
+    spec.span = Some(node.span);
 }
 
 /// `location` of an install as written.
@@ -42,7 +64,7 @@ pub struct PartsSpec {
     /// Where it is given.
     pub span: Span,
     /// `pool`
-    pub pool: Given<Name>,
+    pub pool: Given<ResourceName>,
     /// `volume`
     pub volume: Given<String>,
     /// `kernel`
@@ -61,119 +83,117 @@ impl LocationSpec {
     }
 }
 
-/// `cloud_init` as written.
-#[derive(Debug, Clone, Default)]
-pub struct SeedSpec {
-    /// Where it is given.
-    pub span: Option<Span>,
-    /// `pool`
-    pub pool: Given<Name>,
-    /// `template`
-    pub template: Given<String>,
-}
-
-/// A file for a guest as written.
-#[derive(Debug, Clone, Default)]
-pub struct FileSpec {
-    /// `src`
-    pub src: Given<String>,
-    /// `content`
-    pub content: Given<String>,
-    /// `dst`
-    pub dst: Given<String>,
-    /// `mode`
-    pub mode: Given<String>,
-    /// `owner`
-    pub owner: Given<String>,
-}
-
-/// A template for `generate` as written.
-#[derive(Debug, Clone, Default)]
-pub struct TemplateSpec {
-    /// `src`
-    pub src: Given<String>,
-    /// `dst`
-    pub dst: Given<String>,
-}
-
-const INSTALLERS: [(&str, Installer); 5] = [
-    ("kickstart", Installer::Kickstart),
-    ("preseed", Installer::Preseed),
-    ("autoinstall", Installer::Autoinstall),
-    ("autoyast", Installer::Autoyast),
-    ("other", Installer::Other),
-];
-
-pub(super) fn install(d: &mut Decoder<'_>, node: &Node) -> Option<InstallSpec> {
-    let mut fields = d.fields(node, "`{os: …, location: …}`")?;
-    let spec = InstallSpec {
-        span: Some(node.span),
-        os: fields.take("os").and_then(|n| d.text(n)),
-        location: fields.take("location").and_then(|n| location(d, n)),
-        url: fields.take("url").and_then(|n| d.text(n)),
-        template: fields.take("template").and_then(|n| d.text(n)),
-        installer: fields
-            .take("installer")
-            .and_then(|n| d.choice(n, &INSTALLERS)),
-        cmdline: fields.take("cmdline").and_then(|n| d.text(n)),
-        timeout: fields.take("timeout").and_then(|n| d.duration(n)),
-    };
-    fields.finish(d, "`install`");
-    Some(spec)
-}
-
-fn location(d: &mut Decoder<'_>, node: &Node) -> Option<LocationSpec> {
-    if let Value::Scalar(..) = node.value {
-        return d.text(node).map(LocationSpec::Text);
+object! {
+    /// `location` as a map.
+    LocationKeys: "`location`" / "locations",
+        "a URL, a path, `{pool: …, volume: …}` or `{kernel: …, initrd: …}`" {
+        /// The pool of a volume with the image of a CD.
+        pool: Name,
+        /// That volume.
+        volume: Text,
+        /// A kernel: a path or URL.
+        kernel: Text,
+        /// Its initrd.
+        initrd: Text,
     }
-    let what = "a URL, a path, `{pool: …, volume: …}` or `{kernel: …, initrd: …}`";
-    let mut fields = d.fields(node, what)?;
-    let pool = fields.take("pool").and_then(|n| d.name(n));
-    let [volume, kernel, initrd] =
-        ["volume", "kernel", "initrd"].map(|key| fields.take(key).and_then(|n| d.text(n)));
-    fields.finish(d, "`location`");
-    Some(LocationSpec::Parts(PartsSpec {
-        span: node.span,
-        pool,
-        volume,
-        kernel,
-        initrd,
-    }))
 }
 
-/// `true`, `false`, or a map.
-pub(super) fn seed(d: &mut Decoder<'_>, node: &Node) -> Option<SeedSpec> {
-    let mut spec = SeedSpec {
+/// Where an installer is.
+#[derive(Debug)]
+pub struct Location;
+
+impl Kind for Location {
+    type Field = Option<LocationSpec>;
+    const TYPE: Type = Type::OneOf(&[Type::Text, LocationKeys::TYPE]);
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        if let Value::Scalar(..) = node.value {
+            return d.text(node).map(LocationSpec::Text);
+        }
+        let LocationKeys {
+            pool,
+            volume,
+            kernel,
+            initrd,
+        } = LocationKeys::decode(d, node, node.span)?;
+        Some(LocationSpec::Parts(PartsSpec {
+            span: node.span,
+            pool,
+            volume,
+            kernel,
+            initrd,
+        }))
+    }
+}
+
+object! {
+    /// `cloud_init` as written.
+    SeedSpec: "`cloud_init`" / "seeds", "`true`, `false`, or `{pool: …, template: …}`",
+        before switched, after place_of_seed {
+        /// The pool of its seed.
+        pool: Name [default: "that of the guest's first volume"],
+        /// The user-data: a file beside the definition or in the search path for templates.
+        template: Text [default: "`cloud-init/user-data.j2`"],
+    } with {
+        /// Where it is given.
+        span: Option<Span>,
+        /// It is said that there is none.
+        off: bool,
+    }
+}
+
+/// Reads `true` and `false`.
+fn switched(d: &mut Decoder<'_>, node: &Node, _: Span) -> Option<SeedSpec> {
+    let Value::Scalar(..) = node.value else {
+        return None;
+    };
+    let on = d.boolean(node);
+    Some(SeedSpec {
         span: Some(node.span),
+        off: !on.is_some_and(|on| on.value),
         ..SeedSpec::default()
-    };
-    if let Value::Scalar(..) = node.value {
-        return d.boolean(node)?.value.then_some(spec);
-    }
-    let mut fields = d.fields(node, "`true`, `false`, or `{pool: …, template: …}`")?;
-    spec.pool = fields.take("pool").and_then(|n| d.name(n));
-    spec.template = fields.take("template").and_then(|n| d.text(n));
-    fields.finish(d, "`cloud_init`");
-    Some(spec)
-}
-
-pub(super) fn file(d: &mut Decoder<'_>, node: &Node, _: Span) -> Option<FileSpec> {
-    let mut fields = d.fields(node, "the settings of a file")?;
-    let [src, content, dst, mode, owner] = ["src", "content", "dst", "mode", "owner"]
-        .map(|key| fields.take(key).and_then(|n| d.text(n)));
-    fields.finish(d, "a file");
-    Some(FileSpec {
-        src,
-        content,
-        dst,
-        mode,
-        owner,
     })
 }
 
-pub(super) fn template(d: &mut Decoder<'_>, node: &Node, _: Span) -> Option<TemplateSpec> {
-    let mut fields = d.fields(node, "`{src: …, dst: …}`")?;
-    let [src, dst] = ["src", "dst"].map(|key| fields.take(key).and_then(|n| d.text(n)));
-    fields.finish(d, "a template");
-    Some(TemplateSpec { src, dst })
+fn place_of_seed(spec: &mut SeedSpec, _: &mut Decoder<'_>, node: &Node, _: Span) {
+    spec.span = Some(node.span);
+}
+
+/// The seed for cloud-init; none where it says so.
+#[derive(Debug)]
+pub struct Seed;
+
+impl Kind for Seed {
+    type Field = Option<SeedSpec>;
+    const TYPE: Type = Type::OneOf(&[Type::Boolean, SeedSpec::TYPE]);
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        SeedSpec::decode(d, node, node.span).filter(|spec| !spec.off)
+    }
+}
+
+object! {
+    /// A file for a guest or the host as written.
+    FileSpec: "a file" / "files", "the settings of a file" {
+        /// A template beside the definition, which gives it.
+        src: Text,
+        /// The text of such a template, in its place.
+        content: Text,
+        /// Its path there. Needed.
+        dst: Text,
+        /// Its permissions, three or four octal digits.
+        mode: Text [default: "`0644`"],
+        /// `USER` or `USER:GROUP`, which the system has to have.
+        owner: Text [default: "`root:root`"],
+    }
+}
+
+object! {
+    /// A template for `generate` as written.
+    TemplateSpec: "a template" / "templates", "`{src: …, dst: …}`" {
+        /// A file beside the definition or in the search path for templates. Needed.
+        src: Text,
+        /// Where it is rendered to, relative to the directory. Needed.
+        dst: Text,
+    }
 }

@@ -1,7 +1,8 @@
 //! `moved` as written: what has another name now.
 
 use crate::address::Address;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::lab::attributes::{Keys as _, Kind, Type, has, kinds, object};
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::yaml::Node;
 
@@ -14,37 +15,52 @@ pub struct MoveSpec {
     pub to: Spanned<Address>,
 }
 
-/// Decodes the list.
-pub(super) fn moves(d: &mut Decoder<'_>, node: &Node) -> Vec<MoveSpec> {
-    let items = d.list(node, "a list of `{from: …, to: …}`");
-    items.iter().filter_map(|item| one(d, item)).collect()
+kinds! {
+    /// The address of a resource.
+    ResourceAddress: Address = Type::Text, address;
 }
 
-fn one(d: &mut Decoder<'_>, node: &Node) -> Option<MoveSpec> {
-    let mut fields = d.fields(node, "`{from: guest.web1, to: guest.app1}`")?;
-    let (from, to) = (fields.take("from"), fields.take("to"));
-    let addresses = (
-        from.map(|node| address(d, node)),
-        to.map(|node| address(d, node)),
+object! {
+    /// A move as written.
+    MoveKeys: "a move" / "moves", "`{from: guest.web1, to: guest.app1}`", after move_is_whole {
+        /// The address that it had: `guest.web1`.
+        from: ResourceAddress,
+        /// The address that it has.
+        to: ResourceAddress,
+    }
+}
+
+fn move_is_whole(_: &mut MoveKeys, d: &mut Decoder<'_>, node: &Node, _: Span) {
+    let (missing, what) = match (has(node, "from"), has(node, "to")) {
+        (true, true) => return,
+        (true, false) => ("to", "what it is called now"),
+        (false, _) => ("from", "what it was called"),
+    };
+    d.report(
+        Diagnostic::error(format!("a move without `{missing}`"))
+            .at(node.span)
+            .hint(format!("say {what}: `{missing}: guest.NAME`")),
     );
-    fields.finish(d, "a move");
-    match addresses {
-        (Some(from), Some(to)) => Some(MoveSpec {
-            from: from?,
-            to: to?,
-        }),
-        (from, _) => {
-            let (missing, what) = match from {
-                Some(_) => ("to", "what it is called now"),
-                None => ("from", "what it was called"),
-            };
-            d.report(
-                Diagnostic::error(format!("a move without `{missing}`"))
-                    .at(node.span)
-                    .hint(format!("say {what}: `{missing}: guest.NAME`")),
-            );
-            None
-        }
+}
+
+/// The list of moves.
+#[derive(Debug)]
+pub struct Moves;
+
+impl Kind for Moves {
+    type Field = Vec<MoveSpec>;
+    const TYPE: Type = Type::List(&MoveKeys::TYPE);
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        let items = d.list(node, "a list of `{from: …, to: …}`").iter();
+        let moves = items.filter_map(|item| {
+            let MoveKeys { from, to } = MoveKeys::decode(d, item, item.span)?;
+            Some(MoveSpec {
+                from: from?,
+                to: to?,
+            })
+        });
+        moves.collect()
     }
 }
 

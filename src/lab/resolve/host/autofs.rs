@@ -52,7 +52,7 @@ impl Resolver<'_> {
             }
             maps.push(AutofsMap {
                 mount,
-                options: self.mount_options(&map.options),
+                options: self.mount_options(map.options.as_deref().unwrap_or_default()),
                 timeout: value(&map.timeout),
                 entries,
             });
@@ -91,7 +91,7 @@ impl Resolver<'_> {
     }
 
     fn entry(&mut self, spec: &EntrySpec) -> Option<AutofsEntry> {
-        let options = self.mount_options(&spec.options);
+        let options = self.mount_options(spec.options.as_deref().unwrap_or_default());
         let location = spec.location.as_ref()?;
         let text = &location.value;
         let odd = |c: char| c.is_control() || c == '"' || c == '\\';

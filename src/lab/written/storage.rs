@@ -1,0 +1,99 @@
+//! Pools and images as written.
+
+use super::network::refuse_more;
+use super::{LifecycleSpec, Xml};
+use crate::diagnostic::Span;
+use crate::lab::attributes::{Name, Nested, Switch, Text, Word, Words, object};
+use crate::lab::decode::Decoder;
+use crate::lab::model::VolumeFormat;
+use crate::lab::yaml::{Node, Value};
+
+/// libvirt's types of pools. <https://libvirt.org/storage.html>
+#[derive(Debug)]
+pub struct PoolTypes;
+
+impl Words for PoolTypes {
+    type Meaning = &'static str;
+    const WORDS: &'static [(&'static str, &'static str)] = &[
+        ("dir", "dir"),
+        ("fs", "fs"),
+        ("netfs", "netfs"),
+        ("logical", "logical"),
+        ("disk", "disk"),
+        ("iscsi", "iscsi"),
+        ("iscsi-direct", "iscsi-direct"),
+        ("scsi", "scsi"),
+        ("mpath", "mpath"),
+        ("rbd", "rbd"),
+        ("gluster", "gluster"),
+        ("zfs", "zfs"),
+        ("vstorage", "vstorage"),
+    ];
+}
+
+/// The formats of volumes.
+#[derive(Debug)]
+pub struct Formats;
+
+impl Words for Formats {
+    type Meaning = VolumeFormat;
+    const WORDS: &'static [(&'static str, VolumeFormat)] =
+        &[("qcow2", VolumeFormat::Qcow2), ("raw", VolumeFormat::Raw)];
+}
+
+object! {
+    /// A pool as written.
+    PoolSpec: "a pool" / "pools", "the settings of a pool", before if_external {
+        /// Its name in libvirt.
+        name: Text [default: "its key"],
+        /// It exists: it is referred to, and never created, changed or deleted.
+        external: Switch [default: "`false`"],
+        /// Where it is on the hypervisor; needed for dir, and for fs and netfs: where it is mounted. Of an external one it is for
+        /// `generate`, which asks no hypervisor.
+        path: Text,
+        /// What it is; all but dir need `xml` with their source.
+        kind = "type": Word<PoolTypes> [default: "`dir`"],
+        /// It starts with the host.
+        autostart: Switch [default: "`true`"],
+        /// What may become of it.
+        lifecycle: Nested<LifecycleSpec>,
+        /// Merged into libvirt's XML.
+        xml: Xml,
+    }
+}
+
+/// Reads a pool that exists: all else has no effect, but for where it is, for what is compiled without asking a hypervisor.
+fn if_external(d: &mut Decoder<'_>, node: &Node, _: Span) -> Option<PoolSpec> {
+    let Value::Mapping(entries) = &node.value else {
+        return None;
+    };
+    let get = |key| entries.get(key).filter(|value| !value.is_null());
+    let is_meant = |value: &Node| matches!(&value.value, Value::Scalar(text, _) if text.eq_ignore_ascii_case("true"));
+    let external = get("external").filter(|value| is_meant(value))?;
+    let external = d.boolean(external)?;
+    let name = get("name").and_then(|name| d.text(name));
+    let path = get("path").and_then(|path| d.text(path));
+    refuse_more(d, node, "pool", &["path"]);
+    Some(PoolSpec {
+        name,
+        external: Some(external),
+        path,
+        ..PoolSpec::default()
+    })
+}
+
+object! {
+    /// An image as written.
+    ImageSpec: "an image" / "images", "the settings of an image" {
+        /// The pool that it is uploaded to.
+        pool: Name [needed: "write `{pool: POOL, source: FILE}`"],
+        /// A local file, uploaded once, to a remote hypervisor too.
+        source: Text [needed: "write `{pool: POOL, source: FILE}`"],
+        /// How its bytes are laid out.
+        format: Word<Formats> [default: "read from the file"],
+        /// The SHA-256 that the file has to have.
+        sha256: Text,
+        /// What may become of it.
+        lifecycle: Nested<LifecycleSpec>,
+    }
+}
