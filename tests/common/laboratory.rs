@@ -1,6 +1,6 @@
 //! A lab on the hypervisor in memory, from its definition on, without any command.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -30,6 +30,22 @@ pub struct Laboratory {
     fingerprints: Mutex<HashSet<u64>>,
 }
 
+/// What a plan is for.
+#[derive(Clone, Copy)]
+enum Aim<'a> {
+    Make(&'a Options),
+    Verify,
+}
+
+impl Aim<'_> {
+    fn plan(self, desired: &Desired, observed: &Observed, state: &State) -> Plan {
+        match self {
+            Aim::Make(options) => plan::make(desired, observed, state, options),
+            Aim::Verify => plan::verify(desired, observed, state, &BTreeSet::new()),
+        }
+    }
+}
+
 pub fn read(path: &Path) -> Definition {
     lab::read(&Source {
         dir: path.parent().unwrap().to_owned(),
@@ -57,6 +73,15 @@ impl Laboratory {
 
     /// The same, limited or widened.
     pub fn plan_with(&self, definition: Option<&Path>, options: &Options) -> (Plan, SourceMap) {
+        self.planned(definition, Aim::Make(options))
+    }
+
+    /// Plans what is left of a plan that was carried out, as `apply` does in the end.
+    pub fn verify(&self, definition: Option<&Path>) -> (Plan, SourceMap) {
+        self.planned(definition, Aim::Verify)
+    }
+
+    fn planned(&self, definition: Option<&Path>, aim: Aim<'_>) -> (Plan, SourceMap) {
         let state = self.store.state();
         let wide = |scope: Scope| Scope {
             others: Others::Read,
@@ -65,7 +90,10 @@ impl Laboratory {
         let Some(path) = definition else {
             let scope = wide(desired::scope(None, state));
             let observed = self.fake.observe(&scope).unwrap();
-            let plan = plan::destroy(&state.lab, &observed, state, options);
+            let plan = match aim {
+                Aim::Make(options) => plan::destroy(&state.lab, &observed, state, options),
+                Aim::Verify => plan::destroy(&state.lab, &observed, state, &Options::default()),
+            };
             return (plan, SourceMap::default());
         };
         let Definition {
@@ -86,8 +114,8 @@ impl Laboratory {
                 templates: templates.clone(),
             });
             let (desired, problems) = desired::build_unseen(&sources, &Seen::default());
-            let mut plan = plan::make(&desired, &observed, state, options);
-            self.plan_from_memory(&sources, &observed, options, (&desired, &plan));
+            let mut plan = aim.plan(&desired, &observed, state);
+            self.plan_from_memory(&sources, &observed, aim, (&desired, &plan));
             let seen = plan::seen(&desired, &observed, state, &plan);
             self.fingerprints.lock().unwrap().extend(seen.fingerprints);
             plan.problems.extend(problems);
@@ -111,7 +139,7 @@ impl Laboratory {
         &self,
         sources: &Arc<Sources>,
         observed: &Observed,
-        options: &Options,
+        aim: Aim<'_>,
         (fresh, plan): (&Desired, &Plan),
     ) {
         let seen = Seen {
@@ -129,7 +157,7 @@ impl Laboratory {
             seen: Arc::new(seen),
             ..self.store.state().clone()
         };
-        let remembered = plan::make(&desired, observed, &state, options);
+        let remembered = aim.plan(&desired, observed, &state);
         assert_eq!(but_spelling(&remembered), but_spelling(plan));
         assert_eq!(remembered.edges, plan.edges);
         let seen = Arc::into_inner(state.seen).unwrap();
@@ -165,7 +193,7 @@ impl Laboratory {
         let report = self.run(&plan);
         assert_eq!(report.failed, [], "{}", definition.display());
         assert_eq!(report.skipped, [], "{}", definition.display());
-        let (again, _) = self.plan(Some(definition));
+        let (again, _) = self.verify(Some(definition));
         if again.is_empty() {
             self.store.learn(again.entries()).unwrap();
         }
