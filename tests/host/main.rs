@@ -11,12 +11,16 @@
 mod readers;
 mod scripts;
 
+#[path = "../common/scripts.rs"]
+mod goldens;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use goldens::differences;
 use miniascape::desired::contexts::Contexts;
 use miniascape::file::confined::Confined;
 use miniascape::generate::host;
@@ -121,17 +125,39 @@ impl Generated {
     }
 }
 
+/// The case whose scripts are kept whole. Of the others' there is how they differ, `setup.sh.diff`.
+const WHOLE: &str = "bare";
+
+/// What is kept of a case's files.
+fn kept(name: &str) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    let of = |name: &str| tree(Generated::new(name).directory.path());
+    let mut kept = of(name);
+    for script in ["host/setup.sh", "host/teardown.sh"].map(Path::new) {
+        if name != WHOLE {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            let (_, made) = kept.remove(script).unwrap();
+            let told = differences(&text(&of(WHOLE)[script].1), &text(&made));
+            kept.insert(script.with_extension("sh.diff"), (0o644, told.into_bytes()));
+        }
+    }
+    kept
+}
+
 #[test]
 fn files_are_as_expected() {
     for name in CASES {
-        let made = tempfile::tempdir().unwrap();
-        generate(&case(name), made.path());
+        let made = kept(name);
         let golden = case(name).join("files");
         if std::env::var_os("UPDATE_GOLDENS").is_some() {
             let _ = fs::remove_dir_all(&golden);
-            generate(&case(name), &golden);
+            for (path, (mode, bytes)) in made.iter().filter(|(_, (_, bytes))| !bytes.is_empty()) {
+                let path = golden.join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, bytes).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(*mode)).unwrap();
+            }
         }
-        let (made, golden) = (tree(made.path()), tree(&golden));
+        let golden = tree(&golden);
         for path in made.keys().chain(golden.keys()) {
             // Git keeps of a mode only whether a file can be run.
             let (made, golden) = (made.get(path), golden.get(path));
