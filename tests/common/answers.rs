@@ -16,6 +16,8 @@ use miniascape::view::Color;
 use miniascape::view::diagnostic::render;
 use serde_json::{Value, json};
 
+use super::golden;
+
 /// A hash of the kind that `openssl passwd -6` makes.
 pub const HASH: &str = "$6$Zq0dXvO2b1$8h3TbD2yQ6rJcYkM1nE5sLw9xGfPzA7uVtRiNoBqC4e";
 
@@ -448,7 +450,7 @@ pub fn examples(file: &str) -> Vec<Answers> {
         let text = std::fs::read_to_string(directory.join("lab.yaml"));
         text.is_ok_and(|text| text.contains("install:"))
     });
-    assert!(directories.len() >= 4, "{directories:?}");
+    assert_eq!(directories.len(), 4, "{directories:?}");
     directories
         .iter()
         .flat_map(|directory| install(directory))
@@ -456,24 +458,15 @@ pub fn examples(file: &str) -> Vec<Answers> {
         .collect()
 }
 
-/// Compares the answers of the lab `tests/cases/answers/CASE` with the files beside it, `GUEST.FILE`.
-/// `UPDATE_GOLDENS=1` writes them anew; read the diff.
+/// Compares the answers of a case's lab with the files beside it. The main file of each guest is called `file`.
 pub fn golden(case: &str, file: &str) {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/cases/answers")
-        .join(case);
-    let all = install(&directory);
-    assert!(!all.is_empty());
-    for answers in all {
-        let answer = &answers.unattended.files[0];
+    let all = install(&golden::case(case));
+    let made = all.into_iter().map(|mut answers| {
+        let answer = answers.unattended.files.remove(0);
         assert_eq!(answer.name, file);
-        let path = directory.join(format!("{}.{file}", answers.name));
-        if std::env::var_os("UPDATE_GOLDENS").is_some() {
-            std::fs::write(&path, &answer.text).unwrap();
-        }
-        let expected = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(expected, answer.text, "{}", path.display());
-    }
+        (format!("{}.{file}", answers.name), answer.text)
+    });
+    golden::compare(case, &made.collect());
 }
 
 /// Runs a command that has to succeed, and gives what it prints.

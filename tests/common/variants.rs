@@ -14,6 +14,8 @@ use miniascape::view::Color;
 use miniascape::view::diagnostic::render;
 use serde_json::{Map, Value, json};
 
+use super::golden;
+
 /// A hash as `openssl passwd -6` prints it.
 const HASH: &str = "$6$rounds=5000$saltsalt$Dr9FQ3l8sJ./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 const KEY: &str =
@@ -335,4 +337,15 @@ pub fn answers(lab: &Lab) -> Vec<(String, Vec<AnswerFile>)> {
             Err(problem) => panic!("{}: {problem:?}", guest.key),
         })
         .collect()
+}
+
+/// Compares all answers of a case's lab with the files beside it.
+pub fn golden(case: &str) {
+    let lab = resolve(&fs::read_to_string(golden::case(case).join("lab.yaml")).unwrap());
+    let all = answers(&lab).into_iter();
+    let made = all.flat_map(|(guest, files)| {
+        let named = move |file: AnswerFile| (format!("{guest}.{}", file.name), file.text);
+        files.into_iter().map(named)
+    });
+    golden::compare(case, &made.collect());
 }

@@ -15,7 +15,7 @@ fn every_example_applies_is_settled_and_goes() {
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     examples.sort();
-    assert!(examples.len() >= 5, "{examples:?}");
+    assert_eq!(examples.len(), 11, "{examples:?}");
     let before = inventory();
     for example in examples {
         eprintln!("example {example}");
