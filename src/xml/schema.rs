@@ -605,20 +605,22 @@ fn scale(number: &str, from: &str, to: &str) -> Option<String> {
     Some(bytes.div_ceil(bytes_of(to)?).to_string())
 }
 
-/// The bytes of one of libvirt's units. <https://libvirt.org/formatdomain.html#memory-allocation>
+/// The bytes of one of libvirt's units, which it reads in any case. <https://libvirt.org/formatdomain.html#memory-allocation>
 fn bytes_of(unit: &str) -> Option<u128> {
-    Some(match unit {
-        "b" | "bytes" | "B" => 1,
-        "KB" => 1000,
-        "k" | "K" | "KiB" => 1 << 10,
-        "MB" => 1_000_000,
-        "M" | "MiB" => 1 << 20,
-        "GB" => 1_000_000_000,
-        "G" | "GiB" => 1 << 30,
-        "TB" => 1_000_000_000_000,
-        "T" | "TiB" => 1 << 40,
-        "P" | "PiB" => 1 << 50,
-        "E" | "EiB" => 1 << 60,
+    Some(match unit.to_ascii_lowercase().as_str() {
+        "b" | "byte" | "bytes" => 1,
+        "kb" => 1000,
+        "k" | "kib" => 1 << 10,
+        "mb" => 1_000_000,
+        "m" | "mib" => 1 << 20,
+        "gb" => 1_000_000_000,
+        "g" | "gib" => 1 << 30,
+        "tb" => 1_000_000_000_000,
+        "t" | "tib" => 1 << 40,
+        "pb" => 1_000_000_000_000_000,
+        "p" | "pib" => 1 << 50,
+        "eb" => 1_000_000_000_000_000_000,
+        "e" | "eib" => 1 << 60,
         _ => return None,
     })
 }
@@ -642,6 +644,8 @@ pub fn same(path: &str, wanted: &str, live: &str) -> bool {
         // libvirt counts them as they come, and its own for the first serial port among them.
         "domain/devices/console/target@port" => true,
         "domain/clock@adjustment" => wanted.strip_prefix('+') == Some(live),
+        // These are the user's words, whatever they look like.
+        _ if !path.contains('@') || path.ends_with("@value") => false,
         _ => match (wanted.parse::<IpAddr>(), live.parse::<IpAddr>()) {
             (Ok(wanted), Ok(live)) => wanted == live,
             _ => same_number(wanted, live),
@@ -689,7 +693,7 @@ mod tests {
     #[test]
     fn units_and_spellings_become_libvirts() {
         let tree = Element::parse(
-            "<domain><memory unit='GiB'>1</memory><currentMemory unit='bytes'>1025</currentMemory></domain>",
+            "<domain><memory unit='gib'>1</memory><currentMemory unit='Byte'>1025</currentMemory></domain>",
         )
         .unwrap();
         let tree = canonical(&tree);
@@ -721,6 +725,9 @@ mod tests {
         assert!(same("x@slot", "0x03", "3"));
         assert!(same("network/ip@address", "fd00:0::1", "fd00::1"));
         assert!(!same("x@slot", "3", "03"));
+        // A text record, and any text, is what it says.
+        assert!(!same("network/dns/txt@value", "1", "0x1"));
+        assert!(!same("domain/title", "fd00:0::1", "fd00::1"));
     }
 
     fn canonical_of(text: &str) -> Element {
