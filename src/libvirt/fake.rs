@@ -7,6 +7,7 @@ mod fill;
 mod guest;
 mod hotplug;
 mod network;
+pub mod spelling;
 mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};

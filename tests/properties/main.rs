@@ -13,6 +13,7 @@ mod laboratory;
 mod edits;
 mod labs;
 mod merge;
+mod names;
 mod order;
 mod state;
 mod trees;

@@ -1,8 +1,9 @@
 //! Trees in another order, and an order to compare them in.
 
 use miniascape::xml::merge::{Difference, Value};
-use miniascape::xml::schema;
 use miniascape::xml::tree::Element;
+
+use crate::names::{called, names};
 
 /// Numbers that look random and are the same for the same seed.
 pub struct Dice(pub u64);
@@ -26,8 +27,8 @@ impl Dice {
 /// order is what tells them apart.
 fn identity(path: &str, element: &Element) -> (String, Vec<Option<String>>) {
     let at = format!("{path}/{}", element.name);
-    let keys = schema::keys(&at).iter().map(|key| key.of(element));
-    (element.name.clone(), keys.collect())
+    let names = names(&at).iter().map(|name| called(name, element));
+    (element.name.clone(), names.collect())
 }
 
 /// The same tree with attributes and children in another order, but for those that only their order tells apart.

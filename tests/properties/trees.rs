@@ -1,11 +1,13 @@
 //! Trees as libvirt's documents are, and some that are not: few names and values, so that they meet often.
 
-use miniascape::xml::schema;
+use miniascape::libvirt::fake::spelling::written;
 use miniascape::xml::tree::Element;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+
+use crate::names::{called, names};
 
 type Tree = BoxedStrategy<Element>;
 type List = BoxedStrategy<Vec<Element>>;
@@ -265,15 +267,8 @@ fn devices() -> List {
 
 /// A guest.
 pub fn domain() -> Tree {
-    const UNITS: &[&str] = &["KiB", "MiB", "GiB", "KB", "b", "bytes", "furlong"];
-    const SIZES: &[&str] = &[
-        "1",
-        "1024",
-        "1048576",
-        "",
-        "many",
-        "340282366920938463463374607431768211455",
-    ];
+    const UNITS: &[&str] = &["KiB", "MiB", "gib", "KB", "b", "bytes", "furlong"];
+    const SIZES: &[&str] = &["1", "1024", "1048576", "", "many", "18446744073709551615"];
     element(
         "domain",
         &[("type", &["kvm", "qemu"]), ("xmlns:qemu", &["urn:q"])],
@@ -582,7 +577,7 @@ pub enum Double {
 
 /// Leaves doubles out of each list. The result is in libvirt's spelling.
 pub fn without(double: Double, tree: &Element) -> Element {
-    let mut tree = schema::canonical(tree);
+    let mut tree = written(tree);
     let root = tree.name.clone();
     thin(double, &root, &mut tree);
     tree
@@ -593,9 +588,9 @@ fn thin(double: Double, path: &str, element: &mut Element) {
     for mut child in std::mem::take(&mut element.children) {
         let at = format!("{path}/{}", child.name);
         let shares = |other: &Element| {
-            let mut equal = schema::keys(&at)
+            let mut equal = names(&at)
                 .iter()
-                .filter_map(|key| Some(key.of(&child)? == key.of(other)?));
+                .filter_map(|name| Some(called(name, &child)? == called(name, other)?));
             match double {
                 Double::ByBestKey => equal.next() == Some(true),
                 Double::ByAnyKey => equal.any(|equal| equal),

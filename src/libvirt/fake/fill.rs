@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use crate::xml::schema;
+use super::spelling::written;
 use crate::xml::tree::Element;
 
 /// The host that every fake pretends to be.
@@ -12,7 +12,7 @@ pub(super) const HOST: Uuid = Uuid::from_u128(0x6661_6b65_0000_4000_8000_0000_00
 
 /// A definition with its UUID, in libvirt's spelling.
 fn base(xml: &Element) -> Element {
-    let mut xml = schema::canonical(xml);
+    let mut xml = written(xml);
     let uuid = uuid_of(&xml).to_string();
     xml.child_or_insert("uuid").text = uuid;
     xml
@@ -100,7 +100,7 @@ fn permissions(target: &mut Element, mode: &str) {
 
 /// A volume: key, path, allocation, permissions.
 pub(super) fn volume(xml: &Element, path: &str) -> Element {
-    let mut xml = schema::canonical(xml);
+    let mut xml = written(xml);
     xml.set_attribute("type", "file");
     default_text(&mut xml, "key", path);
     for (size, text) in [("allocation", "196616"), ("physical", "196616")] {

@@ -1,10 +1,10 @@
 //! What the fake does with guests.
 
+use super::hotplug::{has_device, is_device};
 use super::{Model, Object, Refusal, define, fill, get, get_mut, refuse};
 use crate::libvirt::ErrorKind;
 use crate::libvirt::observed::{InstallPhase, install_mark};
 use crate::step::{Stage, StagePart};
-use crate::xml::merge::merge;
 use crate::xml::tree::Element;
 
 impl Model {
@@ -116,15 +116,25 @@ impl Model {
         Ok(())
     }
 
+    /// Defines what is wanted, with what was given to its devices since the install was defined, and what came beside them.
     pub(super) fn settle_guest(
         &mut self,
         install: &Element,
         wanted: &Element,
     ) -> Result<(), Refusal> {
         let name = wanted.text_at("name").unwrap_or_default();
-        let live = &get(&self.guests, "guest", name)?.xml;
-        let merged = merge(std::slice::from_ref(install), live, wanted);
-        self.define_guest(&merged.target)
+        let now = &get(&self.guests, "guest", name)?.xml;
+        let mut settled = wanted.clone();
+        let devices = settled.child_or_insert("devices");
+        for device in now.child("devices").map_or(&[][..], |it| &it.children) {
+            let mut wanted = devices.children.iter_mut();
+            if let Some(wanted) = wanted.find(|it| is_device(it, device)) {
+                wanted.children.extend(device.child("address").cloned());
+            } else if !has_device(install, device) {
+                devices.children.push(device.clone());
+            }
+        }
+        self.define_guest(&settled)
     }
 
     pub(super) fn install_phase(&self, guest: &Object) -> Option<InstallPhase> {

@@ -2,14 +2,17 @@
 
 use super::{Model, Refusal, get, get_mut, refuse};
 use crate::step::MetadataPart;
-use crate::xml::merge::like;
-use crate::xml::schema;
 use crate::xml::tree::Element;
 
-const DEVICES: &str = "domain/devices";
-
-/// What a NIC or disk can be given while it is plugged in.
-const CHANGEABLE: [&str; 4] = ["source", "link", "bandwidth", "filterref"];
+/// What a NIC or disk can be given while it is plugged in, and what its place stands in.
+const CHANGEABLE: [&str; 6] = [
+    "source",
+    "link",
+    "bandwidth",
+    "filterref",
+    "target",
+    "backingStore",
+];
 
 impl Model {
     /// What a guest runs with; `None` where it is off.
@@ -95,20 +98,12 @@ impl Model {
             return Ok(());
         };
         let devices = &mut live.child_or_insert("devices").children;
-        let Some(now) = like(DEVICES, xml, devices).cloned() else {
+        let Some(now) = devices.iter().find(|it| is_device(xml, it)).cloned() else {
             return refuse("device not found");
         };
-        let rest = |device: &Element| -> Vec<Element> {
-            let own = |child: &&Element| {
-                let name = child.name.as_str();
-                !CHANGEABLE.contains(&name) && !matches!(name, "target" | "backingStore")
-            };
-            let mut rest: Vec<Element> = schema::canonical(device)
-                .children
-                .iter()
-                .filter(own)
-                .cloned()
-                .collect();
+        let rest = |device: &Element| {
+            let mut rest = device.children.clone();
+            rest.retain(|child| !CHANGEABLE.contains(&child.name.as_str()));
             rest.sort_by_key(ToString::to_string);
             rest
         };
@@ -136,7 +131,7 @@ impl Model {
             return Ok(());
         };
         let devices = live.child_or_insert("devices");
-        if like(DEVICES, xml, &devices.children).is_some() {
+        if devices.children.iter().any(|it| is_device(xml, it)) {
             return Ok(());
         }
         let bus = |device: &Element| -> Option<u32> {
@@ -168,13 +163,13 @@ impl Model {
             return Ok(());
         };
         let devices = &mut live.child_or_insert("devices").children;
-        let Some(found) = like(DEVICES, xml, devices).cloned() else {
+        let Some(found) = devices.iter().position(|it| is_device(xml, it)) else {
             return Ok(());
         };
         if deaf {
             return refuse("the guest did not let go of it within 30 s");
         }
-        devices.retain(|device| *device != found);
+        devices.remove(found);
         Ok(())
     }
 
@@ -183,4 +178,42 @@ impl Model {
         let devices = Element::new("devices").with_child(device.clone());
         self.can_start(&Element::new("domain").with_child(devices))
     }
+}
+
+/// Whether libvirt takes a device that is there for the one that is given: a disk by its target, a NIC by its MAC, any other by
+/// its name or else by all that is said of it.
+pub(super) fn is_device(given: &Element, there: &Element) -> bool {
+    let by = |child, attribute| {
+        let value = given.attribute_at(child, attribute);
+        value.is_some_and(|it| Some(it) == there.attribute_at(child, attribute))
+    };
+    let is_named = given
+        .attribute_at("alias", "name")
+        .is_some_and(|it| it.starts_with("ua-"));
+    given.name == there.name
+        && match given.name.as_str() {
+            "disk" => by("target", "dev"),
+            "interface" => by("mac", "address"),
+            _ if is_named => by("alias", "name"),
+            _ => says(there, given),
+        }
+}
+
+/// Whether a guest has a device.
+pub(super) fn has_device(guest: &Element, device: &Element) -> bool {
+    let devices = guest.child("devices").into_iter();
+    devices
+        .flat_map(|it| &it.children)
+        .any(|it| is_device(it, device))
+}
+
+/// Whether all that one element says stands in another one.
+fn says(all: &Element, some: &Element) -> bool {
+    some.name == all.name
+        && (some.text.is_empty() || some.text == all.text)
+        && some.attributes.iter().all(|it| all.attributes.contains(it))
+        && some
+            .children
+            .iter()
+            .all(|it| all.children.iter().any(|all| says(all, it)))
 }

@@ -108,8 +108,11 @@ fn subnets(xml: &Element) -> Vec<IpNet> {
     xml.children_named("ip")
         .filter_map(|ip| {
             let address = ip.attribute("address")?.parse().ok()?;
-            let prefix = ip.attribute("prefix")?.parse().ok()?;
-            IpNet::new(address, prefix).ok().map(|net| net.trunc())
+            let net = match ip.attribute("netmask") {
+                Some(mask) => IpNet::with_netmask(address, mask.parse().ok()?).ok()?,
+                None => IpNet::new(address, ip.attribute("prefix")?.parse().ok()?).ok()?,
+            };
+            Some(net.trunc())
         })
         .collect()
 }
@@ -169,9 +172,10 @@ fn update(
 /// Whether libvirt takes an entry that is there for the one that is given.
 fn matches(section: NetworkSection, verb: UpdateVerb, there: &Element, given: &Element) -> bool {
     let both = |name: &str| {
-        given
-            .attribute(name)
-            .is_some_and(|v| there.attribute(name) == Some(v))
+        let values = given.attribute(name).zip(there.attribute(name));
+        values.is_some_and(|(given, there)| {
+            given == there || name == "mac" && given.eq_ignore_ascii_case(there)
+        })
     };
     let all = |names: &[&str]| {
         names
