@@ -45,7 +45,7 @@ fn answers(disks: &Value) -> Vec<(String, String)> {
         .unwrap_or_else(|| panic!("{:?}", definition.diagnostics));
     let (contexts, templates) = (Contexts::new(&lab), Templates::new(Vec::new()));
     let answers = lab.guests.values().map(|guest| {
-        let install = answers::install(&contexts, &templates, guest).unwrap();
+        let install = answers::of(&contexts, &templates, guest).unwrap();
         (
             guest.key.to_string(),
             install.unwrap().files[0].text.clone(),

@@ -17,14 +17,14 @@ use crate::lab::model::install::{FileSource, Install, UserFile, answer_file};
 use crate::lab::model::system::{Method, System};
 use crate::template::{TemplateError, Templates};
 
-/// What answers an installer in full: an unattended install.
+/// What answers an installer, or cloud-init, in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answers {
-    /// The files that answer the installer, the main one first.
+    /// The files that answer, the main one first.
     pub files: Vec<AnswerFile>,
-    /// How the installer gets them.
+    /// How they get there.
     pub delivery: Delivery,
-    /// The installer's kernel command line.
+    /// The installer's kernel command line; cloud-init has none.
     pub cmdline: String,
     /// What the installer prints to the serial console when all is done. `None` where the answer files, being the user's
     /// own, do not: then a guest that powers itself off is taken to be installed.
@@ -64,21 +64,28 @@ pub fn done(guest: &Guest) -> String {
     format!("miniascape: {} is installed", guest.key)
 }
 
-/// The unattended install of a guest that has one.
-pub fn install(
+/// The answers of a guest that is installed, or set up by cloud-init.
+pub fn of(
     contexts: &Contexts<'_>,
     templates: &Templates,
     guest: &Guest,
 ) -> Result<Option<Answers>, Diagnostic> {
-    let Some(install) = &guest.install else {
-        return Ok(None);
+    let install = guest.install.as_ref();
+    let parts = match (install, &guest.cloud_init) {
+        (Some(install), _) => parts(install),
+        (None, Some(seed)) => vec![
+            ("user-data", seed.template.as_str()),
+            ("meta-data", "cloud-init/meta-data.j2"),
+            ("network-config", "cloud-init/network-config.j2"),
+        ],
+        (None, None) => return Ok(None),
     };
     let render = Renderer::new(contexts, templates, guest)?;
     let mut files = Vec::new();
-    for (name, template) in parts(install) {
+    for (name, template) in parts {
         let text = render.file(name, template)?;
         // Debian's scripts are there only where there is something to do.
-        if !text.trim().is_empty() {
+        if install.is_none() || !text.trim().is_empty() {
             files.push(AnswerFile {
                 name: name.to_owned(),
                 text,
@@ -88,42 +95,18 @@ pub fn install(
     let done = done(guest);
     let says_so = files.iter().any(|file| file.text.contains(&done));
     Ok(Some(Answers {
-        delivery: match install.installer {
-            Installer::Kickstart | Installer::Preseed | Installer::Autoyast | Installer::Other => {
-                Delivery::Initrd
-            }
-            Installer::Autoinstall => Delivery::Seed,
+        delivery: match install.map(|install| install.installer) {
+            Some(
+                Installer::Kickstart | Installer::Preseed | Installer::Autoyast | Installer::Other,
+            ) => Delivery::Initrd,
+            Some(Installer::Autoinstall) | None => Delivery::Seed,
         },
-        cmdline: cmdline(install, &guest.system, &guest.hostname),
+        cmdline: install.map_or_else(String::new, |install| {
+            cmdline(install, &guest.system, &guest.hostname)
+        }),
         done: says_so.then_some(done),
         files,
     }))
-}
-
-/// The files on the seed of a guest that is set up by cloud-init.
-pub fn seed(
-    contexts: &Contexts<'_>,
-    templates: &Templates,
-    guest: &Guest,
-) -> Result<Option<Vec<AnswerFile>>, Diagnostic> {
-    let Some(seed) = &guest.cloud_init else {
-        return Ok(None);
-    };
-    let render = Renderer::new(contexts, templates, guest)?;
-    let parts = [
-        ("user-data", seed.template.as_str()),
-        ("meta-data", "cloud-init/meta-data.j2"),
-        ("network-config", "cloud-init/network-config.j2"),
-    ];
-    let mut files = Vec::new();
-    for (name, template) in parts {
-        let text = render.file(name, template)?;
-        files.push(AnswerFile {
-            name: name.to_owned(),
-            text,
-        });
-    }
-    Ok(Some(files))
 }
 
 /// What an answer template sees beside what all see: `system`, `install`, `files` and `done`.
@@ -191,11 +174,17 @@ impl<'a> Renderer<'a> {
 
     /// What an answer template sees beside what all see.
     fn more(&self) -> Vec<(&'static str, Value)> {
+        let nics = self.guest.system.network.iter();
+        let addresses = nics.flat_map(|nic| &nic.addresses);
+        let netmasks =
+            addresses.map(|net| (net.to_string(), Value::from(net.netmask().to_string())));
         vec![
             ("system", Value::from(Serde(&self.guest.system))),
             ("install", Value::from(Serde(&self.guest.install))),
             ("files", self.files.clone()),
             ("done", Value::from(done(self.guest))),
+            ("first_disk", Value::from(self.guest.first_disk())),
+            ("netmasks", Value::from_pairs(netmasks)),
         ]
     }
 

@@ -16,6 +16,7 @@ use super::format::format;
 use super::ownership::Owner;
 use super::{Chosen, Desired, Detail, External, Resource};
 use crate::address::{Address, Kind, Name};
+use crate::desired::answers::{self, Answers};
 use crate::desired::contexts::Contexts;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::file::header::Format;
@@ -190,6 +191,7 @@ pub(super) struct Builder<'a> {
     memory: Option<(&'a Arc<Sources>, &'a Seen)>,
     resources: BTreeMap<Address, Resource>,
     problems: Diagnostics,
+    answers: BTreeMap<Name, Answers>,
     /// What templates of answers see; most labs have none.
     contexts: OnceCell<Contexts<'a>>,
 }
@@ -208,6 +210,7 @@ impl<'a> Builder<'a> {
             memory,
             resources: BTreeMap::new(),
             problems: Diagnostics::default(),
+            answers: BTreeMap::new(),
             contexts: OnceCell::new(),
         }
     }
@@ -222,6 +225,7 @@ impl<'a> Builder<'a> {
             resources: self.resources,
             external: externals(lab),
             moves: lab.moves.clone(),
+            answers: self.answers,
         };
         (desired, self.problems)
     }
@@ -255,8 +259,14 @@ impl<'a> Builder<'a> {
         }
     }
 
-    pub(super) fn contexts(&self) -> &Contexts<'a> {
-        self.contexts.get_or_init(|| Contexts::new(self.lab))
+    /// The answers of a guest. They are kept only where they are asked for: who plans has them in what is made of them.
+    pub(super) fn answers(&mut self, guest: &Guest) -> Result<Option<Answers>, Diagnostic> {
+        let contexts = self.contexts.get_or_init(|| Contexts::new(self.lab));
+        let answers = answers::of(contexts, self.templates, guest)?;
+        if let (None, Some(answers)) = (self.memory, &answers) {
+            self.answers.insert(guest.key.clone(), answers.clone());
+        }
+        Ok(answers)
     }
 
     fn network(&mut self, network: &Network) {

@@ -7,7 +7,7 @@ use super::context::{DiskContext, GuestContext, InstallContext, VolumeContext, V
 use super::ownership::stamp_install;
 use super::{Detail, Installation};
 use crate::address::{Address, Name};
-use crate::desired::answers::{self, AnswerFile, Delivery};
+use crate::desired::answers::{AnswerFile, Answers, Delivery};
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::sha256;
 use crate::install::seed::{self, Label};
@@ -22,7 +22,7 @@ use crate::step::{Content, Stage, StagePart};
 impl Builder<'_> {
     /// How a guest is installed. `context` is that of its definition.
     pub(super) fn installation(
-        &self,
+        &mut self,
         guest: &Guest,
         arch: &str,
         context: &GuestContext<'_>,
@@ -30,7 +30,7 @@ impl Builder<'_> {
         let Some(install) = &guest.install else {
             return Ok(None);
         };
-        let Some(answers) = answers::install(self.contexts(), self.templates, guest)? else {
+        let Some(answers) = self.answers(guest)? else {
             return Ok(None);
         };
         let pool = self.stage_pool(guest)?;
@@ -163,8 +163,9 @@ impl Builder<'_> {
         let (Some(seed), Some(address)) = (&guest.cloud_init, seed_address(guest)) else {
             return;
         };
-        let files = answers::seed(self.contexts(), self.templates, guest);
-        let bytes = match files.and_then(|files| files.as_deref().map(volume).transpose()) {
+        let answers = self.answers(guest);
+        let volume = |answers: Answers| volume(&answers.files);
+        let bytes = match answers.and_then(|answers| answers.map(volume).transpose()) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return,
             // Its own address is not in the definition.

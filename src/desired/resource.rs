@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use crate::address::{Address, Name};
+use crate::desired::answers::Answers;
 use crate::diagnostic::Span;
 use crate::lab::model::{Lifecycle, OnChange};
 use crate::lab::moves::Moves;
@@ -24,6 +25,8 @@ pub struct Desired {
     pub external: BTreeMap<Address, External>,
     /// Which resources stood at another address before.
     pub moves: Moves,
+    /// The answers of guests, for whoever writes them into files: what is made with [`super::build`] has them.
+    pub answers: BTreeMap<Name, Answers>,
 }
 
 /// Something the lab refers to and does not own.

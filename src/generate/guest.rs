@@ -27,8 +27,7 @@ pub(super) fn context(
 ) -> Result<Value, Diagnostic> {
     let mut more = answers::answers(contexts, request.templates, guest)?;
     if let Some(resource) = desired.resources.get(&Address::guest(&guest.key)) {
-        let install = answers::install(contexts, request.templates, guest)?;
-        let build = Build::new(request, desired, guest, resource, install.as_ref());
+        let build = Build::new(request, desired, guest, resource);
         more.push(("build", Value::from(Serde(&build))));
     }
     Ok(contexts.guest(guest, dst, more))
@@ -64,10 +63,8 @@ fn compile(
     let at = |name: &str| format!("{}/{name}", guest.key);
     output.text(address, at("domain.xml"), resource.xml.tree().to_string());
 
-    let install = answers::install(contexts, request.templates, guest)?;
-    let seed = answers::seed(contexts, request.templates, guest)?;
-    let answers = install.iter().flat_map(|install| &install.files);
-    for file in answers.chain(seed.iter().flatten()) {
+    let answers = desired.answers.get(&guest.key);
+    for file in answers.iter().flat_map(|answers| &answers.files) {
         let text = file.text.clone().into_bytes();
         output.add(address, at(&file.name), text, SECRET);
     }
@@ -76,7 +73,7 @@ fn compile(
         output.add(address, at(vmbuild::SEED), bytes.to_vec(), SECRET);
     }
 
-    let build = Build::new(request, desired, guest, resource, install.as_ref());
+    let build = Build::new(request, desired, guest, resource);
     for (path, xml) in build.definitions(desired) {
         output.text(address, at(&path), xml.to_string());
     }

@@ -10,7 +10,6 @@ use super::path::LocalPath;
 use super::request::Request;
 use super::virt_install::VirtInstall;
 use crate::address::{Address, Name};
-use crate::desired::answers::Answers;
 use crate::desired::{Desired, Detail, Resource};
 use crate::diagnostic::Diagnostic;
 use crate::lab::model::system::Finish;
@@ -70,7 +69,7 @@ pub(super) struct Build<'a> {
     volumes: Vec<VolumeStep<'a>>,
     /// Volumes of other guests that it uses.
     shared: Vec<Shared<'a>>,
-    /// Where it is installed answers.
+    /// Where it is installed unattended.
     install: Option<VirtInstall<'a>>,
     autostart: bool,
     running: bool,
@@ -116,7 +115,6 @@ impl<'a> Build<'a> {
         desired: &'a Desired,
         guest: &'a Guest,
         resource: &'a Resource,
-        answers: Option<&'a Answers>,
     ) -> Self {
         let lab = request.lab;
         let pool_of = |key: &'a Name| lab.pools.get(key).map_or(key.as_str(), |pool| &pool.name);
@@ -197,7 +195,7 @@ impl<'a> Build<'a> {
             sha256: image.sha256.as_deref(),
         });
         let images: Vec<ImageStep<'_>> = images.chain(seed).collect();
-        let install = guest.install.as_ref().zip(answers);
+        let install = guest.install.as_ref().zip(desired.answers.get(&guest.key));
         let install = install
             .map(|(install, answers)| VirtInstall::new(request, guest, install, answers, resource));
         Self {

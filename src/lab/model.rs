@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::address::{Address, Name};
 use crate::diagnostic::Span;
 pub use crate::file::header::VolumeFormat;
+use crate::lab::device_name;
 use crate::lab::moves::Moves;
 use crate::xml::tree::Element;
 use install::{Install, Seed, UserFile, UserTemplate};
@@ -673,6 +674,23 @@ impl Network {
 }
 
 impl Guest {
+    /// The name by which its system knows the first disk that it may write to. The kernel counts for itself, virtio disks (`vda`…)
+    /// and all others (`sda`…): `dev` says only in which order they are on their bus, and the buses are found one after the other.
+    pub fn first_disk(&self) -> Option<String> {
+        let prefix = |disk: &Disk| if disk.bus == "virtio" { "vd" } else { "sd" };
+        let buses = ["virtio", "ide", "sata", "scsi", "usb"];
+        let place = |disk: &Disk| {
+            let bus = buses.iter().position(|bus| *bus == disk.bus);
+            (bus, disk.dev.len(), disk.dev.clone())
+        };
+        let all = self.disks.iter();
+        let disks = all.filter(|disk| disk.device == DiskDevice::Disk);
+        let first = disks.clone().find(|disk| !disk.readonly)?;
+        let before = disks.filter(|it| prefix(it) == prefix(first) && place(it) < place(first));
+        let letters = device_name::letters(before.count());
+        Some(format!("{}{letters}", prefix(first)))
+    }
+
     /// The NIC that the guest's own name means: the first with an address and a name, before any other one that has no name of
     /// its own, and before that one whose network's domain is that of the guest's whole name.
     pub fn main_nic(&self, networks: &BTreeMap<Name, Network>) -> Option<&Interface> {

@@ -224,6 +224,7 @@ mod tests {
             resources: wanted.iter().map(resource).collect(),
             external: BTreeMap::new(),
             moves: crate::lab::moves::Moves::default(),
+            answers: BTreeMap::new(),
         };
         let mut observed = Observed::default();
         for (name, uuid, mark) in there {

@@ -425,7 +425,7 @@ pub fn install(dir: &Path) -> Vec<Answers> {
     let contexts = Contexts::new(lab);
     let templates = Templates::new(Vec::new());
     let answers = lab.guests.values().filter_map(|guest| {
-        let unattended = answers::install(&contexts, &templates, guest)
+        let unattended = answers::of(&contexts, &templates, guest)
             .unwrap_or_else(|problem| panic!("{}: {problem:?}", guest.key));
         unattended.map(|unattended| Answers {
             name: guest.key.to_string(),

@@ -6,8 +6,9 @@ use std::fs;
 
 use miniascape::desired::answers::{self, AnswerFile};
 use miniascape::desired::contexts::Contexts;
+use miniascape::diagnostic::Diagnostic;
 use miniascape::file::confined::Confined;
-use miniascape::lab::model::Lab;
+use miniascape::lab::model::{Guest, Lab};
 use miniascape::lab::{self, Definition, Source};
 use miniascape::template::Templates;
 use miniascape::view::Color;
@@ -316,20 +317,18 @@ pub fn lab(more: &Value) -> Lab {
 pub fn answers(lab: &Lab) -> Vec<(String, Vec<AnswerFile>)> {
     let contexts = Contexts::new(lab);
     let templates = Templates::new(Vec::new());
-    let render_one = |guest| -> Result<_, miniascape::diagnostic::Diagnostic> {
-        Ok(match answers::install(&contexts, &templates, guest)? {
-            Some(unattended) => {
-                assert!(
-                    unattended.done.is_some(),
-                    "{} does not say when it is done",
-                    guest.key
-                );
-                unattended.files
-            }
-            None => answers::seed(&contexts, &templates, guest)?.unwrap_or_default(),
-        })
+    let render_one = |guest: &Guest| -> Result<_, Diagnostic> {
+        let answers = answers::of(&contexts, &templates, guest)?;
+        let says_so = answers.as_ref().is_some_and(|it| it.done.is_some());
+        let key = &guest.key;
+        assert_eq!(
+            says_so,
+            guest.install.is_some(),
+            "{key} says when it is done"
+        );
+        Ok(answers.map_or_else(Vec::new, |answers| answers.files))
     };
-    let name = |guest: &miniascape::lab::model::Guest| guest.key.to_string();
+    let name = |guest: &Guest| guest.key.to_string();
     lab.guests
         .values()
         .map(|guest| match render_one(guest) {

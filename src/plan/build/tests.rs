@@ -32,6 +32,7 @@ fn resource(address: &Address, text: &str, detail: Detail) -> Desired {
         resources: BTreeMap::from([(address.clone(), resource)]),
         external: BTreeMap::new(),
         moves: crate::lab::moves::Moves::default(),
+        answers: BTreeMap::new(),
     }
 }
 
