@@ -169,14 +169,10 @@ impl Fake {
     /// A volume's name is `POOL/VOLUME`.
     pub fn edit(&self, kind: Kind, name: &str, change: impl FnOnce(&mut Element)) {
         let mut model = self.model();
-        let xml = match kind {
-            Kind::Network => model.networks.get_mut(name).map(|object| &mut object.xml),
-            Kind::Pool => model.pools.get_mut(name).map(|object| &mut object.xml),
-            Kind::Guest => model.guests.get_mut(name).map(|object| &mut object.xml),
-            Kind::Image | Kind::Volume => model
-                .file_named(name)
-                .and_then(|path| model.files.get_mut(&path)),
-            Kind::Reservations => None,
+        let path = model.file_named(name);
+        let xml = match path.filter(|_| matches!(kind, Kind::Image | Kind::Volume)) {
+            Some(path) => model.files.get_mut(&path),
+            None => model.object(kind, name).map(|object| &mut object.xml),
         };
         if let Some(xml) = xml {
             change(xml);
@@ -212,16 +208,10 @@ impl Fake {
     /// Removes an object behind the tool's back, running or not. A volume's name is `POOL/VOLUME`.
     pub fn remove(&self, kind: Kind, name: &str) {
         let mut model = self.model();
-        match kind {
-            Kind::Network => drop(model.networks.remove(name)),
-            Kind::Pool => drop(model.pools.remove(name)),
-            Kind::Guest => drop(model.guests.remove(name)),
-            Kind::Image | Kind::Volume => {
-                if let Some(path) = model.file_named(name) {
-                    model.files.remove(&path);
-                }
-            }
-            Kind::Reservations => {}
+        if let Some(objects) = model.objects(kind) {
+            objects.remove(name);
+        } else if let Some(path) = model.file_named(name) {
+            model.files.remove(&path);
         }
     }
 
@@ -265,28 +255,19 @@ impl Fake {
 
     /// Stops or starts an object behind the tool's back. Volumes are neither.
     pub fn switch(&self, kind: Kind, name: &str, activity: Activity) {
-        let mut model = self.model();
-        let (object, live): (_, fn(&Element) -> Element) = match kind {
-            Kind::Network => (model.networks.get_mut(name), Element::clone),
-            Kind::Pool => (model.pools.get_mut(name), Element::clone),
-            Kind::Guest => (model.guests.get_mut(name), fill::running),
-            Kind::Reservations | Kind::Image | Kind::Volume => return,
+        let live = if kind == Kind::Guest {
+            fill::running
+        } else {
+            Element::clone
         };
-        if let Some(object) = object {
+        if let Some(object) = self.model().object(kind, name) {
             object.live = (activity == Activity::Active).then(|| live(&object.xml));
         }
     }
 
     /// Undefines an object that runs, behind the tool's back: it is transient then. Volumes have no definition.
     pub fn undefine(&self, kind: Kind, name: &str) {
-        let mut model = self.model();
-        let object = match kind {
-            Kind::Network => model.networks.get_mut(name),
-            Kind::Pool => model.pools.get_mut(name),
-            Kind::Guest => model.guests.get_mut(name),
-            Kind::Reservations | Kind::Image | Kind::Volume => None,
-        };
-        if let Some(object) = object {
+        if let Some(object) = self.model().object(kind, name) {
             object.persistent = false;
             object.autostart = false;
         }
@@ -446,6 +427,20 @@ impl Perform for Fake {
 }
 
 impl Model {
+    /// The objects of a kind; volumes are files.
+    fn objects(&mut self, kind: Kind) -> Option<&mut BTreeMap<String, Object>> {
+        match kind {
+            Kind::Network => Some(&mut self.networks),
+            Kind::Pool => Some(&mut self.pools),
+            Kind::Guest => Some(&mut self.guests),
+            Kind::Reservations | Kind::Image | Kind::Volume => None,
+        }
+    }
+
+    fn object(&mut self, kind: Kind, name: &str) -> Option<&mut Object> {
+        self.objects(kind)?.get_mut(name)
+    }
+
     fn observe(&self, scope: &Scope) -> Observed {
         let facts = Facts {
             uri: URI.to_owned(),
@@ -524,12 +519,9 @@ impl Model {
     }
 
     /// Refuses what has the name of what is meant, or what is meant under another name.
-    fn is_meant(&self, kind: Kind, object: &Named) -> Result<(), Refusal> {
-        let objects = match kind {
-            Kind::Network => &self.networks,
-            Kind::Pool => &self.pools,
-            Kind::Guest => &self.guests,
-            Kind::Reservations | Kind::Image | Kind::Volume => return Ok(()),
+    fn is_meant(&mut self, kind: Kind, object: &Named) -> Result<(), Refusal> {
+        let Some(objects) = self.objects(kind) else {
+            return Ok(());
         };
         let Named { name, uuid } = object;
         let is_it = |(_, object): &(&String, &Object)| object.uuid == *uuid;

@@ -16,8 +16,7 @@ pub fn written(xml: &Element) -> Element {
 /// The same with all that goes without saying, where it was said.
 pub fn spelled(xml: &Element) -> Element {
     let mut xml = xml.clone();
-    let in_network = xml.name == "network";
-    spell(&mut xml, "", in_network);
+    spell(&mut xml, "");
     if xml.name == "domain" {
         let kib = |name: &str| xml.text_at(name)?.parse::<u64>().ok();
         if let (Some(most), Some(now)) = (kib("memory"), kib("currentMemory")) {
@@ -26,18 +25,15 @@ pub fn spelled(xml: &Element) -> Element {
     }
     // A namespace is declared at the root, but for those of metadata.
     let own = xml.children.iter_mut().filter(|it| it.name != "metadata");
-    let spaces = own.flat_map(|child| {
-        child
-            .attributes
-            .extract_if(.., |(name, _)| name.starts_with("xmlns:"))
-    });
+    let is_space = |(name, _): &mut (String, String)| name.starts_with("xmlns:");
+    let spaces = own.flat_map(|child| child.attributes.extract_if(.., is_space));
     for (name, uri) in spaces.collect::<Vec<_>>() {
         xml.set_attribute(&name, uri);
     }
     xml
 }
 
-fn spell(xml: &mut Element, parent: &str, in_network: bool) {
+fn spell(xml: &mut Element, parent: &str) {
     match (parent, xml.name.as_str()) {
         ("domain", "memory" | "currentMemory" | "maxMemory")
         | ("memtune", _)
@@ -47,31 +43,30 @@ fn spell(xml: &mut Element, parent: &str, in_network: bool) {
         ("numa", "cell") => size(xml, "memory", "KiB"),
         ("hugepages", "page") => size(xml, "size", "KiB"),
         ("", "network") => drop(xml.remove_attribute("connections")),
-        ("network" | "interface", "mac") => xml
-            .attributes
-            .iter_mut()
-            .for_each(|(_, value)| value.make_ascii_lowercase()),
+        ("network" | "interface", "mac") => {
+            let values = xml.attributes.iter_mut();
+            values.for_each(|(_, value)| value.make_ascii_lowercase());
+        }
         ("devices", "interface") => xml.children.retain(|child| {
             let dev = child.attribute("dev").unwrap_or_default();
-            child.name != "target"
-                || !["vnet", "vif", "macvtap", "macvlan"]
-                    .iter()
-                    .any(|it| dev.starts_with(it))
+            let own = ["vnet", "vif", "macvtap", "macvlan"];
+            child.name != "target" || !own.iter().any(|it| dev.starts_with(it))
         }),
         _ => {}
     }
     for (name, value) in &mut xml.attributes {
-        if let (true, Ok(address)) = (in_network, value.parse::<IpAddr>()) {
-            *value = address.to_string();
-        }
-        if matches!(name.as_str(), "cpuset" | "nodeset" | "cpus")
-            && let Some(set) = set(value)
-        {
-            *value = set;
-        }
+        let written = match name.as_str() {
+            "cpuset" | "nodeset" | "cpus" => set(value),
+            "address" | "ip" | "start" | "end" | "addr" | "gateway" => {
+                let address = value.parse::<IpAddr>();
+                address.ok().map(|address| address.to_string())
+            }
+            _ => None,
+        };
+        *value = written.unwrap_or_else(|| std::mem::take(value));
     }
     for child in &mut xml.children {
-        spell(child, &xml.name, in_network);
+        spell(child, &xml.name);
     }
 }
 

@@ -15,6 +15,28 @@ fn named(xml: &Element) -> Named {
     Named::of(xml).unwrap()
 }
 
+fn start_network() -> Step {
+    let name = named(&front());
+    Step::StartNetwork { name }
+}
+
+fn start_pool() -> Step {
+    let name = named(&pool());
+    Step::StartPool { name }
+}
+
+fn start_guest() -> Step {
+    let name = named(&web());
+    Step::StartGuest { name }
+}
+
+fn create_disk() -> Step {
+    Step::CreateVolume {
+        pool: named(&pool()),
+        xml: disk().into(),
+    }
+}
+
 fn front() -> Element {
     xml("<network><name>front</name><uuid>6d696e69-6173-5361-8070-650000000001</uuid><forward mode='nat'/>
         <ip address='10.0.0.1' netmask='255.255.255.0'><dhcp><host mac='52:54:00:00:00:0A' ip='10.0.0.5' name='a'/></dhcp></ip>
@@ -49,13 +71,8 @@ fn ready() -> Fake {
             xml: front().into(),
         },
         Step::DefinePool { xml: pool().into() },
-        Step::StartPool {
-            name: named(&pool()),
-        },
-        Step::CreateVolume {
-            pool: named(&pool()),
-            xml: disk().into(),
-        },
+        start_pool(),
+        create_disk(),
         Step::DefineGuest { xml: web().into() },
     ] {
         perform(&fake, step).unwrap();
@@ -87,20 +104,8 @@ fn what_is_filled_in_is_no_difference() {
         let merged = merge(&[], &there.tree(), &wanted);
         assert!(!merged.is_change(), "{:#?}", merged.differences);
     }
-    perform(
-        &fake,
-        Step::StartNetwork {
-            name: named(&front()),
-        },
-    )
-    .unwrap();
-    perform(
-        &fake,
-        Step::StartGuest {
-            name: named(&web()),
-        },
-    )
-    .unwrap();
+    perform(&fake, start_network()).unwrap();
+    perform(&fake, start_guest()).unwrap();
     let observed = observe(&fake);
     let live = observed.guests["web"].live_xml.as_ref().unwrap();
     let merged = merge(&[], &live.tree(), &web());
@@ -114,32 +119,12 @@ fn what_is_filled_in_is_no_difference() {
 #[test]
 fn a_guest_starts_only_with_its_network_and_files() {
     let fake = ready();
-    let start = || {
-        perform(
-            &fake,
-            Step::StartGuest {
-                name: named(&web()),
-            },
-        )
-    };
+    let start = || perform(&fake, start_guest());
     assert!(start().unwrap_err().message.contains("not active"));
-    perform(
-        &fake,
-        Step::StartNetwork {
-            name: named(&front()),
-        },
-    )
-    .unwrap();
+    perform(&fake, start_network()).unwrap();
     fake.remove(Kind::Volume, "p/web.qcow2");
     assert!(start().unwrap_err().message.contains("storage file"));
-    perform(
-        &fake,
-        Step::CreateVolume {
-            pool: named(&pool()),
-            xml: disk().into(),
-        },
-    )
-    .unwrap();
+    perform(&fake, create_disk()).unwrap();
     start().unwrap();
     start().unwrap();
     let undefine = || {
@@ -179,13 +164,7 @@ fn name_and_uuid_belong_together() {
 #[test]
 fn entries_are_added_once_and_deleted_once() {
     let fake = ready();
-    perform(
-        &fake,
-        Step::StartNetwork {
-            name: named(&front()),
-        },
-    )
-    .unwrap();
+    perform(&fake, start_network()).unwrap();
     let host = xml("<host mac='52:54:00:00:00:0b' ip='10.0.0.6' name='b'/>");
     let update = |verb| {
         let step = Step::UpdateNetwork {
@@ -209,13 +188,7 @@ fn a_pool_makes_its_directory_and_takes_it_away() {
     let fake = Fake::new();
     let before = fake.snapshot();
     perform(&fake, Step::DefinePool { xml: pool().into() }).unwrap();
-    perform(
-        &fake,
-        Step::StartPool {
-            name: named(&pool()),
-        },
-    )
-    .unwrap();
+    perform(&fake, start_pool()).unwrap();
     assert_ne!(fake.snapshot(), before);
     for step in [
         Step::StopPool {
@@ -239,22 +212,8 @@ fn a_failing_step_does_nothing() {
     fake.fail_at(2);
     perform(&fake, Step::DefinePool { xml: pool().into() }).unwrap();
     let before = fake.snapshot();
-    assert!(
-        perform(
-            &fake,
-            Step::StartPool {
-                name: named(&pool())
-            }
-        )
-        .is_err()
-    );
+    assert!(perform(&fake, start_pool()).is_err());
     assert_eq!(fake.snapshot(), before);
-    perform(
-        &fake,
-        Step::StartPool {
-            name: named(&pool()),
-        },
-    )
-    .unwrap();
+    perform(&fake, start_pool()).unwrap();
     assert_eq!(fake.performed(), ["define pool p", "start pool p"]);
 }
