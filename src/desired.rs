@@ -1,18 +1,18 @@
 //! What libvirt should hold: a lab put through its templates, one resource for each object.
 
+mod adopt;
 pub mod answers;
 mod build;
 mod context;
 pub mod contexts;
 mod format;
 mod install;
-mod kept;
 pub mod moved;
 mod ownership;
 mod resource;
 mod scope;
 
-pub use build::{Site, Sources, build, build_unseen, reserved};
-pub use kept::kept;
+pub use adopt::adopted;
+pub use build::{Site, Sources, build, build_uncached, reserved};
 pub use resource::{Chosen, Desired, Detail, External, Installation, Resource};
-pub use scope::{Formats, assume_pools, assumed, look_into_images, scope};
+pub use scope::{Formats, assume_pools, assumed, hash_images, scope};

@@ -96,7 +96,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         refuse_disruption(plan, arguments)?;
         refuse_data_loss(plan, arguments)
     };
-    let look = || session.look_and_plan(&mut live, &options);
+    let look = || session.refresh_and_plan(&mut live, &options);
     let Planned {
         observed,
         desired,
@@ -111,7 +111,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let facts = observed.facts.clone();
     let (mut live, ended) = run::run(common, live, &facts, &plan, parallel, telling)?;
     if ended.exit == Exit::Success && !work {
-        live.remember(plan::seen(&desired, &observed, &live.state, &plan));
+        live.remember(plan::cache(&desired, &observed, &live.state, &plan));
     }
     if ended.exit != Exit::Success || !work {
         return Ok(ended.exit);
@@ -119,7 +119,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let done = run::summary(&plan);
     let touched = plan.touched();
     drop(plan);
-    let looked_at = session.look_after(&mut live, (observed, desired), &touched)?;
+    let looked_at = session.refresh_after(&mut live, (observed, desired), &touched)?;
     let Planned {
         observed,
         desired,
@@ -134,7 +134,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         return Ok(Exit::Failure);
     }
     live.state = live.store.learn(again.entries())?;
-    live.remember(plan::seen(&desired, &observed, &live.state, &again));
+    live.remember(plan::cache(&desired, &observed, &live.state, &again));
     if telling == Telling::People {
         result(&format!("\nApplied in {:.1} s: {done}.\n", ended.seconds))?;
     }

@@ -16,7 +16,7 @@ use crate::libvirt::observed::Observed;
 use crate::libvirt::{Others, Scope};
 use crate::plan::{self, Farewell, Plan};
 use crate::state::State;
-use crate::state::seen::Seen;
+use crate::state::cache::Cache;
 use crate::state::store::Access;
 use crate::view::plan::Diff;
 use crate::view::{self, Color};
@@ -40,12 +40,12 @@ pub(super) struct Arguments {
 }
 
 /// The plan of a deletion, and what it was made of.
-struct Found {
+struct Planned {
     observed: Observed,
     plan: Plan,
 }
 
-impl AsRef<Plan> for Found {
+impl AsRef<Plan> for Planned {
     fn as_ref(&self) -> &Plan {
         &self.plan
     }
@@ -96,7 +96,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         diff: Diff::Hidden,
     };
     let asks = |plan: &Plan| !plan.is_empty() && !arguments.yes;
-    let show_plan = |found: &Found| {
+    let show_plan = |found: &Planned| {
         let plan = &found.plan;
         // Nobody agrees to what he does not see.
         if asks(plan) || !(plan.is_empty() || common.quiet) {
@@ -117,9 +117,9 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         if live.learn_jobs(&plan, &mut observed)? {
             plan = plan::destroy(&lab, &observed, &live.state, &options);
         }
-        Ok(Found { observed, plan })
+        Ok(Planned { observed, plan })
     };
-    let Found { observed, plan } = match agree("\nDestroy all this?", asks, look, show_plan)? {
+    let Planned { observed, plan } = match agree("\nDestroy all this?", asks, look, show_plan)? {
         Ok(agreed) => agreed,
         Err(exit) => return Ok(exit),
     };
@@ -133,7 +133,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
 
     let parallel = arguments.parallel.or(settings.parallel);
     // Before anything goes: if this run dies, the last of those that follow has nothing to do.
-    live.remember(Seen::default());
+    live.remember(Cache::default());
     let (mut live, ended) = run::run(
         common,
         live,

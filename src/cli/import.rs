@@ -27,7 +27,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let addresses = session
         .known(&live.state)
         .read(&arguments.addresses, "take over")?;
-    let (observed, desired) = session.look(&mut live)?;
+    let (observed, desired) = session.refresh(&mut live)?;
     let view = view(&session.lab.name, &session.lab.moves, None, &live.state);
     // All or none: half an import would have to be found out by looking.
     let (adoption, problems) = if arguments.all {

@@ -111,7 +111,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let known = session.known(&live.state);
     let options = arguments.targets.options(&live.store, &known)?;
     let options = arguments.anew.with(options, &known)?;
-    let plan = session.look_and_plan(&mut live, &options)?.plan;
+    let plan = session.refresh_and_plan(&mut live, &options)?.plan;
     let options = view::plan::Options {
         color,
         diff: diff(arguments.diff),

@@ -27,7 +27,7 @@ use crate::libvirt::observed::{Facts, Observed};
 use crate::libvirt::{Addresses, Filled, Hypervisor, Observe as _, Others, Scope};
 use crate::plan::{self, Plan};
 use crate::secret::Secrets;
-use crate::state::seen::Seen;
+use crate::state::cache::Cache;
 use crate::state::store::{Access, Holder, Store};
 use crate::state::{HypervisorId, State};
 use crate::template::Templates;
@@ -116,7 +116,7 @@ pub struct Live {
 impl Live {
     /// Looks until what was seen and the state belong together. Where a run of somebody else's goes on, what was known before the
     /// look or is known after it is the lab's; then what that run left alone meanwhile is given, too.
-    fn look_together<T>(
+    fn refresh_together<T>(
         &mut self,
         scope: impl Fn(&State) -> Scope,
         mut look: impl FnMut(&mut Self, &Scope) -> Result<T, Failure>,
@@ -203,12 +203,12 @@ impl Live {
     }
 
     /// Keeps what was seen when there was nothing to do, so that the next look is a short one.
-    pub fn remember(&mut self, seen: Seen) {
-        let seen = Seen {
+    pub fn remember(&mut self, seen: Cache) {
+        let seen = Cache {
             digests: self.digests.clone(),
             ..seen
         };
-        if self.state.seen.is_other(&seen) {
+        if self.state.cache.is_other(&seen) {
             self.store.remember(seen);
         }
     }
@@ -250,7 +250,7 @@ impl Session {
         )?;
         let lab = Arc::make_mut(&mut session.lab);
         let reading = Waiting::begin(kind(common.quiet), "reading images…".to_owned());
-        let (digests, problems) = desired::look_into_images(lab, &live.state);
+        let (digests, problems) = desired::hash_images(lab, &live.state);
         drop(reading);
         session.check(&problems)?;
         live.digests = digests;
@@ -298,7 +298,7 @@ impl Session {
 
     /// What the hypervisor should hold; problems are printed, errors end the command.
     pub fn desired(&self, observed: &Observed, state: &State) -> Result<Desired, Failure> {
-        let lab = desired::kept(&self.lab, Some(observed), state);
+        let lab = desired::adopted(&self.lab, Some(observed), state);
         let (desired, problems) = desired::build(&lab, observed, &self.templates);
         self.check(&problems)?;
         Ok(desired)
@@ -332,10 +332,10 @@ impl Session {
     }
 
     /// Looks at the hypervisor, and puts the lab through its templates meanwhile.
-    pub fn look(&self, live: &mut Live) -> Result<(Observed, Desired), Failure> {
+    pub fn refresh(&self, live: &mut Live) -> Result<(Observed, Desired), Failure> {
         let scope = |state: &State| desired::scope(Some(&self.lab), state);
         let ((observed, desired, problems), left_alone) =
-            live.look_together(scope, |live, scope| self.look_once(live, scope))?;
+            live.refresh_together(scope, |live, scope| self.refresh_once(live, scope))?;
         if left_alone.is_some() {
             let desired = self.desired(&observed, &live.state)?;
             return Ok((observed, desired));
@@ -344,12 +344,12 @@ impl Session {
         Ok((observed, desired))
     }
 
-    fn look_once(
+    fn refresh_once(
         &self,
         live: &mut Live,
         scope: &Scope,
     ) -> Result<(Observed, Desired, Diagnostics), Failure> {
-        let seen = &live.state.seen;
+        let seen = &live.state.cache;
         let waiting = live.whom.wait();
         let mut observed = live.hypervisor.observe_first(scope)?;
         check_host(&live.state, &observed)?;
@@ -359,14 +359,14 @@ impl Session {
         }
         drop(waiting);
         let sources = Arc::new(Sources {
-            lab: match desired::kept(&self.lab, Some(&observed), &live.state) {
+            lab: match desired::adopted(&self.lab, Some(&observed), &live.state) {
                 Cow::Borrowed(_) => self.lab.clone(),
                 Cow::Owned(lab) => Arc::new(lab),
             },
             site: Site::from(&observed),
             templates: self.templates.clone(),
         });
-        let (desired, problems) = desired::build_unseen(&sources, seen);
+        let (desired, problems) = desired::build_uncached(&sources, seen);
         if !all_first {
             let _waiting = live.whom.wait();
             live.hypervisor.observe_rest(&mut observed)?;
@@ -374,7 +374,7 @@ impl Session {
         Ok((observed, desired, problems))
     }
 
-    /// Whether what the lab is called depends on guests and networks that are there ([`desired::kept`]): what moved may be known
+    /// Whether what the lab is called depends on guests and networks that are there ([`desired::adopted`]): what moved may be known
     /// by their marks alone, and guests that were not made at their address keep what they have.
     fn goes_by_guests(&self, state: &State) -> bool {
         let made_here = |guest: &Guest| {
@@ -385,7 +385,7 @@ impl Session {
     }
 
     /// Looks again after a run: at all of it, or where a few networks and guests were touched, only at those.
-    pub fn look_after(
+    pub fn refresh_after(
         &self,
         live: &mut Live,
         before: (Observed, Desired),
@@ -406,7 +406,7 @@ impl Session {
         let Some(names) = names.filter(|names| names.len() * 4 <= observed.guests.len()) else {
             // Of a large lab these are megabytes.
             drop((observed, desired));
-            return self.look(live);
+            return self.refresh(live);
         };
         let _waiting = live.whom.wait();
         live.hypervisor.observe_again(&mut observed, &names)?;
@@ -414,12 +414,12 @@ impl Session {
     }
 
     /// Looks at the hypervisor and plans.
-    pub fn look_and_plan(
+    pub fn refresh_and_plan(
         &self,
         live: &mut Live,
         options: &plan::Options,
     ) -> Result<Planned, Failure> {
-        let (observed, desired) = self.look(live)?;
+        let (observed, desired) = self.refresh(live)?;
         self.plan_closely(live, (observed, desired), Aim::Make(options))
     }
 
@@ -602,7 +602,7 @@ fn open_state(
     } else {
         Store::open(&state_directory(common, settings), lab, access)?
     };
-    connection.set_seen(state.seen.clone());
+    connection.set_cache(state.cache.clone());
     Ok(Live {
         hypervisor: connection,
         whom: Whom::new(common, uri(common, settings).as_deref()),
@@ -619,7 +619,7 @@ pub fn observe(
     live: &mut Live,
     scope: impl Fn(&State) -> Scope,
 ) -> Result<(Observed, Option<State>), Failure> {
-    live.look_together(scope, |live, scope| {
+    live.refresh_together(scope, |live, scope| {
         let _waiting = live.whom.wait();
         let observed = live.hypervisor.observe(scope)?;
         check_host(&live.state, &observed)?;

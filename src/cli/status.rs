@@ -21,12 +21,12 @@ use crate::xml::tree::Element;
 
 pub(super) fn run(common: &Common, color: Color) -> Result<Exit, Failure> {
     let (session, mut live) = Session::open_live(common, Access::Read, Warnings::Left, color)?;
-    let (observed, desired) = session.look(&mut live)?;
+    let (observed, desired) = session.refresh(&mut live)?;
     let uuids = live.state.resources.values().filter_map(|entry| entry.uuid);
     let guests = desired.resources.values();
     let guests = guests.filter(|resource| resource.address.kind == Kind::Guest);
     let guests = guests.map(|resource| resource.name.as_str()).collect();
-    let seen = Seen {
+    let seen = Known {
         overlays: Overlays::of(&observed, &uuids.collect()),
         addresses: live.addresses(&observed, &guests),
         lab: &session.lab,
@@ -62,7 +62,7 @@ pub(super) fn run(common: &Common, color: Color) -> Result<Exit, Failure> {
 }
 
 /// What is known of a lab.
-struct Seen<'a> {
+struct Known<'a> {
     lab: &'a Lab,
     state: &'a State,
     observed: &'a Observed,
@@ -70,7 +70,7 @@ struct Seen<'a> {
     addresses: BTreeMap<String, Addresses>,
 }
 
-fn row(resource: &Resource, seen: &Seen<'_>) -> Row {
+fn row(resource: &Resource, seen: &Known<'_>) -> Row {
     let Resource { address, name, .. } = resource;
     let observed = seen.observed;
     let unfinished = seen.state.resources.get(address).and_then(unfinished);
@@ -154,7 +154,7 @@ fn unfinished(entry: &Entry) -> Option<String> {
 fn guest_details(
     resource: &Resource,
     guest: Option<&ObservedGuest>,
-    seen: &Seen<'_>,
+    seen: &Known<'_>,
 ) -> Vec<String> {
     let xml = match guest {
         Some(guest) => guest.live_xml.as_ref().unwrap_or(&guest.xml).tree(),
@@ -180,7 +180,7 @@ fn nics(
     resource: &Resource,
     xml: &Element,
     guest: Option<&ObservedGuest>,
-    seen: &Seen<'_>,
+    seen: &Known<'_>,
 ) -> Vec<String> {
     let defined = resource.xml.tree();
     let (Some(devices), Some(ours)) = (xml.child("devices"), defined.child("devices")) else {
@@ -226,7 +226,7 @@ fn addresses(known: &BTreeSet<IpAddr>, defined: &BTreeSet<IpAddr>, runs: bool) -
 }
 
 /// Where a volume is, and what others put over it. Over an image are the lab's own volumes.
-fn place(address: &Address, volume: &ObservedVolume, seen: &Seen<'_>) -> Vec<String> {
+fn place(address: &Address, volume: &ObservedVolume, seen: &Known<'_>) -> Vec<String> {
     let over = match address.kind {
         Kind::Volume => seen.overlays.over(&seen.observed.paths, &volume.path),
         Kind::Network | Kind::Reservations | Kind::Pool | Kind::Image | Kind::Guest => Vec::new(),

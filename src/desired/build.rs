@@ -29,7 +29,7 @@ use crate::lab::model::{
 };
 use crate::libvirt::DiskFile;
 use crate::libvirt::observed::{Facts, Observed, ObservedPool};
-use crate::state::seen::Seen;
+use crate::state::cache::Cache;
 use crate::step::Content;
 use crate::template::Templates;
 use crate::units::size;
@@ -86,7 +86,7 @@ pub fn build(lab: &Lab, observed: &Observed, templates: &Templates) -> (Desired,
 }
 
 /// The same; but what comes of the same as when it was seen is put through its template only if somebody looks into it.
-pub fn build_unseen(sources: &Arc<Sources>, seen: &Seen) -> (Desired, Diagnostics) {
+pub fn build_uncached(sources: &Arc<Sources>, seen: &Cache) -> (Desired, Diagnostics) {
     let Sources {
         lab,
         site,
@@ -188,7 +188,7 @@ pub(super) struct Builder<'a> {
     site: &'a Site,
     pub(super) templates: &'a Templates,
     /// What it is all made of once more, where it is looked into, and what was seen before.
-    memory: Option<(&'a Arc<Sources>, &'a Seen)>,
+    memory: Option<(&'a Arc<Sources>, &'a Cache)>,
     resources: BTreeMap<Address, Resource>,
     problems: Diagnostics,
     answers: BTreeMap<Name, Answers>,
@@ -201,7 +201,7 @@ impl<'a> Builder<'a> {
         lab: &'a Lab,
         site: &'a Site,
         templates: &'a Templates,
-        memory: Option<(&'a Arc<Sources>, &'a Seen)>,
+        memory: Option<(&'a Arc<Sources>, &'a Cache)>,
     ) -> Self {
         Self {
             lab,

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::adopt::{adopted, former_volumes};
 use super::format::disk_file;
-use super::kept::{former_volumes, kept};
 use super::moved;
 use crate::address::{Kind, Name};
 use crate::diagnostic::Diagnostics;
@@ -28,7 +28,7 @@ pub fn scope(lab: Option<&Lab>, state: &State) -> Scope {
             InterfaceSource::Bridge { bridge } => Some(bridge.clone()),
             InterfaceSource::Network { .. } | InterfaceSource::User => None,
         }));
-        let lab = kept(lab, None, state);
+        let lab = adopted(lab, None, state);
         formats.extend(disk_files(&lab));
         volumes.extend(former_volumes(&lab));
         let pool_name = |key: &Name| lab.pools.get(key).map(|pool| pool.name.clone());
@@ -65,10 +65,10 @@ pub fn scope(lab: Option<&Lab>, state: &State) -> Scope {
 }
 
 /// Hashes the images that are there already, for what is not known of their files; gives what is known now.
-pub fn look_into_images(lab: &mut Lab, state: &State) -> (Digests, Diagnostics) {
+pub fn hash_images(lab: &mut Lab, state: &State) -> (Digests, Diagnostics) {
     let (name, moves) = (lab.name.clone(), lab.moves.clone());
     let view = moved::view(&name, &moves, None, state);
-    digest::fill(lab, &state.seen.digests, |address| {
+    digest::fill(lab, &state.cache.digests, |address| {
         let entry = view.state.resources.get(address);
         match entry.filter(|entry| entry.status == Status::Applied) {
             Some(entry) => entry

@@ -35,7 +35,7 @@ impl Place {
     }
 
     /// How it is kept and told.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         format!("{} on {}", self.file_system, self.mount)
     }
 }
@@ -112,6 +112,6 @@ mod tests {
         let there = Place::of(&path).unwrap();
         let inside = Place::of(&format!("{path}/x/y")).unwrap();
         assert!(there.there && !inside.there);
-        assert_eq!(there.told(), inside.told());
+        assert_eq!(there.describe(), inside.describe());
     }
 }

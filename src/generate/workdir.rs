@@ -18,9 +18,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use compare::{Action, Seen, compare, passing, passing_manifest};
+use compare::{Action, OnDisk, compare, passing, passing_manifest};
 pub use compare::{Change, Comparison, Edited};
-use directory::{Depth, Directory, Found, Locked, sync_parent};
+use directory::{AtPath, Depth, Directory, Locked, sync_parent};
 pub use error::WorkDirError;
 pub use manifest::FILE as MANIFEST;
 use manifest::Manifest;
@@ -138,7 +138,7 @@ impl WorkDir {
         let old = known.directories.difference(&parents);
         let mut directories = self.find(old, Depth::All)?;
         directories.extend(self.find(parents.iter(), Depth::Itself)?);
-        let seen = Seen {
+        let seen = OnDisk {
             files: self.find(paths.into_iter(), Depth::All)?,
             directories,
         };
@@ -160,7 +160,7 @@ impl WorkDir {
         &self,
         paths: impl Iterator<Item = &'a RelativePath>,
         depth: Depth,
-    ) -> Result<BTreeMap<RelativePath, Found>, WorkDirError> {
+    ) -> Result<BTreeMap<RelativePath, AtPath>, WorkDirError> {
         let Some(directory) = &self.directory else {
             return Ok(BTreeMap::new());
         };

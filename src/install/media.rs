@@ -153,18 +153,18 @@ enum Opened {
 }
 
 /// A file that was found on a medium and not yet opened.
-enum Found {
-    Web(web::Found),
+enum MediumFile {
+    Web(web::WebEntry),
     File(PathBuf, u64),
-    Iso(iso::Found),
+    Iso(iso::IsoEntry),
 }
 
-impl Found {
+impl MediumFile {
     fn length(&self) -> Option<u64> {
         match self {
-            Found::Web(found) => found.length,
-            Found::File(_, length) => Some(*length),
-            Found::Iso(found) => Some(found.length()),
+            MediumFile::Web(found) => found.length,
+            MediumFile::File(_, length) => Some(*length),
+            MediumFile::Iso(found) => Some(found.length()),
         }
     }
 }
@@ -207,7 +207,7 @@ impl BootFile {
         let (opened, found) = if web::is_url(place) {
             let (directory, file) = place.rsplit_once('/').unwrap_or((place, ""));
             let web = Web::new(directory)?;
-            let found = web.find(file)?.map(Found::Web);
+            let found = web.find(file)?.map(MediumFile::Web);
             (Opened::Web(web), found)
         } else {
             let found = file(Path::new(place))?;
@@ -316,7 +316,7 @@ impl Media {
     }
 
     /// Looks for a kernel, and where there is one for its initrd.
-    fn both(&self, pair: &Pair) -> Result<(Option<Found>, Option<Found>), MediaError> {
+    fn both(&self, pair: &Pair) -> Result<(Option<MediumFile>, Option<MediumFile>), MediaError> {
         match self.find(&pair.kernel)? {
             None => Ok((None, None)),
             kernel => Ok((kernel, self.find(&pair.initrd)?)),
@@ -356,11 +356,11 @@ impl Media {
         )
     }
 
-    fn find(&self, path: &str) -> Result<Option<Found>, MediaError> {
+    fn find(&self, path: &str) -> Result<Option<MediumFile>, MediaError> {
         match &self.opened {
-            Opened::Web(web) => Ok(web.find(path)?.map(Found::Web)),
+            Opened::Web(web) => Ok(web.find(path)?.map(MediumFile::Web)),
             Opened::Tree(root) => file(&root.join(path)),
-            Opened::Iso(iso) => Ok(iso.find(path)?.map(Found::Iso)),
+            Opened::Iso(iso) => Ok(iso.find(path)?.map(MediumFile::Iso)),
         }
     }
 
@@ -383,7 +383,12 @@ impl Media {
     }
 
     /// Opens a kernel or initrd. What `.treeinfo` has as its checksum is checked when it is read.
-    fn boot_file(&self, path: &str, found: Found, treeinfo: &str) -> Result<BootFile, MediaError> {
+    fn boot_file(
+        &self,
+        path: &str,
+        found: MediumFile,
+        treeinfo: &str,
+    ) -> Result<BootFile, MediaError> {
         let wrong_size = |length: u64| {
             if length == 0 {
                 return Err(MediaError::new(
@@ -424,17 +429,17 @@ impl Media {
         })
     }
 
-    fn content(&self, found: Found) -> Result<(u64, Box<dyn Read + Send>), MediaError> {
+    fn content(&self, found: MediumFile) -> Result<(u64, Box<dyn Read + Send>), MediaError> {
         match (found, &self.opened) {
-            (Found::Web(found), Opened::Web(web)) => web.open(found),
-            (Found::Iso(found), Opened::Iso(iso)) => {
+            (MediumFile::Web(found), Opened::Web(web)) => web.open(found),
+            (MediumFile::Iso(found), Opened::Iso(iso)) => {
                 Ok((found.length(), Box::new(iso.read(found))))
             }
-            (Found::File(path, length), _) => {
+            (MediumFile::File(path, length), _) => {
                 let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
                 Ok((length, Box::new(file)))
             }
-            (Found::Web(_) | Found::Iso(_), _) => Err(MediaError::new(
+            (MediumFile::Web(_) | MediumFile::Iso(_), _) => Err(MediaError::new(
                 MediaErrorKind::Damaged,
                 "a file of one medium was looked for on another",
                 "this is a bug in miniascape",
@@ -452,10 +457,10 @@ impl Media {
 }
 
 /// A local file, if there is one at that path.
-fn file(path: &Path) -> Result<Option<Found>, MediaError> {
+fn file(path: &Path) -> Result<Option<MediumFile>, MediaError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {
-            Ok(Some(Found::File(path.to_owned(), metadata.len())))
+            Ok(Some(MediumFile::File(path.to_owned(), metadata.len())))
         }
         Ok(_) => Ok(None),
         Err(error) => match error.kind() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::aside::{PATIENCE, aside, interruption, unanswered};
 use super::connection::Connection;
-use super::error::{Trouble, reading, translate};
+use super::error::{StepError, reading, translate};
 use super::observed::{Addresses, Facts, Observed};
 use super::offers::{Offers, Question};
 use super::perform::POLL;
@@ -29,14 +29,14 @@ impl Observe for Connection {
 
     fn observe_first(&self, scope: &Scope) -> Result<Observed, HypervisorError> {
         let observed = self
-            .asked_ground()
-            .and_then(|ground| self.look_at_volumes(ground, scope));
+            .asked_basics()
+            .and_then(|basics| self.read_volumes(basics, scope));
         observed.map_err(reading)
     }
 
     fn observe_rest(&self, observed: &mut Observed) -> Result<(), HypervisorError> {
         let said = self.asked_rest();
-        said.and_then(|said| self.look_at_rest(observed, said))
+        said.and_then(|said| self.read_rest(observed, said))
             .map_err(reading)
     }
 
@@ -45,7 +45,7 @@ impl Observe for Connection {
         observed: &mut Observed,
         guests: &BTreeSet<String>,
     ) -> Result<(), HypervisorError> {
-        self.look_at_some(observed, guests).map_err(reading)
+        self.read_some(observed, guests).map_err(reading)
     }
 
     fn observe_jobs(
@@ -90,7 +90,7 @@ impl Perform for Connection {
                 None => does(self),
             },
         };
-        done.map_err(|trouble| trouble.during(&step.describe()))
+        done.map_err(|error| error.during(&step.describe()))
     }
 }
 
@@ -113,7 +113,7 @@ impl Drop for Busy<'_> {
 
 impl Connection {
     /// Does a step; one that asks a guest's QEMU is given up when that does not answer, and soon after a signal.
-    fn run_to_an_end(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, Trouble> {
+    fn run_to_an_end(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, StepError> {
         let (grace, patience) = match step {
             // Waits for the guest, and so is broken off like any waiting.
             Step::DetachDevice { timeout, .. } => {
@@ -135,7 +135,7 @@ impl Connection {
             match done.recv_timeout(POLL) {
                 Ok(done) => return done,
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Trouble::ours("the step panicked"));
+                    return Err(StepError::ours("the step panicked"));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }

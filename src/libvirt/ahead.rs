@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::connection::Connection;
-use super::error::Trouble;
+use super::error::StepError;
 use super::keepalive::Patience;
 use super::port::{ErrorKind, HypervisorError};
-use super::said::{Asked, Ground, Said};
+use super::said::{Asked, Basics, Said};
 
 /// A connection that is opened meanwhile, over which is asked what is there. Who does not want it any more drops it.
 pub struct Ahead {
@@ -43,24 +43,24 @@ impl Connection {
 
     /// Asks for all, on threads of their own.
     fn begin(&self) -> Asked {
-        let (tell_ground, ground) = channel();
+        let (tell_basics, basics) = channel();
         let (tell_said, said) = channel();
         let (first, second) = (self.again(), self.again());
-        std::thread::spawn(move || drop(tell_ground.send(first.ground())));
+        std::thread::spawn(move || drop(tell_basics.send(first.basics())));
         std::thread::spawn(move || drop(tell_said.send(second.ask())));
-        Asked { ground, said }
+        Asked { basics, said }
     }
 
     /// What comes first; the rest is asked for meanwhile.
-    pub(super) fn asked_ground(&self) -> Result<Ground, Trouble> {
+    pub(super) fn asked_basics(&self) -> Result<Basics, StepError> {
         let asked = self.asked.lock().take();
-        let Asked { ground, said } = asked.unwrap_or_else(|| self.begin());
+        let Asked { basics, said } = asked.unwrap_or_else(|| self.begin());
         *self.rest.lock() = Some(said);
-        ground.recv().map_err(|_| broken())?
+        basics.recv().map_err(|_| broken())?
     }
 
     /// The rest.
-    pub(super) fn asked_rest(&self) -> Result<Said, Trouble> {
+    pub(super) fn asked_rest(&self) -> Result<Said, StepError> {
         let rest = self.rest.lock().take();
         match rest {
             Some(rest) => rest.recv().map_err(|_| broken())?,
@@ -70,8 +70,8 @@ impl Connection {
 }
 
 /// A thread ended without a word.
-fn broken() -> Trouble {
-    Trouble::Ours {
+fn broken() -> StepError {
+    StepError::Ours {
         kind: ErrorKind::Failed,
         message: "the thread that reads panicked".into(),
         hint: Some("this is a bug in miniascape".into()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use virt::domain::Domain;
 use virt::error::Error;
 
-use super::error::Trouble;
+use super::error::StepError;
 use super::port::ErrorKind;
 use super::raw::Held;
 
@@ -32,7 +32,7 @@ pub(super) fn asked<T: Send + 'static>(
 }
 
 /// Waits for what was asked.
-pub(super) fn answer<T>(asked: &Receiver<Result<T, Error>>) -> Result<T, Trouble> {
+pub(super) fn answer<T>(asked: &Receiver<Result<T, Error>>) -> Result<T, StepError> {
     match asked.recv_timeout(PATIENCE) {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(unanswered(PATIENCE)),
@@ -40,8 +40,8 @@ pub(super) fn answer<T>(asked: &Receiver<Result<T, Error>>) -> Result<T, Trouble
 }
 
 /// What ends a waiting.
-pub(super) fn interruption() -> Trouble {
-    Trouble::Ours {
+pub(super) fn interruption() -> StepError {
+    StepError::Ours {
         kind: ErrorKind::Interrupted,
         message: "interrupted".to_owned(),
         hint: None,
@@ -49,8 +49,8 @@ pub(super) fn interruption() -> Trouble {
 }
 
 /// Says that QEMU gave no answer.
-pub(super) fn unanswered(patience: Duration) -> Trouble {
-    Trouble::Ours {
+pub(super) fn unanswered(patience: Duration) -> StepError {
+    StepError::Ours {
         kind: ErrorKind::Failed,
         message: format!(
             "the guest's QEMU did not answer within {} s",

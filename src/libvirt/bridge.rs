@@ -11,7 +11,7 @@ use virt::network::Network;
 use virt::sys;
 
 use super::connection::Connection;
-use super::error::Trouble;
+use super::error::StepError;
 use super::observe::inactive;
 use super::port::ErrorKind;
 use crate::step::Named;
@@ -26,7 +26,7 @@ const ATTEMPTS: usize = 5;
 
 impl Connection {
     /// Starts an inactive network. Where another has the bridge that libvirt chose for it, libvirt is made to choose again.
-    pub(super) fn create_network(&self, name: &Named) -> Result<(), Trouble> {
+    pub(super) fn create_network(&self, name: &Named) -> Result<(), StepError> {
         let mut started = self.network(name)?.create();
         for attempt in 0..ATTEMPTS {
             let Err(error) = &started else { break };
@@ -41,9 +41,9 @@ impl Connection {
             let xml = inactive(sys::VIR_NETWORK_XML_INACTIVE, |flags| {
                 network.xml_desc(flags)
             })?;
-            if let Some(trouble) = forgotten(message, &xml, &name.name) {
+            if let Some(error) = forgotten(message, &xml, &name.name) {
                 if attempt > 0 {
-                    return Err(trouble);
+                    return Err(error);
                 }
                 started = network.create();
                 continue;
@@ -62,7 +62,7 @@ impl Connection {
         &self,
         xml: &str,
         bridge: &str,
-    ) -> Result<Network, Trouble> {
+    ) -> Result<Network, StepError> {
         let is_there = |error: &virt::error::Error| error.message().contains(TAKEN);
         let mut started = self.connect.create_network_xml(xml);
         if started.as_ref().is_err_and(is_there) {
@@ -77,7 +77,7 @@ impl Connection {
 }
 
 /// A bridge of the network's name that has its subnet, and is no active network's.
-fn forgotten(message: &str, network: &Element, name: &str) -> Option<Trouble> {
+fn forgotten(message: &str, network: &Element, name: &str) -> Option<StepError> {
     let bridge = network.attribute_at("bridge", "name")?;
     let (_, interface) = message.split_once(IN_USE)?;
     (interface.trim() == bridge).then(|| left_behind(message, &left_on_host(bridge, name)))
@@ -91,8 +91,8 @@ pub fn left_on_host(bridge: &str, network: &str) -> String {
     )
 }
 
-fn left_behind(message: &str, removal: &str) -> Trouble {
-    Trouble::Ours {
+fn left_behind(message: &str, removal: &str) -> StepError {
+    StepError::Ours {
         kind: ErrorKind::Failed,
         message: message.trim().to_owned(),
         hint: Some(format!(

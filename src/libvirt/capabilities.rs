@@ -8,7 +8,7 @@ use virt::error::{Error, ErrorNumber};
 use virt::sys;
 
 use super::connection::Connection;
-use super::error::Trouble;
+use super::error::StepError;
 use super::observed::Facts;
 use super::offers::{HostMemory, Machine, Objection, Offers, Question};
 use super::perform::{alone_at_first, checked};
@@ -28,7 +28,7 @@ impl Connection {
         &self,
         facts: &Facts,
         questions: &BTreeMap<u64, Question>,
-    ) -> Result<Offers, Trouble> {
+    ) -> Result<Offers, StepError> {
         if facts.driver != "QEMU" {
             return Ok(Offers::default());
         }

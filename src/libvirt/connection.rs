@@ -10,7 +10,7 @@ use virt::connect::Connect;
 use virt::error::Error;
 
 use super::aside::aside;
-use super::error::{Trouble, translate};
+use super::error::{StepError, translate};
 use super::keepalive::{self, Patience};
 use super::kvm::{self, Kvm};
 use super::observed::Facts;
@@ -19,7 +19,7 @@ use super::raw::Held;
 use super::said::{Asked, Said};
 use super::ssh;
 use crate::lab::model::DomainType;
-use crate::state::seen::Seen;
+use crate::state::cache::Cache;
 use crate::xml::tree::Element;
 
 /// A connection to libvirt. It serves any number of threads at once.
@@ -41,9 +41,9 @@ pub struct Connection {
     /// What was asked for ahead.
     pub(super) asked: Mutex<Option<Asked>>,
     /// The rest of it, where what comes first was read.
-    pub(super) rest: Mutex<Option<Receiver<Result<Said, Trouble>>>>,
+    pub(super) rest: Mutex<Option<Receiver<Result<Said, StepError>>>>,
     /// What was seen before.
-    seen: Mutex<Arc<Seen>>,
+    cache: Mutex<Arc<Cache>>,
 }
 
 impl Connection {
@@ -89,16 +89,16 @@ impl Connection {
             is_alone: AtomicBool::new(false),
             asked: Mutex::default(),
             rest: Mutex::default(),
-            seen: Mutex::default(),
+            cache: Mutex::default(),
         }
     }
 
     /// What the hypervisor is.
-    pub(super) fn facts(&self) -> Result<Facts, Trouble> {
+    pub(super) fn facts(&self) -> Result<Facts, StepError> {
         let uri = self.connect.uri()?;
         let driver = self.connect.driver_type()?;
         let capabilities = Element::parse(&self.connect.capabilities()?)
-            .map_err(|error| Trouble::ours(format!("libvirt's capabilities: {error}")))?;
+            .map_err(|error| StepError::ours(format!("libvirt's capabilities: {error}")))?;
         let arch = capabilities
             .text_at("host/cpu/arch")
             .unwrap_or(std::env::consts::ARCH)
@@ -129,12 +129,12 @@ impl Connection {
     }
 
     /// Does not look again into what was seen before.
-    pub fn set_seen(&self, seen: Arc<Seen>) {
-        *self.seen.lock() = seen;
+    pub fn set_cache(&self, seen: Arc<Cache>) {
+        *self.cache.lock() = seen;
     }
 
-    pub(super) fn seen(&self) -> Arc<Seen> {
-        self.seen.lock().clone()
+    pub(super) fn cache(&self) -> Arc<Cache> {
+        self.cache.lock().clone()
     }
 
     /// The same connection once more, for a thread that may outlive this one.
@@ -195,11 +195,11 @@ pub(super) fn if_there<T: super::raw::Release>(
 
 /// The type that `MINIASCAPE_DOMAIN_TYPE` asks for, for guests that do not name one.
 pub fn domain_type_asked_for() -> Result<Option<DomainType>, HypervisorError> {
-    forced_type().map_err(|trouble| trouble.during("choose a domain type"))
+    forced_type().map_err(|error| error.during("choose a domain type"))
 }
 
 /// The type that `MINIASCAPE_DOMAIN_TYPE` asks for.
-fn forced_type() -> Result<Option<DomainType>, Trouble> {
+fn forced_type() -> Result<Option<DomainType>, StepError> {
     match std::env::var("MINIASCAPE_DOMAIN_TYPE").as_deref() {
         Ok("kvm") => Ok(Some(DomainType::Kvm)),
         Ok("qemu") => Ok(Some(DomainType::Qemu)),
@@ -209,8 +209,8 @@ fn forced_type() -> Result<Option<DomainType>, Trouble> {
     }
 }
 
-fn bad_type(value: &str) -> Trouble {
-    Trouble::Ours {
+fn bad_type(value: &str) -> StepError {
+    StepError::Ours {
         kind: ErrorKind::Failed,
         message: format!("MINIASCAPE_DOMAIN_TYPE is `{value}`, which is no domain type"),
         hint: Some("set it to `kvm` or `qemu`, or unset it".into()),

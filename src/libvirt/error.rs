@@ -9,7 +9,7 @@ use crate::secret::hide;
 
 /// What went wrong inside a step, before it is said which step it was.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum StepError {
     /// libvirt refused.
     Libvirt(Error),
     /// We found it ourselves.
@@ -20,15 +20,15 @@ pub(super) enum Trouble {
     },
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for StepError {
     fn from(error: Error) -> Self {
-        Trouble::Libvirt(error)
+        StepError::Libvirt(error)
     }
 }
 
-impl From<HypervisorError> for Trouble {
+impl From<HypervisorError> for StepError {
     fn from(error: HypervisorError) -> Self {
-        Trouble::Ours {
+        StepError::Ours {
             kind: error.kind,
             message: error.message,
             hint: error.hint,
@@ -36,9 +36,9 @@ impl From<HypervisorError> for Trouble {
     }
 }
 
-impl From<MediaError> for Trouble {
+impl From<MediaError> for StepError {
     fn from(error: MediaError) -> Self {
-        Trouble::Ours {
+        StepError::Ours {
             kind: ErrorKind::Failed,
             message: error.message,
             hint: Some(error.hint),
@@ -46,10 +46,10 @@ impl From<MediaError> for Trouble {
     }
 }
 
-impl Trouble {
+impl StepError {
     /// A failure of no special kind that we found ourselves.
     pub(super) fn ours(message: impl Into<String>) -> Self {
-        Trouble::Ours {
+        StepError::Ours {
             kind: ErrorKind::Failed,
             message: message.into(),
             hint: None,
@@ -58,7 +58,7 @@ impl Trouble {
 
     /// Says that an object is not there.
     pub(super) fn missing(what: &str, name: &str) -> Self {
-        Trouble::Ours {
+        StepError::Ours {
             kind: ErrorKind::NotFound,
             message: format!("there is no {what} named {name}"),
             hint: Some("someone else removed it meanwhile: run plan again".into()),
@@ -68,16 +68,16 @@ impl Trouble {
     /// Whether the object that was asked for is not there.
     pub(super) fn is_missing(&self) -> bool {
         match self {
-            Trouble::Libvirt(error) => is_missing(error),
-            Trouble::Ours { kind, .. } => *kind == ErrorKind::NotFound,
+            StepError::Libvirt(error) => is_missing(error),
+            StepError::Ours { kind, .. } => *kind == ErrorKind::NotFound,
         }
     }
 
     /// The error as the port gives it, with what was tried.
     pub(super) fn during(self, tried: &str) -> HypervisorError {
         match self {
-            Trouble::Libvirt(error) => translate(tried, &error),
-            Trouble::Ours {
+            StepError::Libvirt(error) => translate(tried, &error),
+            StepError::Ours {
                 kind,
                 message,
                 hint,
@@ -92,8 +92,8 @@ impl Trouble {
     /// libvirt's words or ours.
     pub(super) fn message(&self) -> &str {
         match self {
-            Trouble::Libvirt(error) => error.message().trim(),
-            Trouble::Ours { message, .. } => message,
+            StepError::Libvirt(error) => error.message().trim(),
+            StepError::Ours { message, .. } => message,
         }
     }
 }
@@ -288,8 +288,8 @@ fn address_in_use(message: &str) -> String {
 }
 
 /// What went wrong while it was read what is there.
-pub(super) fn reading(trouble: Trouble) -> HypervisorError {
-    trouble.during("read what is there")
+pub(super) fn reading(error: StepError) -> HypervisorError {
+    error.during("read what is there")
 }
 
 #[cfg(test)]

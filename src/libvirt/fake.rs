@@ -512,7 +512,7 @@ impl Model {
             paths: Files::default(),
         };
         match scope.others {
-            Others::Read => observed.look_at_files(&scope.volumes, false),
+            Others::Read => observed.find_files(&scope.volumes, false),
             Others::Unread => {}
         }
         observed

@@ -9,7 +9,7 @@ use virt::sys;
 
 use super::aside::{asked, interruption};
 use super::connection::Connection;
-use super::error::{Trouble, is_missing, is_unsupported};
+use super::error::{StepError, is_missing, is_unsupported};
 use super::observe::power_of;
 use super::observed::Power;
 use super::perform::{gone_is_fine, validated};
@@ -23,7 +23,7 @@ use crate::xml::document::Document;
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 impl Connection {
-    pub(super) fn define_guest(&self, xml: &Document) -> Result<(), Trouble> {
+    pub(super) fn define_guest(&self, xml: &Document) -> Result<(), StepError> {
         let (tree, xml) = (xml.tree(), &xml.text());
         let flag = sys::VIR_DOMAIN_DEFINE_VALIDATE;
         validated(Kind::Guest, &tree, flag, |flags| {
@@ -31,15 +31,15 @@ impl Connection {
                 .define_domain_xml_flags(xml, flags)
                 .map(|domain| drop(Held::new(domain)))
         })
-        .map_err(Trouble::from)
+        .map_err(StepError::from)
     }
 
-    pub(super) fn rename_guest(&self, from: &Named, to: &str) -> Result<(), Trouble> {
+    pub(super) fn rename_guest(&self, from: &Named, to: &str) -> Result<(), StepError> {
         let guest = self.guest(from)?;
         guest.rename(to, 0).map_err(|error| {
             match guest.has_managed_save(0) {
                 // libvirt does not rename what it has saved of a guest.
-                Ok(true) => Trouble::Ours {
+                Ok(true) => StepError::Ours {
                     kind: ErrorKind::Failed,
                     message: error.to_string(),
                     hint: Some(format!(
@@ -51,7 +51,7 @@ impl Connection {
         })
     }
 
-    pub(super) fn discard_save(&self, name: &Named) -> Result<(), Trouble> {
+    pub(super) fn discard_save(&self, name: &Named) -> Result<(), StepError> {
         let guest = self.guest(name)?;
         if guest.has_managed_save(0)? {
             guest.managed_save_remove(0)?;
@@ -59,7 +59,7 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn start_guest(&self, name: &Named) -> Result<(), Trouble> {
+    pub(super) fn start_guest(&self, name: &Named) -> Result<(), StepError> {
         let guest = self.guest(name)?;
         let started = match power_of(&guest)? {
             Power::Running => Ok(()),
@@ -86,7 +86,7 @@ impl Connection {
         name: &Named,
         timeout: Duration,
         monitor: &dyn Monitor,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, StepError> {
         let Some(guest) = self.find_guest(name)? else {
             return Ok(Outcome::default());
         };
@@ -141,22 +141,22 @@ impl Connection {
         })))
     }
 
-    pub(super) fn delete_variables(&self, guest: &Named, xml: &Document) -> Result<(), Trouble> {
+    pub(super) fn delete_variables(&self, guest: &Named, xml: &Document) -> Result<(), StepError> {
         // They are in use.
         if self.guest(guest)?.is_active()? {
-            return Err(Trouble::ours("it is running"));
+            return Err(StepError::ours("it is running"));
         }
-        let holder = Named::of(&xml.tree()).ok_or_else(|| Trouble::ours("it has no UUID"))?;
+        let holder = Named::of(&xml.tree()).ok_or_else(|| StepError::ours("it has no UUID"))?;
         self.define_guest(xml)?;
         self.undefine_guest(&holder)
     }
 
-    pub(super) fn undefine_guest(&self, name: &Named) -> Result<(), Trouble> {
+    pub(super) fn undefine_guest(&self, name: &Named) -> Result<(), StepError> {
         let Some(guest) = self.find_guest(name)? else {
             return Ok(());
         };
         if guest.is_active()? {
-            return Err(Trouble::ours(
+            return Err(StepError::ours(
                 "it is running; it would stay without a definition",
             ));
         }
@@ -188,7 +188,7 @@ fn ask(guest: &Domain) -> Result<(), Error> {
     guest.shutdown()
 }
 
-fn force_off(guest: &Domain) -> Result<(), Trouble> {
+fn force_off(guest: &Domain) -> Result<(), StepError> {
     match guest.destroy() {
         Err(_) if !guest.is_active().unwrap_or(false) => Ok(()),
         result => gone_is_fine(result),

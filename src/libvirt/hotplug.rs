@@ -7,7 +7,7 @@ use virt::error::{Error, ErrorNumber};
 use virt::sys;
 
 use super::connection::Connection;
-use super::error::{Trouble, is_missing};
+use super::error::{StepError, is_missing};
 use super::observe::parse;
 use super::perform::POLL;
 use super::port::ErrorKind;
@@ -23,20 +23,20 @@ const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 impl Connection {
     /// The guest, if it runs.
-    fn running(&self, name: &Named) -> Result<Option<Held<Domain>>, Trouble> {
+    fn running(&self, name: &Named) -> Result<Option<Held<Domain>>, StepError> {
         let guest = self.guest(name)?;
         let active = guest.is_active()?;
         Ok(active.then_some(guest))
     }
 
-    pub(super) fn set_memory(&self, name: &Named, kib: u64) -> Result<(), Trouble> {
+    pub(super) fn set_memory(&self, name: &Named, kib: u64) -> Result<(), StepError> {
         match self.running(name)? {
             Some(guest) => Ok(guest.set_memory_flags(kib, sys::VIR_DOMAIN_AFFECT_LIVE)?),
             None => Ok(()),
         }
     }
 
-    pub(super) fn set_vcpus(&self, name: &Named, count: u32) -> Result<(), Trouble> {
+    pub(super) fn set_vcpus(&self, name: &Named, count: u32) -> Result<(), StepError> {
         match self.running(name)? {
             Some(guest) => Ok(guest.set_vcpus_flags(count, sys::VIR_DOMAIN_AFFECT_LIVE)?),
             None => Ok(()),
@@ -48,7 +48,7 @@ impl Connection {
         name: &Named,
         part: &MetadataPart,
         value: Option<&str>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let Some(guest) = self.running(name)? else {
             return Ok(());
         };
@@ -61,16 +61,16 @@ impl Connection {
                 Some(uri.as_str()),
             ),
         };
-        let kind = i32::try_from(kind).map_err(|_| Trouble::ours("no kind of metadata"))?;
+        let kind = i32::try_from(kind).map_err(|_| StepError::ours("no kind of metadata"))?;
         Ok(guest.set_metadata(kind, value, key, uri, sys::VIR_DOMAIN_AFFECT_LIVE)?)
     }
 
-    pub(super) fn update_device(&self, name: &Named, xml: &Element) -> Result<(), Trouble> {
+    pub(super) fn update_device(&self, name: &Named, xml: &Element) -> Result<(), StepError> {
         let Some(guest) = self.running(name)? else {
             return Ok(());
         };
         match guest.update_device_flags(&xml.to_string(), sys::VIR_DOMAIN_AFFECT_LIVE) {
-            Err(error) if is_locked(&error) => Err(Trouble::Ours {
+            Err(error) if is_locked(&error) => Err(StepError::Ours {
                 kind: ErrorKind::Failed,
                 message: error.message().trim().to_owned(),
                 hint: Some(
@@ -84,7 +84,7 @@ impl Connection {
 
     /// Plugs a device in where its definition has it, so that its place stays when the guest restarts; where that is taken,
     /// wherever there is room.
-    pub(super) fn attach_device(&self, name: &Named, xml: &Element) -> Result<(), Trouble> {
+    pub(super) fn attach_device(&self, name: &Named, xml: &Element) -> Result<(), StepError> {
         let Some(guest) = self.running(name)? else {
             return Ok(());
         };
@@ -111,7 +111,7 @@ impl Connection {
         name: &Named,
         xml: &Element,
         timeout: Duration,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let Some(guest) = self.running(name)? else {
             return Ok(());
         };
@@ -160,8 +160,8 @@ fn is_under_way(error: &Error) -> bool {
         || error.message().contains("process of unplug")
 }
 
-fn unanswered(name: &Named, timeout: Duration) -> Trouble {
-    Trouble::Ours {
+fn unanswered(name: &Named, timeout: Duration) -> StepError {
+    StepError::Ours {
         kind: ErrorKind::Failed,
         message: format!(
             "the guest did not let go of it within {} s",

@@ -8,7 +8,7 @@ use virt::stream::Stream;
 use virt::sys;
 
 use super::connection::Connection;
-use super::error::Trouble;
+use super::error::StepError;
 use super::observe::{parse, power_of};
 use super::observed::{InstallMark, InstallPhase, Power, install_mark};
 use super::port::{ErrorKind, Monitor};
@@ -35,14 +35,15 @@ impl Connection {
         pool: &Named,
         stage: &Stage,
         monitor: &dyn Monitor,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let BootFiles { kernel, initrd } = self.boot_files(stage)?;
         let files: Vec<InitrdFile> = stage
             .inject
             .iter()
             .map(|(name, text)| InitrdFile::new(name, text.as_bytes()))
             .collect();
-        let archive = initrd::archive(&files).map_err(|error| Trouble::ours(error.to_string()))?;
+        let archive =
+            initrd::archive(&files).map_err(|error| StepError::ours(error.to_string()))?;
         let initrd = InitrdWith::new(initrd.content, initrd.length, archive);
         let initrd_length = initrd.total_len();
         for part in StagePart::ALL {
@@ -79,7 +80,7 @@ impl Connection {
     }
 
     /// Finds the installer's kernel and initrd.
-    fn boot_files(&self, stage: &Stage) -> Result<BootFiles, Trouble> {
+    fn boot_files(&self, stage: &Stage) -> Result<BootFiles, StepError> {
         let medium = match &stage.location {
             Location::Kernel { kernel, initrd } => {
                 return Ok(BootFiles {
@@ -110,7 +111,7 @@ impl Connection {
         content: impl Read,
         length: u64,
         monitor: &dyn Monitor,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let name = part.volume(&stage.guest);
         self.create_volume(pool, &volume(stage, part, length).into())?;
         self.fill(pool, &name, content, length, &name, monitor)
@@ -124,7 +125,7 @@ impl Connection {
         done: Option<&str>,
         timeout: Duration,
         monitor: &dyn Monitor,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let guest = self.guest(name)?;
         let log = StagePart::Log.volume(&name.name);
         let mut console = Console::default();
@@ -136,7 +137,7 @@ impl Connection {
             {
                 monitor.says(line);
             }
-            let stopped = |why: &str| Trouble::Ours {
+            let stopped = |why: &str| StepError::Ours {
                 kind: ErrorKind::Failed,
                 message: format!("{why}{}", console.tail()),
                 hint: Some(format!(
@@ -158,14 +159,14 @@ impl Connection {
                 }
             }
             if monitor.is_interrupted() {
-                return Err(Trouble::Ours {
+                return Err(StepError::Ours {
                     kind: ErrorKind::Interrupted,
                     message: "the install goes on by itself".to_owned(),
                     hint: Some("apply again to wait for its end".to_owned()),
                 });
             }
             if begin.elapsed() >= timeout {
-                return Err(Trouble::Ours {
+                return Err(StepError::Ours {
                     kind: ErrorKind::Failed,
                     message: format!(
                         "the installer was not done within {}{}",
@@ -182,8 +183,12 @@ impl Connection {
     }
 
     /// Takes the installer out of a guest's definition as it is now: what libvirt and others put in stays.
-    pub(super) fn settle_guest(&self, install: &Element, wanted: &Element) -> Result<(), Trouble> {
-        let guest = Named::of(wanted).ok_or_else(|| Trouble::ours("the guest has no UUID"))?;
+    pub(super) fn settle_guest(
+        &self,
+        install: &Element,
+        wanted: &Element,
+    ) -> Result<(), StepError> {
+        let guest = Named::of(wanted).ok_or_else(|| StepError::ours("the guest has no UUID"))?;
         let flags = sys::VIR_DOMAIN_XML_INACTIVE | sys::VIR_DOMAIN_XML_SECURE;
         let live = parse(&self.guest(&guest)?.xml_desc(flags)?)?;
         let merged = merge(std::slice::from_ref(install), &live, wanted);
@@ -196,7 +201,7 @@ impl Connection {
         guest: &Domain,
         xml: &Element,
         power: Power,
-    ) -> Result<Option<InstallPhase>, Trouble> {
+    ) -> Result<Option<InstallPhase>, StepError> {
         let Some(InstallMark { pool, done }) = install_mark(xml) else {
             return Ok(None);
         };
@@ -218,7 +223,7 @@ impl Connection {
     }
 
     /// The bytes of a volume from an offset on, as far as they are there now.
-    fn download(&self, pool: &str, name: &str, offset: u64) -> Result<Vec<u8>, Trouble> {
+    fn download(&self, pool: &str, name: &str, offset: u64) -> Result<Vec<u8>, StepError> {
         let volume = self.volume_to_read(pool, name)?;
         let stream = Held::new(Stream::new(&self.connect, 0)?);
         // A length of 0 is all that is there.
@@ -256,7 +261,7 @@ fn duration(of: Duration) -> String {
 }
 
 /// Whether an installer that is off was done: it said so, or, where nothing says so, the guest powered itself off.
-fn is_done(guest: &Domain, console: &str, done: Option<&str>) -> Result<bool, Trouble> {
+fn is_done(guest: &Domain, console: &str, done: Option<&str>) -> Result<bool, StepError> {
     match done {
         Some(done) => Ok(console.contains(done)),
         None => {

@@ -5,13 +5,13 @@ use virt::domain::Domain;
 use virt::sys;
 
 use super::connection::{Connection, if_there};
-use super::error::Trouble;
+use super::error::StepError;
 use super::observed::{BlockJob, Observed};
 use super::raw;
 
 impl Connection {
     /// Asks what is under way on the disks of a guest. Gives whether anything is that was not known.
-    pub(super) fn jobs_of(&self, observed: &mut Observed, guest: &str) -> Result<bool, Trouble> {
+    pub(super) fn jobs_of(&self, observed: &mut Observed, guest: &str) -> Result<bool, StepError> {
         let Some(live) = observed.guests.get_mut(guest) else {
             return Ok(false);
         };

@@ -12,7 +12,7 @@ use virt::storage_vol::StorageVol;
 use virt::sys;
 
 use super::connection::{Connection, if_there, is_daemon_here};
-use super::error::{Trouble, is_missing, is_unsupported};
+use super::error::{StepError, is_missing, is_unsupported};
 use super::host;
 use super::observed::{
     self, BlockJob, DiskFile, Observed, ObservedGuest, ObservedNetwork, ObservedPool,
@@ -20,11 +20,11 @@ use super::observed::{
 };
 use super::port::{Others, Scope};
 use super::raw::{self, Held};
-use super::said::{Ground, Said, SaidGuest, SaidNetwork};
+use super::said::{Basics, Said, SaidGuest, SaidNetwork};
 use crate::file::header::{Format, Header};
 use crate::file::place::Place;
 use crate::file::stamp::{FileId, Stamp};
-use crate::state::seen::Seen;
+use crate::state::cache::Cache;
 use crate::xml::document::Document;
 use crate::xml::tree::{Element, XmlError};
 
@@ -39,13 +39,13 @@ struct Kept {
 
 impl Connection {
     /// Reads everything in scope. What vanishes meanwhile is absent; what was seen before is not looked into.
-    pub(super) fn read_all(&self, scope: &Scope) -> Result<Observed, Trouble> {
-        let mut observed = self.look_at_volumes(self.ground()?, scope)?;
-        self.look_at_rest(&mut observed, self.ask()?)?;
+    pub(super) fn read_all(&self, scope: &Scope) -> Result<Observed, StepError> {
+        let mut observed = self.read_volumes(self.basics()?, scope)?;
+        self.read_rest(&mut observed, self.ask()?)?;
         match scope.others {
             Others::Read => {
                 let local = observed.facts.local;
-                observed.look_at_files(&scope.volumes, local);
+                observed.find_files(&scope.volumes, local);
             }
             Others::Unread => {}
         }
@@ -53,27 +53,27 @@ impl Connection {
     }
 
     /// Asks for what comes first.
-    pub(super) fn ground(&self) -> Result<Ground, Trouble> {
-        Ok(Ground {
+    pub(super) fn basics(&self) -> Result<Basics, StepError> {
+        Ok(Basics {
             facts: self.facts()?,
             pools: self.pools()?,
         })
     }
 
     /// Asks for networks and guests.
-    pub(super) fn ask(&self) -> Result<Said, Trouble> {
+    pub(super) fn ask(&self) -> Result<Said, StepError> {
         Ok(Said {
             networks: self.networks()?,
             guests: self.guests()?,
         })
     }
 
-    /// Begins with the ground and the volumes in scope; networks and guests are left out.
-    pub(super) fn look_at_volumes(
+    /// Begins with the basics and the volumes in scope; networks and guests are left out.
+    pub(super) fn read_volumes(
         &self,
-        Ground { facts, pools }: Ground,
+        Basics { facts, pools }: Basics,
         scope: &Scope,
-    ) -> Result<Observed, Trouble> {
+    ) -> Result<Observed, StepError> {
         // The test driver's files are nowhere.
         let local = facts.local && !facts.driver.eq_ignore_ascii_case("test");
         let paths = match local {
@@ -102,12 +102,12 @@ impl Connection {
     }
 
     /// Looks into networks and guests.
-    pub(super) fn look_at_rest(
+    pub(super) fn read_rest(
         &self,
         observed: &mut Observed,
         Said { networks, guests }: Said,
-    ) -> Result<(), Trouble> {
-        let seen = self.seen();
+    ) -> Result<(), StepError> {
+        let seen = self.cache();
         let read = |xml| document(xml, &seen);
         let networks = read_each(networks, |network| {
             let observed = ObservedNetwork {
@@ -152,11 +152,11 @@ impl Connection {
     }
 
     /// Looks at all networks and at some guests again.
-    pub(super) fn look_at_some(
+    pub(super) fn read_some(
         &self,
         observed: &mut Observed,
         guests: &BTreeSet<String>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let names: Vec<&String> = guests.iter().collect();
         let kept = self.kept()?;
         let said = Said {
@@ -168,12 +168,12 @@ impl Connection {
         };
         let mut others = std::mem::take(&mut observed.guests);
         others.retain(|name, _| !guests.contains(name));
-        self.look_at_rest(observed, said)?;
+        self.read_rest(observed, said)?;
         observed.guests.append(&mut others);
         Ok(())
     }
 
-    fn guest_called(&self, name: &str, kept: &Kept) -> Result<Option<SaidGuest>, Trouble> {
+    fn guest_called(&self, name: &str, kept: &Kept) -> Result<Option<SaidGuest>, StepError> {
         let Some(domain) = if_there(self.connect.lookup_domain_by_name(name))? else {
             return Ok(None);
         };
@@ -202,7 +202,7 @@ impl Connection {
         })
     }
 
-    fn networks(&self) -> Result<Vec<SaidNetwork>, Trouble> {
+    fn networks(&self) -> Result<Vec<SaidNetwork>, StepError> {
         let uuids = |flags| -> Result<BTreeSet<Uuid>, Error> {
             let list = Held::all(self.connect.list_all_networks(flags)?);
             list.iter().map(|network| network.uuid()).collect()
@@ -232,7 +232,7 @@ impl Connection {
         })
     }
 
-    fn pools(&self) -> Result<BTreeMap<String, ObservedPool>, Trouble> {
+    fn pools(&self) -> Result<BTreeMap<String, ObservedPool>, StepError> {
         let uuids = |flags| -> Result<BTreeSet<Uuid>, Error> {
             let list = Held::all(self.connect.list_all_storage_pools(flags)?);
             list.iter().map(|pool| pool.uuid()).collect()
@@ -266,7 +266,7 @@ impl Connection {
         scope: &Scope,
         local: bool,
         (paths, directories): (&BTreeMap<String, String>, &BTreeMap<String, Place>),
-    ) -> Result<BTreeMap<(String, String), ObservedVolume>, Trouble> {
+    ) -> Result<BTreeMap<(String, String), ObservedVolume>, StepError> {
         let pools: BTreeSet<&str> = scope
             .volumes
             .iter()
@@ -328,7 +328,7 @@ impl Connection {
                 }
             }
         }
-        let seen = self.seen();
+        let seen = self.cache();
         let volumes = read_each(wanted, |(pool, name, volume)| {
             // The key of a volume that is a file is its path, and was told with the list.
             let key = volume.key()?;
@@ -342,7 +342,7 @@ impl Connection {
                     stamp,
                 },
                 None => {
-                    let xml = document(volume.xml_desc(0)?, &Seen::default())?;
+                    let xml = document(volume.xml_desc(0)?, &Cache::default())?;
                     let path = xml.tree().text_at("target/path").map(str::to_owned);
                     let path = path.unwrap_or_default();
                     ObservedVolume {
@@ -365,7 +365,7 @@ impl Connection {
         scope: &Scope,
         local: bool,
         volumes: &BTreeMap<(String, String), ObservedVolume>,
-    ) -> Result<BTreeMap<DiskFile, Option<Format>>, Trouble> {
+    ) -> Result<BTreeMap<DiskFile, Option<Format>>, StepError> {
         let mut formats = BTreeMap::new();
         for file in &scope.formats {
             let (path, volume) = match file {
@@ -397,7 +397,7 @@ impl Connection {
     }
 
     /// What libvirt says of every guest.
-    fn guests(&self) -> Result<Vec<SaidGuest>, Trouble> {
+    fn guests(&self) -> Result<Vec<SaidGuest>, StepError> {
         let autostart = self.uuids(sys::VIR_CONNECT_LIST_DOMAINS_AUTOSTART)?;
         // Of the two, the short list.
         let transient = self.uuids(sys::VIR_CONNECT_LIST_DOMAINS_TRANSIENT)?;
@@ -455,7 +455,7 @@ fn said(
     power: Power,
     (autostart, persistent): (bool, bool),
     kept: &Kept,
-) -> Result<SaidGuest, Trouble> {
+) -> Result<SaidGuest, StepError> {
     let uuid = domain.uuid()?;
     let live_xml = match power.is_active() {
         true => Some(domain.xml_desc(sys::VIR_DOMAIN_XML_SECURE)?),
@@ -500,7 +500,7 @@ fn power(state: Option<DomainState>) -> Power {
 pub(super) fn inactive(
     flag: u32,
     read: impl Fn(u32) -> Result<String, Error>,
-) -> Result<Element, Trouble> {
+) -> Result<Element, StepError> {
     parse(&inactive_text(flag, read)?)
 }
 
@@ -520,17 +520,17 @@ fn jobs(live_xml: &Document) -> BTreeMap<String, BlockJob> {
 }
 
 /// Takes XML of libvirt's; what was not seen before is read now.
-fn document(xml: String, seen: &Seen) -> Result<Document, Trouble> {
+fn document(xml: String, seen: &Cache) -> Result<Document, StepError> {
     Document::parse(xml, |fingerprint| seen.has(fingerprint)).map_err(unreadable)
 }
 
 /// Reads XML of libvirt's.
-pub(super) fn parse(xml: &str) -> Result<Element, Trouble> {
+pub(super) fn parse(xml: &str) -> Result<Element, StepError> {
     Element::parse(xml).map_err(unreadable)
 }
 
-fn unreadable(error: XmlError) -> Trouble {
-    Trouble::ours(format!("libvirt's XML: {error}"))
+fn unreadable(error: XmlError) -> StepError {
+    StepError::ours(format!("libvirt's XML: {error}"))
 }
 
 /// Whether what was listed was removed since, or its pool stopped.
@@ -541,8 +541,8 @@ fn is_gone(error: &Error) -> bool {
 /// Does something with each on a few threads; those that are gone meanwhile are left out.
 pub(super) fn read_each<T: Send, R: Send>(
     items: Vec<T>,
-    read: impl Fn(T) -> Result<R, Trouble> + Sync,
-) -> Result<Vec<R>, Trouble> {
+    read: impl Fn(T) -> Result<R, StepError> + Sync,
+) -> Result<Vec<R>, StepError> {
     let threads = READERS.min(items.len());
     let found = Mutex::new(Ok(Vec::with_capacity(items.len())));
     let items = Mutex::new(items.into_iter());
@@ -554,9 +554,9 @@ pub(super) fn read_each<T: Send, R: Send>(
             match (one, &mut *found) {
                 (_, Err(_)) => return,
                 (Ok(one), Ok(all)) => all.push(one),
-                (Err(Trouble::Libvirt(error)), Ok(_)) if is_gone(&error) => {}
-                (Err(trouble), Ok(_)) => {
-                    *found = Err(trouble);
+                (Err(StepError::Libvirt(error)), Ok(_)) if is_gone(&error) => {}
+                (Err(error), Ok(_)) => {
+                    *found = Err(error);
                     return;
                 }
             }

@@ -273,7 +273,7 @@ impl Power {
 impl Observed {
     /// Looks at the files that guests and volumes name, those of volumes in pools that are not active included. `local` tells whether
     /// they are on this machine; elsewhere libvirt's volumes alone tell what is an overlay.
-    pub fn look_at_files(&mut self, volumes: &BTreeSet<(String, String)>, local: bool) {
+    pub fn find_files(&mut self, volumes: &BTreeSet<(String, String)>, local: bool) {
         let based = self.volumes.values().filter_map(|volume| {
             let base = volume.xml.tree().text_at("backingStore/path")?.to_owned();
             Some((volume.path.clone(), base))

@@ -14,7 +14,7 @@ use virt::storage_vol::StorageVol;
 use virt::sys;
 
 use super::connection::{Connection, if_there, is_daemon_here};
-use super::error::{Trouble, cannot_check, is_busy, is_missing, is_unsupported};
+use super::error::{StepError, cannot_check, is_busy, is_missing, is_unsupported};
 use super::observe::inactive;
 use super::port::{ErrorKind, Monitor, Outcome};
 use super::raw::{self, Held, Release};
@@ -42,7 +42,7 @@ pub(super) type Checked = Arc<Mutex<bool>>;
 
 impl Connection {
     /// Does one step.
-    pub(super) fn run(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, Trouble> {
+    pub(super) fn run(&self, step: &Step, monitor: &dyn Monitor) -> Result<Outcome, StepError> {
         let done = |()| Outcome::default();
         match step {
             Step::DefineNetwork { xml } => self.define_network(xml).map(done),
@@ -170,7 +170,7 @@ impl Connection {
         }
     }
 
-    fn find_network(&self, network: &Named) -> Result<Option<Held<Network>>, Trouble> {
+    fn find_network(&self, network: &Named) -> Result<Option<Held<Network>>, StepError> {
         meant(
             "network",
             network,
@@ -179,12 +179,12 @@ impl Connection {
         )
     }
 
-    pub(super) fn network(&self, network: &Named) -> Result<Held<Network>, Trouble> {
+    pub(super) fn network(&self, network: &Named) -> Result<Held<Network>, StepError> {
         self.find_network(network)?
-            .ok_or_else(|| Trouble::missing("network", &network.name))
+            .ok_or_else(|| StepError::missing("network", &network.name))
     }
 
-    fn find_pool(&self, pool: &Named) -> Result<Option<Held<StoragePool>>, Trouble> {
+    fn find_pool(&self, pool: &Named) -> Result<Option<Held<StoragePool>>, StepError> {
         meant(
             "pool",
             pool,
@@ -193,9 +193,9 @@ impl Connection {
         )
     }
 
-    pub(super) fn pool(&self, pool: &Named) -> Result<Held<StoragePool>, Trouble> {
+    pub(super) fn pool(&self, pool: &Named) -> Result<Held<StoragePool>, StepError> {
         self.find_pool(pool)?
-            .ok_or_else(|| Trouble::missing("pool", &pool.name))
+            .ok_or_else(|| StepError::missing("pool", &pool.name))
     }
 
     pub(super) fn volume(
@@ -203,9 +203,9 @@ impl Connection {
         pool: &Named,
         name: &str,
         seen: Option<&SeenFile>,
-    ) -> Result<Held<StorageVol>, Trouble> {
+    ) -> Result<Held<StorageVol>, StepError> {
         let volume = find_volume(&*self.pool(pool)?, name)?
-            .ok_or_else(|| Trouble::missing("volume", name))?;
+            .ok_or_else(|| StepError::missing("volume", name))?;
         is_as_seen(&volume, seen)?;
         Ok(volume)
     }
@@ -215,13 +215,13 @@ impl Connection {
         &self,
         pool: &str,
         name: &str,
-    ) -> Result<Held<StorageVol>, Trouble> {
+    ) -> Result<Held<StorageVol>, StepError> {
         let found = if_there(self.connect.lookup_storage_pool_by_name(pool))?;
-        let pool = found.ok_or_else(|| Trouble::missing("pool", pool))?;
-        find_volume(&pool, name)?.ok_or_else(|| Trouble::missing("volume", name))
+        let pool = found.ok_or_else(|| StepError::missing("pool", pool))?;
+        find_volume(&pool, name)?.ok_or_else(|| StepError::missing("volume", name))
     }
 
-    pub(super) fn find_guest(&self, guest: &Named) -> Result<Option<Held<Domain>>, Trouble> {
+    pub(super) fn find_guest(&self, guest: &Named) -> Result<Option<Held<Domain>>, StepError> {
         meant(
             "guest",
             guest,
@@ -230,13 +230,13 @@ impl Connection {
         )
     }
 
-    pub(super) fn guest(&self, guest: &Named) -> Result<Held<Domain>, Trouble> {
+    pub(super) fn guest(&self, guest: &Named) -> Result<Held<Domain>, StepError> {
         self.find_guest(guest)?
-            .ok_or_else(|| Trouble::missing("guest", &guest.name))
+            .ok_or_else(|| StepError::missing("guest", &guest.name))
     }
 
     /// Defines a network, checked against libvirt's schema where this libvirt can.
-    pub(super) fn define_network(&self, xml: &Document) -> Result<(), Trouble> {
+    pub(super) fn define_network(&self, xml: &Document) -> Result<(), StepError> {
         let _alone = defining();
         let (tree, xml) = (xml.tree(), &xml.text());
         let flag = sys::VIR_NETWORK_DEFINE_VALIDATE;
@@ -251,10 +251,10 @@ impl Connection {
                 .map(|network| drop(Held::new(network))),
             error => Err(error),
         })
-        .map_err(Trouble::from)
+        .map_err(StepError::from)
     }
 
-    pub(super) fn start_network(&self, name: &Named) -> Result<(), Trouble> {
+    pub(super) fn start_network(&self, name: &Named) -> Result<(), StepError> {
         let network = self.network(name)?;
         if network.is_active()? {
             return Ok(());
@@ -265,7 +265,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn stop_network(&self, name: &Named) -> Result<(), Trouble> {
+    pub(super) fn stop_network(&self, name: &Named) -> Result<(), StepError> {
         match self.find_network(name)? {
             Some(network) if network.is_active()? => match network.destroy() {
                 Err(_) if !network.is_active().unwrap_or(true) => Ok(()),
@@ -275,7 +275,7 @@ impl Connection {
         }
     }
 
-    fn define_pool(&self, xml: &Document) -> Result<(), Trouble> {
+    fn define_pool(&self, xml: &Document) -> Result<(), StepError> {
         let (tree, xml) = (xml.tree(), &xml.text());
         let flag = sys::VIR_STORAGE_POOL_DEFINE_VALIDATE;
         validated(Kind::Pool, &tree, flag, |flags| {
@@ -283,12 +283,12 @@ impl Connection {
                 .define_storage_pool_xml(xml, flags)
                 .map(|pool| drop(Held::new(pool)))
         })
-        .map_err(Trouble::from)
+        .map_err(StepError::from)
     }
 
     /// Starts a pool; only if that fails and its target is a directory that is not there, makes the directory and tries again, so
     /// that one that was there is never taken for ours. Building with no flags makes no more than that: it formats no device.
-    fn start_pool(&self, name: &Named, monitor: &dyn Monitor) -> Result<(), Trouble> {
+    fn start_pool(&self, name: &Named, monitor: &dyn Monitor) -> Result<(), StepError> {
         let pool = self.pool(name)?;
         if pool.is_active()? {
             return Ok(());
@@ -336,7 +336,7 @@ impl Connection {
     }
 
     /// Removes a pool's directory; libvirt uses `rmdir`, which leaves one alone that is not empty.
-    fn delete_pool_directory(&self, name: &Named) -> Result<Outcome, Trouble> {
+    fn delete_pool_directory(&self, name: &Named) -> Result<Outcome, StepError> {
         /// `errno` of a path that is not there, a directory that exists, and one that is not empty.
         const ENOENT: i32 = 2;
         const EEXIST: i32 = 17;
@@ -357,7 +357,7 @@ impl Connection {
     }
 
     /// Makes a volume. libvirt may still list one whose file is gone: then it has to look again.
-    pub(super) fn create_volume(&self, pool: &Named, xml: &Document) -> Result<(), Trouble> {
+    pub(super) fn create_volume(&self, pool: &Named, xml: &Document) -> Result<(), StepError> {
         let there = self.pool(pool)?;
         let (tree, xml) = (xml.tree(), &xml.text());
         let made = made_with(&tree);
@@ -378,12 +378,12 @@ impl Connection {
     }
 
     /// Has a volume made, and deletes it again; and so one that a run left which was killed.
-    fn try_volume(&self, pool: &Named, xml: &Document) -> Result<(), Trouble> {
+    fn try_volume(&self, pool: &Named, xml: &Document) -> Result<(), StepError> {
         let tree = xml.tree();
         let name = tree.text_at("name").unwrap_or_default();
         let make = || self.create_volume(pool, xml);
         match make() {
-            Err(Trouble::Libvirt(error)) if error.code().is(ErrorNumber::StorageVolExist) => {
+            Err(StepError::Libvirt(error)) if error.code().is(ErrorNumber::StorageVolExist) => {
                 self.delete_volume(pool, name, None)?;
                 make()
             }
@@ -399,7 +399,7 @@ impl Connection {
         volume: &StorageVol,
         capacity: u64,
         guest: Option<&(Named, String)>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         match guest {
             Some((guest, disk)) => {
                 self.guest(guest)?.block_resize(
@@ -415,7 +415,7 @@ impl Connection {
     }
 
     /// Makes a pool look at its files again; waits while it makes or copies a volume, as libvirt refuses then.
-    pub(super) fn refresh(&self, pool: &Named) -> Result<(), Trouble> {
+    pub(super) fn refresh(&self, pool: &Named) -> Result<(), StepError> {
         let pool = self.pool(pool)?;
         Ok(patiently(|| pool.refresh(0))?)
     }
@@ -425,7 +425,7 @@ impl Connection {
         pool: &Named,
         name: &str,
         seen: Option<&SeenFile>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let Some(pool) = self.find_pool(pool)? else {
             return Ok(());
         };
@@ -505,9 +505,9 @@ fn meant<T: Known>(
     object: &Named,
     by_uuid: Result<T, Error>,
     by_name: impl FnOnce() -> Result<T, Error>,
-) -> Result<Option<Held<T>>, Trouble> {
+) -> Result<Option<Held<T>>, StepError> {
     let Named { name, uuid } = object;
-    let refused = |message: String| Trouble::Ours {
+    let refused = |message: String| StepError::Ours {
         kind: ErrorKind::Exists,
         message,
         hint: Some(
@@ -554,28 +554,28 @@ macro_rules! known {
 known! { Domain, Network, StoragePool }
 
 /// Deletes a file of this machine's.
-fn delete_file(seen: &SeenFile) -> Result<(), Trouble> {
+fn delete_file(seen: &SeenFile) -> Result<(), StepError> {
     let path = &seen.path;
     if FileId::of(path).is_none() {
         return Ok(());
     }
     is_the_file(path, seen)?;
-    std::fs::remove_file(path).map_err(|error| Trouble::ours(error.to_string()))
+    std::fs::remove_file(path).map_err(|error| StepError::ours(error.to_string()))
 }
 
 /// Refuses a volume whose file is another than was seen.
-fn is_as_seen(volume: &StorageVol, seen: Option<&SeenFile>) -> Result<(), Trouble> {
+fn is_as_seen(volume: &StorageVol, seen: Option<&SeenFile>) -> Result<(), StepError> {
     match seen {
         Some(seen) => is_the_file(&volume.path()?, seen),
         None => Ok(()),
     }
 }
 
-fn is_the_file(path: &str, seen: &SeenFile) -> Result<(), Trouble> {
+fn is_the_file(path: &str, seen: &SeenFile) -> Result<(), StepError> {
     let is_same = seen.id.is_none_or(|id| FileId::of(path) == Some(id));
     match path == seen.path && is_same {
         true => Ok(()),
-        false => Err(Trouble::Ours {
+        false => Err(StepError::Ours {
             kind: ErrorKind::Exists,
             message: format!(
                 "{path} is another file than the {} that was meant",
@@ -604,7 +604,7 @@ fn find_volume(pool: &StoragePool, name: &str) -> Result<Option<Held<StorageVol>
 }
 
 /// Takes an object that went meanwhile for removed.
-pub(super) fn gone_is_fine(result: Result<(), Error>) -> Result<(), Trouble> {
+pub(super) fn gone_is_fine(result: Result<(), Error>) -> Result<(), StepError> {
     match result {
         Err(error) if is_missing(&error) => Ok(()),
         result => Ok(result?),

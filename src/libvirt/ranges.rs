@@ -7,7 +7,7 @@ use virt::storage_vol::StorageVol;
 use virt::stream::Stream;
 
 use super::connection::Connection;
-use super::error::Trouble;
+use super::error::StepError;
 use super::raw::{self, Held};
 
 /// How much is fetched at once; directories and the like are small, and read in order.
@@ -24,7 +24,7 @@ pub(super) struct VolumeReader {
 }
 
 impl VolumeReader {
-    pub(super) fn open(connection: &Connection, pool: &str, name: &str) -> Result<Self, Trouble> {
+    pub(super) fn open(connection: &Connection, pool: &str, name: &str) -> Result<Self, StepError> {
         let volume = connection.volume_to_read(pool, name)?;
         let length = volume.info()?.capacity;
         Ok(Self {
@@ -37,7 +37,7 @@ impl VolumeReader {
     }
 
     /// Fetches the range at the position.
-    fn fetch(&mut self) -> Result<(), Trouble> {
+    fn fetch(&mut self) -> Result<(), StepError> {
         let length = RANGE.min(self.length - self.position);
         let stream = Held::new(Stream::new(&self.connect, 0)?);
         self.volume.download(&stream, self.position, length, 0)?;
@@ -77,7 +77,7 @@ impl Read for VolumeReader {
         }
         if self.fetched().is_empty() {
             self.fetch()
-                .map_err(|trouble| io::Error::other(trouble.message()))?;
+                .map_err(|error| io::Error::other(error.message()))?;
         }
         let count = self.fetched().len().min(buffer.len());
         buffer[..count].copy_from_slice(&self.fetched()[..count]);

@@ -16,7 +16,7 @@ use virt::sys;
 
 use super::aside::{answer, asked};
 use super::connection::{Connection, if_there};
-use super::error::{Trouble, is_missing};
+use super::error::{StepError, is_missing};
 use super::observe::{inactive, parse};
 use super::observed::parking_name;
 use super::perform::defining;
@@ -31,7 +31,7 @@ use crate::xml::tree::Element;
 /// A parking network, which goes when this value does.
 struct Parking {
     network: Held<Network>,
-    place: Place,
+    place: Segment,
 }
 
 impl Drop for Parking {
@@ -42,14 +42,14 @@ impl Drop for Parking {
 }
 
 /// What a NIC can hang on: a network, which some name by its bridge.
-struct Place {
+struct Segment {
     network: Named,
     bridge: Option<String>,
 }
 
-impl Place {
+impl Segment {
     /// Where a network's NICs hang now, or would if it were started.
-    fn of(network: &Network) -> Result<Self, Trouble> {
+    fn of(network: &Network) -> Result<Self, StepError> {
         Ok(Self {
             network: Named::new(network.name()?, network.uuid()?),
             // One that only names devices of the host has none.
@@ -96,12 +96,16 @@ fn parking_bridge(network: &str) -> String {
 impl Connection {
     /// Stops a network, gives it its new definition, starts it, and plugs in the NICs of all running guests on it,
     /// whoever's they are. If it does not start, its old definition comes back.
-    pub(super) fn restart_network(&self, name: &Named, xml: &Document) -> Result<Outcome, Trouble> {
+    pub(super) fn restart_network(
+        &self,
+        name: &Named,
+        xml: &Document,
+    ) -> Result<Outcome, StepError> {
         let network = self.network(name)?;
         let before = inactive(sys::VIR_NETWORK_XML_INACTIVE, |flags| {
             network.xml_desc(flags)
         })?;
-        let old = Place::of(&network)?;
+        let old = Segment::of(&network)?;
         self.define_network(xml)?;
         crash::point(format_args!("restart network {name}: defined"));
         let parking = self.parking_for(&old)?;
@@ -123,12 +127,12 @@ impl Connection {
 
     /// Starts a network and plugs in the NICs of running guests that were on it when it stopped, be it that somebody
     /// stopped it or that a restart was killed half-way.
-    pub(super) fn start_network_and_replug(&self, name: &Named) -> Result<Outcome, Trouble> {
+    pub(super) fn start_network_and_replug(&self, name: &Named) -> Result<Outcome, StepError> {
         let network = self.network(name)?;
         if network.is_active()? {
             return Ok(Outcome::default());
         }
-        let place = Place::of(&network)?;
+        let place = Segment::of(&network)?;
         let parking = self.parking_for(&place)?;
         self.start_network(name)?;
         self.replug(&place, parking)
@@ -139,13 +143,13 @@ impl Connection {
         &self,
         network: &str,
         nics: &[(String, String)],
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, StepError> {
         /// One parking network serves all, and goes with the first that is done with it.
         static PARKED: Mutex<()> = Mutex::new(());
         let _alone = PARKED.lock();
         let home = match if_there(self.connect.lookup_network_by_name(network))? {
-            Some(network) => Place::of(&network)?,
-            None => Place {
+            Some(network) => Segment::of(&network)?,
+            None => Segment {
                 network: Named::new(network, Uuid::nil()),
                 bridge: Some(network.to_owned()),
             },
@@ -163,15 +167,15 @@ impl Connection {
     }
 
     /// Removes the parking network that a killed run left of a network which goes.
-    pub(super) fn remove_parking(&self, network: &str) -> Result<(), Trouble> {
+    pub(super) fn remove_parking(&self, network: &str) -> Result<(), StepError> {
         self.left_parking(network).map(drop)
     }
 
-    fn left_parking(&self, network: &str) -> Result<Option<Parking>, Trouble> {
+    fn left_parking(&self, network: &str) -> Result<Option<Parking>, StepError> {
         let found = if_there(self.connect.lookup_network_by_name(&parking_name(network)))?;
         found
             .map(|network| {
-                let place = Place::of(&network)?;
+                let place = Segment::of(&network)?;
                 Ok(Parking { network, place })
             })
             .transpose()
@@ -179,7 +183,7 @@ impl Connection {
 
     /// The parking network for the NICs of a network: the one that a killed run left, with NICs on it perhaps, else a new one.
     /// `None` where no guest runs on the network.
-    fn parking_for(&self, place: &Place) -> Result<Option<Parking>, Trouble> {
+    fn parking_for(&self, place: &Segment) -> Result<Option<Parking>, StepError> {
         if let Some(left) = self.left_parking(&place.network.name)? {
             return Ok(Some(left));
         }
@@ -198,12 +202,12 @@ impl Connection {
             .with_child(Element::new("dns").with("enable", "no"));
         let _alone = defining();
         let network = Held::new(self.create_transient_network(&xml.to_string(), &bridge)?);
-        let place = Place::of(&network)?;
+        let place = Segment::of(&network)?;
         Ok(Some(Parking { network, place }))
     }
 
     /// The NICs of running guests that hang at one of these places.
-    fn nics_on(&self, places: &[&Place]) -> Result<Vec<(Held<Domain>, Element)>, Trouble> {
+    fn nics_on(&self, places: &[&Segment]) -> Result<Vec<(Held<Domain>, Element)>, StepError> {
         let mut nics = Vec::new();
         for guest in Held::all(
             self.connect
@@ -227,8 +231,8 @@ impl Connection {
     }
 
     /// Moves each NIC of a network that was started to the parking network and back, and notes which could not be.
-    fn replug(&self, old: &Place, parking: Option<Parking>) -> Result<Outcome, Trouble> {
-        let home = Place::of(&*self.network(&old.network)?)?;
+    fn replug(&self, old: &Segment, parking: Option<Parking>) -> Result<Outcome, StepError> {
+        let home = Segment::of(&*self.network(&old.network)?)?;
         let parking = match parking {
             Some(parking) => parking,
             // There was no NIC on it; one may have come in the last moment before it stopped.
@@ -243,7 +247,11 @@ impl Connection {
 }
 
 /// Moves each NIC to the parking network and to where it belongs, and notes which could not be.
-fn there_and_back(nics: Vec<(Held<Domain>, Element)>, parking: &Place, home: &Place) -> Outcome {
+fn there_and_back(
+    nics: Vec<(Held<Domain>, Element)>,
+    parking: &Segment,
+    home: &Segment,
+) -> Outcome {
     let mut failures = Vec::new();
     for (guest, nic) in nics {
         let update = |nic: &Element| {

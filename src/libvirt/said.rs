@@ -6,12 +6,12 @@ use std::sync::mpsc::Receiver;
 use uuid::Uuid;
 use virt::domain::Domain;
 
-use super::error::Trouble;
+use super::error::StepError;
 use super::observed::{Facts, ObservedPool, Power};
 use super::raw::Held;
 
 /// What the definitions of a lab depend on beside the lab.
-pub(super) struct Ground {
+pub(super) struct Basics {
     pub facts: Facts,
     pub pools: BTreeMap<String, ObservedPool>,
 }
@@ -46,6 +46,6 @@ pub(super) struct SaidGuest {
 
 /// What is asked for on threads of their own, from which it comes.
 pub(super) struct Asked {
-    pub ground: Receiver<Result<Ground, Trouble>>,
-    pub said: Receiver<Result<Said, Trouble>>,
+    pub basics: Receiver<Result<Basics, StepError>>,
+    pub said: Receiver<Result<Said, StepError>>,
 }

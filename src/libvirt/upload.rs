@@ -14,7 +14,7 @@ use virt::sys;
 
 use super::aside::interruption;
 use super::connection::{Connection, is_daemon_here};
-use super::error::{NO_SPACE, Trouble, is_unsupported};
+use super::error::{NO_SPACE, StepError, is_unsupported};
 use super::port::{ErrorKind, Filled, Monitor, Outcome};
 use super::raw::{self, Held};
 use crate::crash;
@@ -44,7 +44,7 @@ impl Connection {
         name: &str,
         content: &Content,
         monitor: &dyn Monitor,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, StepError> {
         let (path, expected) = match content {
             Content::Bytes(bytes) => {
                 let length = bytes.len() as u64;
@@ -85,7 +85,7 @@ impl Connection {
         content: Option<&Content>,
         mut size: u64,
         frees: u64,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         if let Some(Content::File { path, .. }) = content {
             let source = Source::open(path)?;
             if source.length != size {
@@ -99,7 +99,7 @@ impl Connection {
             true => Ok(()),
             false => {
                 let (size, room) = crate::units::apart(size, room);
-                Err(Trouble::ours(format!(
+                Err(StepError::ours(format!(
                     "it takes {size}, and pool {pool} has room for {room}"
                 )))
             }
@@ -116,7 +116,7 @@ impl Connection {
         length: u64,
         source: &str,
         monitor: &dyn Monitor,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         let volume = self.volume(pool, name, None)?;
         let sent = self.send(&volume, content, length, source, monitor);
         drop(volume);
@@ -125,14 +125,19 @@ impl Connection {
 
     /// Has libvirt look at a volume that was filled, or deletes one that could not be. Where that fails too, as on a lost
     /// connection, the state has it as unfinished, and the next run deletes it.
-    fn whole<T>(&self, pool: &Named, name: &str, filled: Result<T, Trouble>) -> Result<T, Trouble> {
+    fn whole<T>(
+        &self,
+        pool: &Named,
+        name: &str,
+        filled: Result<T, StepError>,
+    ) -> Result<T, StepError> {
         match filled {
             // libvirt refreshes the pool by itself after an upload, on a thread of its own: the capacity is right
             // only when it is done, so it is asked for here.
             Ok(filled) => self.refresh(pool).map(|()| filled),
-            Err(trouble) => {
+            Err(error) => {
                 let _ = self.delete_volume(pool, name, None);
-                Err(trouble)
+                Err(error)
             }
         }
     }
@@ -170,7 +175,7 @@ impl Connection {
         source: &Source<'_>,
         method: Method,
         monitor: &dyn Monitor,
-    ) -> Result<String, Trouble> {
+    ) -> Result<String, StepError> {
         source.is_something()?;
         let total = source.length;
         let (stream, solid) = match self.sparse(volume, total)? {
@@ -195,9 +200,9 @@ impl Connection {
         &self,
         volume: &StorageVol,
         total: u64,
-    ) -> Result<Option<(Held<Stream>, u64)>, Trouble> {
+    ) -> Result<Option<(Held<Stream>, u64)>, StepError> {
         let xml = volume.xml_desc(0)?;
-        let xml = Element::parse(&xml).map_err(|error| Trouble::ours(error.to_string()))?;
+        let xml = Element::parse(&xml).map_err(|error| StepError::ours(error.to_string()))?;
         let xml = schema::canonical(&xml);
         let bytes = |name| xml.text_at(name).and_then(|text| text.parse::<u64>().ok());
         let solid = match (bytes("allocation"), bytes("physical")) {
@@ -221,10 +226,10 @@ impl Connection {
         total: u64,
         source: &str,
         monitor: &dyn Monitor,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         if total == 0 {
             // libvirt takes a length of 0 for "all there is room for".
-            return Err(Trouble::ours(format!("{source} is empty")));
+            return Err(StepError::ours(format!("{source} is empty")));
         }
         let stream = Held::new(Stream::new(&self.connect, 0)?);
         volume.upload(&stream, 0, total, 0)?;
@@ -255,7 +260,9 @@ impl Connection {
             }
             match done == total {
                 true => Ok(()),
-                false => Err(Trouble::ours(format!("{source} changed while it was read"))),
+                false => Err(StepError::ours(format!(
+                    "{source} changed while it was read"
+                ))),
             }
         })();
         ended(&stream, sent)
@@ -285,7 +292,7 @@ enum Piece {
 }
 
 impl<'a> Source<'a> {
-    fn open(path: &'a Path) -> Result<Self, Trouble> {
+    fn open(path: &'a Path) -> Result<Self, StepError> {
         let opened = File::open(path).and_then(|file| {
             let about = file.metadata()?;
             Ok((file, about))
@@ -301,31 +308,31 @@ impl<'a> Source<'a> {
     }
 
     /// libvirt takes a length of 0 for "all there is room for".
-    fn is_something(&self) -> Result<(), Trouble> {
+    fn is_something(&self) -> Result<(), StepError> {
         match self.length {
-            0 => Err(Trouble::ours(format!("{} is empty", self.path.display()))),
+            0 => Err(StepError::ours(format!("{} is empty", self.path.display()))),
             _ => Ok(()),
         }
     }
 
-    fn unreadable(&self, error: &std::io::Error) -> Trouble {
+    fn unreadable(&self, error: &std::io::Error) -> StepError {
         match error.kind() {
             std::io::ErrorKind::UnexpectedEof => self.changed_meanwhile(),
             _ => unreadable(&self.path.display().to_string(), error),
         }
     }
 
-    fn changed(&self) -> Trouble {
+    fn changed(&self) -> StepError {
         let told = self.path.display();
-        Trouble::Ours {
+        StepError::Ours {
             kind: ErrorKind::Failed,
             message: format!("{told} changed since it was planned with"),
             hint: Some("run the same command again".into()),
         }
     }
 
-    fn changed_meanwhile(&self) -> Trouble {
-        Trouble::ours(format!("{} changed while it was read", self.path.display()))
+    fn changed_meanwhile(&self) -> StepError {
+        StepError::ours(format!("{} changed while it was read", self.path.display()))
     }
 
     /// Gives the file piece by piece with where each begins, and then the hash of all of them, which another thread makes meanwhile.
@@ -336,8 +343,8 @@ impl<'a> Source<'a> {
         method: Method,
         volume: &str,
         monitor: &dyn Monitor,
-        mut take: impl FnMut(u64, &Piece) -> Result<(), Trouble>,
-    ) -> Result<String, Trouble> {
+        mut take: impl FnMut(u64, &Piece) -> Result<(), StepError>,
+    ) -> Result<String, StepError> {
         std::thread::scope(|scope| {
             let (pieces, taken) = sync_channel(QUEUE);
             let (spare, spares) = channel();
@@ -373,7 +380,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    fn read(&self, range: Range<u64>, bytes: &mut Vec<u8>) -> Result<(), Trouble> {
+    fn read(&self, range: Range<u64>, bytes: &mut Vec<u8>) -> Result<(), StepError> {
         let length = usize::try_from(range.end - range.start).unwrap_or(CHUNK);
         bytes.resize(length, 0);
         self.file
@@ -387,8 +394,8 @@ impl<'a> Source<'a> {
         solid: u64,
         volume: &str,
         monitor: &dyn Monitor,
-        mut piece: impl FnMut(Range<u64>, Kind) -> Result<(), Trouble>,
-    ) -> Result<(), Trouble> {
+        mut piece: impl FnMut(Range<u64>, Kind) -> Result<(), StepError>,
+    ) -> Result<(), StepError> {
         let total = self.length;
         let (mut position, mut told) = (0, 0);
         monitor.moved(0, total);
@@ -436,8 +443,8 @@ fn copy(
     method: Method,
     volume: &str,
     monitor: &dyn Monitor,
-) -> Result<String, Trouble> {
-    let unwritable = |error: std::io::Error| Trouble::Ours {
+) -> Result<String, StepError> {
+    let unwritable = |error: std::io::Error| StepError::Ours {
         kind: ErrorKind::Failed,
         message: format!("cannot write to {volume}: {error}"),
         hint: (error.kind() == std::io::ErrorKind::StorageFull).then(|| NO_SPACE.to_owned()),
@@ -462,45 +469,45 @@ fn copy(
     })
 }
 
-fn hash_failed() -> Trouble {
-    Trouble::ours("the thread that hashes ended")
+fn hash_failed() -> StepError {
+    StepError::ours("the thread that hashes ended")
 }
 
-fn unreadable(source: &str, error: &std::io::Error) -> Trouble {
-    Trouble::ours(format!("cannot read {source}: {error}"))
+fn unreadable(source: &str, error: &std::io::Error) -> StepError {
+    StepError::ours(format!("cannot read {source}: {error}"))
 }
 
 /// Ends a stream that took all, and breaks one off that did not.
-fn ended<T>(stream: &Stream, sent: Result<T, Trouble>) -> Result<T, Trouble> {
+fn ended<T>(stream: &Stream, sent: Result<T, StepError>) -> Result<T, StepError> {
     match sent {
         Ok(sent) => {
             raw::finish(stream)?;
             Ok(sent)
         }
-        Err(trouble) => {
+        Err(error) => {
             raw::abort(stream);
-            Err(trouble)
+            Err(error)
         }
     }
 }
 
 /// Sends all of a chunk; libvirt may take less at a time.
-fn send_whole(stream: &Stream, mut chunk: &[u8]) -> Result<(), Trouble> {
+fn send_whole(stream: &Stream, mut chunk: &[u8]) -> Result<(), StepError> {
     while !chunk.is_empty() {
         match usize::try_from(stream.send(chunk)?) {
             Ok(count) if count > 0 && count <= chunk.len() => chunk = &chunk[count..],
-            Ok(_) | Err(_) => return Err(Trouble::ours("libvirt takes no more data")),
+            Ok(_) | Err(_) => return Err(StepError::ours("libvirt takes no more data")),
         }
     }
     Ok(())
 }
 
-fn is_expected(source: &Source<'_>, expected: Option<&str>, actual: &str) -> Result<(), Trouble> {
+fn is_expected(source: &Source<'_>, expected: Option<&str>, actual: &str) -> Result<(), StepError> {
     let Some(expected) = expected.filter(|expected| !expected.eq_ignore_ascii_case(actual)) else {
         return Ok(());
     };
     match (expected.strip_prefix("sha256:"), actual.strip_prefix("sha256:")) {
-        (Some(expected), Some(actual)) => Err(Trouble::Ours {
+        (Some(expected), Some(actual)) => Err(StepError::Ours {
             kind: ErrorKind::Failed,
             message: format!(
                 "{} has the SHA-256 {actual}, not {expected}",

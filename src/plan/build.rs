@@ -7,9 +7,9 @@ use uuid::Uuid;
 use super::context::{Marked, Options, Planner};
 use super::off::Farewell;
 use super::{
-    Action, Change, Plan, Reason, author, bridges, checks, foreign, guest, jobs, lost, moved,
-    network, off, order, overlay, record, reservations, saved, seen, snapshots, storage, transient,
-    users,
+    Action, Change, Plan, Reason, bridges, cause, checks, foreign, guest, jobs, moved, network,
+    off, order, overlay, record, reservations, saved, snapshots, storage, transient, unchanged,
+    unmanaged, users,
 };
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
@@ -27,7 +27,7 @@ pub fn make(desired: &Desired, observed: &Observed, state: &State, options: &Opt
     for resource in desired.resources.values() {
         let mut change = planner.resource(resource);
         transient::persist(&mut change, observed);
-        author::name(&mut change, planner.entry(&resource.address));
+        cause::find(&mut change, planner.entry(&resource.address));
         planner.changes.insert(resource.address.clone(), change);
     }
     checks::externals(desired, observed, &mut planner.problems);
@@ -42,7 +42,7 @@ pub fn make(desired: &Desired, observed: &Observed, state: &State, options: &Opt
             planner.only_marked(address, name, span);
         }
     }
-    moved::tell(&mut planner, desired, &view);
+    moved::settle(&mut planner, desired, &view);
     planner.orphans(Some(Reason::Orphan));
     planner.finish(Some(desired), &view.moves, options)
 }
@@ -83,8 +83,8 @@ pub fn destroy(lab: &Name, observed: &Observed, state: &State, options: &Options
 impl<'a> Planner<'a> {
     fn resource(&mut self, resource: &Resource) -> Change {
         let address = &resource.address;
-        let seen = || seen::print_of(resource, self.observed, self.state);
-        let seen = || seen().is_some_and(|fingerprint| self.state.seen.has(fingerprint));
+        let seen = || unchanged::fingerprint_of(resource, self.observed, self.state);
+        let seen = || seen().is_some_and(|fingerprint| self.state.cache.has(fingerprint));
         // What libvirt wrote down of a disk does not go with another one in its place.
         let has_other_disk = || {
             let mut disks = resource
@@ -128,11 +128,11 @@ impl<'a> Planner<'a> {
         }
         match self.options.marked {
             Marked::Shown => {
-                lost::left(self, &recognised);
+                unmanaged::left(self, &recognised);
                 orphans.clear();
                 recognised.clear();
             }
-            Marked::TakenOver => lost::state(self, &recognised),
+            Marked::TakenOver => unmanaged::state(self, &recognised),
         }
         orphans.retain(|address, _| !self.changes.contains_key(address));
         let recorded = recorded.iter();
@@ -159,7 +159,7 @@ impl<'a> Planner<'a> {
             } else {
                 let change = self.delete(&address, &entry, reason);
                 if recognised.contains(&address) {
-                    lost::files(self, &address, &change);
+                    unmanaged::files(self, &address, &change);
                 }
                 change
             };
@@ -232,8 +232,8 @@ impl<'a> Planner<'a> {
             }
         };
         checks::definitions(&mut self);
-        jobs::tell(&mut self);
-        snapshots::tell(&mut self);
+        jobs::note(&mut self);
+        snapshots::note(&mut self);
         let mut plan = Plan {
             lab: self.lab.clone(),
             uri: self.observed.facts.uri.clone(),

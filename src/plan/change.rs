@@ -210,6 +210,26 @@ pub struct AttributeChange {
     pub last: Option<Said>,
 }
 
+impl AttributeChange {
+    /// A change of an attribute from one value to another, of which there is nothing more to say.
+    pub fn new(
+        name: impl Into<String>,
+        before: impl Into<Said>,
+        after: impl Into<Said>,
+        disruption: Disruption,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            before: Some(before.into()),
+            after: Some(after.into()),
+            disruption,
+            note: None,
+            cause: None,
+            last: None,
+        }
+    }
+}
+
 /// A value of an attribute. Written out, it is exact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {

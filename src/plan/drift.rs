@@ -74,9 +74,9 @@ fn one(planner: &Planner<'_>, address: &Address, entry: &Entry) -> Drifted {
         Kind::Pool => pool(planner, entry),
         Kind::Guest => guest(planner, entry),
         Kind::Image | Kind::Volume => match volume(planner, entry) {
-            Seen::There(attributes) => Some(attributes),
-            Seen::Absent => None,
-            Seen::Hidden => return Drifted::No,
+            Existence::There(attributes) => Some(attributes),
+            Existence::Absent => None,
+            Existence::Hidden => return Drifted::No,
         },
     };
     match found {
@@ -130,29 +130,29 @@ fn guest(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     found.extend(
         applied
             .filter(|applied| *applied != now)
-            .map(|applied| told("power", applied, now)),
+            .map(|applied| attribute("power", applied, now)),
     );
     Some(found)
 }
 
 /// What is known of a volume.
-enum Seen {
+enum Existence {
     There(Vec<AttributeChange>),
     Absent,
     /// Its pool does not run, so that no one can look.
     Hidden,
 }
 
-fn volume(planner: &Planner<'_>, entry: &Entry) -> Seen {
+fn volume(planner: &Planner<'_>, entry: &Entry) -> Existence {
     let pool = entry.pool.clone().unwrap_or_default();
     let key = (pool, entry.name.clone());
     if let Some(live) = planner.observed.volumes.get(&key) {
         let sizes = sizes(planner, &key.0);
-        return Seen::There(changed(entry, &live.xml.tree(), sizes, stored));
+        return Existence::There(changed(entry, &live.xml.tree(), sizes, stored));
     }
     match sight::of(planner, &key.0, &key.1) {
-        Sight::Hidden | Sight::OtherPlace => Seen::Hidden,
-        Sight::Gone | Sight::NoDirectory => Seen::Absent,
+        Sight::Hidden | Sight::OtherPlace => Existence::Hidden,
+        Sight::Gone | Sight::NoDirectory => Existence::Absent,
     }
 }
 
@@ -201,23 +201,15 @@ fn add(found: &mut Vec<AttributeChange>, more: impl IntoIterator<Item = Attribut
 fn renamed(entry: &Entry, now: &str) -> Vec<AttributeChange> {
     match entry.name == now {
         true => Vec::new(),
-        false => vec![told("name", &entry.name, now)],
+        false => vec![attribute("name", &entry.name, now)],
     }
 }
 
 fn switched(name: &str, applied: Option<bool>, now: bool) -> Option<AttributeChange> {
     let applied = applied.filter(|applied| *applied != now)?;
-    Some(told(name, &applied.to_string(), &now.to_string()))
+    Some(attribute(name, &applied.to_string(), &now.to_string()))
 }
 
-fn told(name: &str, before: &str, after: &str) -> AttributeChange {
-    AttributeChange {
-        name: name.to_owned(),
-        before: Some(before.into()),
-        after: Some(after.into()),
-        disruption: Disruption::Live,
-        note: None,
-        cause: None,
-        last: None,
-    }
+fn attribute(name: &str, before: &str, after: &str) -> AttributeChange {
+    AttributeChange::new(name, before, after, Disruption::Live)
 }

@@ -1,19 +1,19 @@
 //! What happens to a guest.
 
 mod firmware;
+mod flags;
 mod live;
 mod pending;
 mod running;
 mod update;
 mod wanted;
-mod wish;
 
 pub(super) use firmware::{is_uefi, variables};
+pub(super) use flags::Flags;
 pub(super) use live::left;
 pub use pending::restarts as pending_restarts;
 pub(super) use update::{changed_while_running, defers, quiesce, update};
 pub(super) use wanted::wanted;
-pub(super) use wish::Wish;
 
 use super::attribute::renamed;
 use super::context::{Found, Planner};
@@ -47,7 +47,7 @@ pub(super) fn change(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     else {
         return Change::unchanged(resource.address.clone(), None);
     };
-    let wish = Wish {
+    let flags = Flags {
         uuid: *uuid,
         autostart: *autostart,
         running: *running,
@@ -59,28 +59,28 @@ pub(super) fn change(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         },
     };
     let guests = &planner.observed.guests;
-    match planner.find(resource, wish.uuid, guests) {
+    match planner.find(resource, flags.uuid, guests) {
         Found::Foreign => Change::unchanged(resource.address.clone(), None),
         Found::Absent => {
-            let wish = Wish {
-                uuid: planner.fresh(&resource.address, wish.uuid, guests),
-                ..wish
+            let flags = Flags {
+                uuid: planner.fresh(&resource.address, flags.uuid, guests),
+                ..flags
             };
-            create(planner, resource, &wish, install.as_deref(), summary)
+            create(planner, resource, &flags, install.as_deref(), summary)
         }
         Found::Ours(live) if planner.replaces(&resource.address) => replace(
             planner,
             resource,
-            &wish,
+            &flags,
             install.as_deref(),
             (&resource.name, live),
             summary,
         ),
         Found::Ours(live) => {
             let install = install.as_deref();
-            let resumed = install::resume(planner, resource, &wish, install, live);
+            let resumed = install::resume(planner, resource, &flags, install, live);
             resumed.unwrap_or_else(|| {
-                let mut change = update(planner, resource, &wish, live);
+                let mut change = update(planner, resource, &flags, live);
                 unplugged::from_others(planner, &mut change, live);
                 install::clean_up(planner, &mut change);
                 if let Some(install) = install {
@@ -91,10 +91,10 @@ pub(super) fn change(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         }
         Found::Renamed(old, live) if !planner.replaces(&resource.address) => {
             let install = install.as_deref();
-            moved::rename(planner, resource, &wish, install, (&old, live))
+            moved::rename(planner, resource, &flags, install, (&old, live))
         }
         Found::Renamed(old, live) => {
-            let mut change = replace(planner, resource, &wish, None, (&old, live), summary);
+            let mut change = replace(planner, resource, &flags, None, (&old, live), summary);
             change.attributes = vec![renamed(&old, &resource.name, Disruption::Recreate)];
             change
         }
@@ -105,7 +105,7 @@ pub(super) fn change(planner: &mut Planner<'_>, resource: &Resource) -> Change {
 fn replace(
     planner: &mut Planner<'_>,
     resource: &Resource,
-    wish: &Wish,
+    flags: &Flags,
     install: Option<&Installation>,
     (name, live): (&str, &ObservedGuest),
     summary: &str,
@@ -114,18 +114,20 @@ fn replace(
         planner.protected(&resource.address, "replaced", resource.span);
     }
     let change = match install {
-        Some(install) => install::replace(planner, resource, wish, install, live),
+        Some(install) => install::replace(planner, resource, flags, install, live),
         None => {
-            let wish = Wish {
+            let flags = Flags {
                 uuid: live.uuid,
-                chosen: wish.chosen.clone(),
-                ..*wish
+                chosen: flags.chosen.clone(),
+                ..*flags
             };
-            let mut change = create(planner, resource, &wish, None, summary);
+            let mut change = create(planner, resource, &flags, None, summary);
             if name == resource.name {
                 change.quiesce.extend(change.steps.first().cloned());
             }
-            change.steps.splice(0..0, removal(name, live, wish.timeout));
+            change
+                .steps
+                .splice(0..0, removal(name, live, flags.timeout));
             change
         }
     };
@@ -135,27 +137,27 @@ fn replace(
 fn create(
     planner: &Planner<'_>,
     resource: &Resource,
-    wish: &Wish,
+    flags: &Flags,
     install: Option<&Installation>,
     summary: &str,
 ) -> Change {
-    let xml = with_uuid(&resource.xml.tree(), wish.uuid);
+    let xml = with_uuid(&resource.xml.tree(), flags.uuid);
     let definition = Document::from(&xml);
-    let name = || Named::new(&resource.name, wish.uuid);
+    let name = || Named::new(&resource.name, flags.uuid);
     let mut steps = Vec::new();
     match install {
-        Some(install) => steps.extend(install::first(planner, resource, wish, install)),
+        Some(install) => steps.extend(install::first(planner, resource, flags, install)),
         None => {
             steps.push(Step::DefineGuest {
                 xml: definition.clone(),
             });
-            if wish.autostart {
+            if flags.autostart {
                 steps.push(Step::AutostartGuest {
                     name: name(),
                     on: true,
                 });
             }
-            if wish.running {
+            if flags.running {
                 steps.push(Step::StartGuest { name: name() });
             }
         }
@@ -168,7 +170,7 @@ fn create(
         steps,
         ..Change::unchanged(
             resource.address.clone(),
-            Some(planner.applied(resource, Some(wish.uuid), &xml)),
+            Some(planner.applied(resource, Some(flags.uuid), &xml)),
         )
     }
 }

@@ -26,7 +26,7 @@ pub struct Adoption {
 }
 
 /// The object that stands for a resource.
-struct Found<'a> {
+struct Candidate<'a> {
     name: String,
     uuid: Option<Uuid>,
     xml: &'a Document,
@@ -88,8 +88,12 @@ pub fn import_all(
     (adoption, problems)
 }
 
-fn adopt(desired: &Desired, resource: &Resource, found: Found<'_>) -> Result<Entry, Diagnostic> {
-    let Found { name, uuid, xml } = found;
+fn adopt(
+    desired: &Desired,
+    resource: &Resource,
+    found: Candidate<'_>,
+) -> Result<Entry, Diagnostic> {
+    let Candidate { name, uuid, xml } = found;
     let kind = resource.address.kind;
     if let Some((lab, other)) = owner(&xml.tree()).filter(|(lab, _)| lab != desired.lab.as_str()) {
         return Err(Diagnostic::error(format!(
@@ -136,7 +140,7 @@ fn adopt(desired: &Desired, resource: &Resource, found: Found<'_>) -> Result<Ent
 }
 
 /// What has the resource's name.
-fn by_name<'a>(resource: &Resource, observed: &'a Observed) -> Option<Found<'a>> {
+fn by_name<'a>(resource: &Resource, observed: &'a Observed) -> Option<Candidate<'a>> {
     let name = &resource.name;
     fn of<T: Object>(object: &T) -> (Option<Uuid>, &Document) {
         (Some(object.uuid()), object.xml())
@@ -152,7 +156,7 @@ fn by_name<'a>(resource: &Resource, observed: &'a Observed) -> Option<Found<'a>>
             .get(&(pool.clone(), name.clone()))
             .map(|volume| (None, &volume.xml)),
     }?;
-    Some(Found {
+    Some(Candidate {
         name: name.clone(),
         uuid,
         xml,
@@ -160,19 +164,23 @@ fn by_name<'a>(resource: &Resource, observed: &'a Observed) -> Option<Found<'a>>
 }
 
 /// What carries the resource's UUID or mark, whatever its name. Volumes carry neither.
-fn marked<'a>(desired: &Desired, resource: &Resource, observed: &'a Observed) -> Option<Found<'a>> {
+fn marked<'a>(
+    desired: &Desired,
+    resource: &Resource,
+    observed: &'a Observed,
+) -> Option<Candidate<'a>> {
     let mark = (desired.lab.to_string(), resource.address.to_string());
     fn first<'a, T: Object + 'a>(
         objects: impl Iterator<Item = (&'a String, &'a T)>,
         derived: Uuid,
         mark: &(String, String),
-    ) -> Option<Found<'a>> {
+    ) -> Option<Candidate<'a>> {
         let is_ours = |object: &T| {
             object.uuid() == derived || owner(&object.xml().tree()).is_some_and(|own| own == *mark)
         };
         objects
             .filter(|(_, object)| is_ours(object))
-            .map(|(name, object)| Found {
+            .map(|(name, object)| Candidate {
                 name: name.clone(),
                 uuid: Some(object.uuid()),
                 xml: object.xml(),

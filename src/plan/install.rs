@@ -6,7 +6,7 @@
 use super::context::Planner;
 use super::definition::source_of;
 use super::definition::with_uuid;
-use super::guest::{Wish, wanted};
+use super::guest::{Flags, wanted};
 use super::history::last_trees;
 use super::{Action, AttributeChange, Change, Disruption, PowerChange, Reason, storage};
 use crate::step::{Named, StagePart, Step};
@@ -30,26 +30,26 @@ struct Definitions {
 pub(super) fn first(
     planner: &Planner<'_>,
     resource: &Resource,
-    wish: &Wish,
+    flags: &Flags,
     install: &Installation,
 ) -> Vec<Step> {
     let definitions = Definitions {
-        install: with_uuid(&install.xml, wish.uuid),
-        after: with_uuid(&resource.xml.tree(), wish.uuid),
+        install: with_uuid(&install.xml, flags.uuid),
+        after: with_uuid(&resource.xml.tree(), flags.uuid),
     };
-    let place = Place::new(planner, resource, wish.uuid, install);
+    let place = Installed::new(planner, resource, flags.uuid, install);
     let mut steps = begin(&place, install, definitions.install.clone());
-    steps.extend(end(&place, wish, install, definitions));
+    steps.extend(end(&place, flags, install, definitions));
     steps
 }
 
 /// What an install works on.
-struct Place {
+struct Installed {
     guest: Named,
     pool: Named,
 }
 
-impl Place {
+impl Installed {
     fn new(planner: &Planner<'_>, resource: &Resource, uuid: Uuid, install: &Installation) -> Self {
         Self {
             guest: Named::new(&resource.name, uuid),
@@ -59,7 +59,7 @@ impl Place {
 }
 
 /// Fetches the installer, and boots it with a definition.
-fn begin(place: &Place, install: &Installation, xml: Element) -> Vec<Step> {
+fn begin(place: &Installed, install: &Installation, xml: Element) -> Vec<Step> {
     let name = place.guest.clone();
     vec![
         Step::StageInstall {
@@ -72,7 +72,12 @@ fn begin(place: &Place, install: &Installation, xml: Element) -> Vec<Step> {
 }
 
 /// Waits for the installer, and makes the guest what it is to be.
-fn end(place: &Place, wish: &Wish, install: &Installation, definitions: Definitions) -> Vec<Step> {
+fn end(
+    place: &Installed,
+    flags: &Flags,
+    install: &Installation,
+    definitions: Definitions,
+) -> Vec<Step> {
     let name = place.guest.clone();
     let mut steps = vec![
         Step::AwaitInstall {
@@ -93,13 +98,13 @@ fn end(place: &Place, wish: &Wish, install: &Installation, definitions: Definiti
         &name.name,
         StagePart::ALL.into_iter().filter(there),
     ));
-    if wish.autostart {
+    if flags.autostart {
         steps.push(Step::AutostartGuest {
             name: name.clone(),
             on: true,
         });
     }
-    if wish.running {
+    if flags.running {
         steps.push(Step::StartGuest { name });
     }
     steps
@@ -146,30 +151,22 @@ pub(super) fn clean_up(planner: &Planner<'_>, change: &mut Change) {
     change.steps.extend(left_in(planner, pool, &entry.name));
     if change.action == Action::None {
         change.action = Action::Update;
-        change.attributes = vec![told("done", "cleaned up")];
+        change.attributes = vec![attribute("done", "cleaned up")];
         change.disruption = Some(Disruption::Live);
     }
     change.reason = Some(Reason::Unfinished);
 }
 
 /// The line of a plan about an install.
-fn told(before: &str, after: &str) -> AttributeChange {
-    AttributeChange {
-        name: "install".to_owned(),
-        before: Some(before.into()),
-        after: Some(after.into()),
-        disruption: Disruption::Live,
-        note: None,
-        cause: None,
-        last: None,
-    }
+fn attribute(before: &str, after: &str) -> AttributeChange {
+    AttributeChange::new("install", before, after, Disruption::Live)
 }
 
 /// Goes on with an install that is under way, or starts it over where it stopped; `None` where none is.
 pub(super) fn resume(
     planner: &mut Planner<'_>,
     resource: &Resource,
-    wish: &Wish,
+    flags: &Flags,
     install: Option<&Installation>,
     live: &ObservedGuest,
 ) -> Option<Change> {
@@ -185,24 +182,24 @@ pub(super) fn resume(
             planner.entry(&resource.address).cloned(),
         ));
     };
-    let place = Place::new(planner, resource, live.uuid, install);
+    let place = Installed::new(planner, resource, live.uuid, install);
     let (steps, how) = match phase {
         InstallPhase::Running => {
-            let definitions = definitions(planner, resource, wish, install, live);
+            let definitions = definitions(planner, resource, flags, install, live);
             (
-                end(&place, wish, install, definitions),
+                end(&place, flags, install, definitions),
                 ("under way", "finished"),
             )
         }
         InstallPhase::Done => {
-            let definitions = definitions(planner, resource, wish, install, live);
+            let definitions = definitions(planner, resource, flags, install, live);
             (
-                end(&place, wish, install, definitions),
+                end(&place, flags, install, definitions),
                 ("done", "finished"),
             )
         }
         InstallPhase::Stopped => (
-            again(planner, resource, wish, install, live),
+            again(planner, resource, flags, install, live),
             ("stopped", "started over"),
         ),
     };
@@ -210,7 +207,7 @@ pub(super) fn resume(
     change.action = Action::Update;
     change.reason = Some(Reason::Unfinished);
     change.disruption = Some(Disruption::Live);
-    change.power = wish.running.then_some(PowerChange::Start);
+    change.power = flags.running.then_some(PowerChange::Start);
     Some(change)
 }
 
@@ -219,11 +216,11 @@ pub(super) fn resume(
 pub(super) fn replace(
     planner: &mut Planner<'_>,
     resource: &Resource,
-    wish: &Wish,
+    flags: &Flags,
     install: &Installation,
     live: &ObservedGuest,
 ) -> Change {
-    let mut steps = again(planner, resource, wish, install, live);
+    let mut steps = again(planner, resource, flags, install, live);
     // What cannot be fetched costs a guest nothing, nor its disks; but one that is being installed is booted from what comes anew.
     let fetched_first = match live.install {
         None => vec![steps.remove(0)],
@@ -232,7 +229,7 @@ pub(super) fn replace(
     if live.power.is_active() {
         let name = Named::new(&resource.name, live.uuid);
         // An installer does not listen.
-        let timeout = live.install.map_or(wish.timeout, |_| 0);
+        let timeout = live.install.map_or(flags.timeout, |_| 0);
         steps.insert(0, Step::ShutdownGuest { name, timeout });
     }
     let left = disks_that_stay(planner, resource);
@@ -304,27 +301,27 @@ fn disks_that_stay(planner: &Planner<'_>, resource: &Resource) -> Vec<Left> {
 fn again(
     planner: &Planner<'_>,
     resource: &Resource,
-    wish: &Wish,
+    flags: &Flags,
     install: &Installation,
     live: &ObservedGuest,
 ) -> Vec<Step> {
-    let definitions = definitions(planner, resource, wish, install, live);
+    let definitions = definitions(planner, resource, flags, install, live);
     let last = last_trees(planner.entry(&resource.address));
     let xml = merge(&last, &live.xml.tree(), &definitions.install).target;
-    let place = Place::new(planner, resource, live.uuid, install);
+    let place = Installed::new(planner, resource, live.uuid, install);
     let mut steps = begin(&place, install, xml);
-    steps.extend(end(&place, wish, install, definitions));
+    steps.extend(end(&place, flags, install, definitions));
     steps
 }
 
 fn definitions(
     planner: &Planner<'_>,
     resource: &Resource,
-    wish: &Wish,
+    flags: &Flags,
     install: &Installation,
     live: &ObservedGuest,
 ) -> Definitions {
-    let of = |xml: &Element| wanted(planner.observed, xml, &wish.chosen, live);
+    let of = |xml: &Element| wanted(planner.observed, xml, &flags.chosen, live);
     Definitions {
         install: of(&install.xml),
         after: of(&resource.xml.tree()),
@@ -344,7 +341,7 @@ fn changed(
         &with_uuid(&resource.xml.tree(), live.uuid),
     );
     Change {
-        attributes: vec![told(before, after)],
+        attributes: vec![attribute(before, after)],
         before_xml: Some(live.xml.clone()),
         after_xml: Some(resource.xml.clone()),
         steps,

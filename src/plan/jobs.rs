@@ -18,7 +18,7 @@ use crate::xml::merge::like;
 use crate::xml::tree::Element;
 
 /// Says with each guest what is under way on its disks.
-pub(super) fn tell(planner: &mut Planner<'_>) {
+pub(super) fn note(planner: &mut Planner<'_>) {
     let observed = planner.observed;
     if observed.guests.values().all(|guest| guest.jobs.is_empty()) {
         return;
@@ -40,7 +40,7 @@ pub(super) fn tell(planner: &mut Planner<'_>) {
 /// What is under way on a guest's disks, each in a few words.
 pub fn of(live: &ObservedGuest) -> impl Iterator<Item = String> {
     let jobs = live.jobs.iter();
-    jobs.map(|(disk, job)| told(live, disk, job))
+    jobs.map(|(disk, job)| describe(live, disk, job))
 }
 
 /// Notes each change that would end a job, or that libvirt refuses as long as there is one.
@@ -59,7 +59,7 @@ pub(super) fn check(plan: &mut Plan, desired: Option<&Desired>, observed: &Obser
                 Diagnostic::error(format!(
                     "{} cannot be {what} now: {}",
                     change.address,
-                    told(live, &disk, job)
+                    describe(live, &disk, job)
                 ))
                 .at(resource.and_then(|resource| resource.span))
                 .hint(way_out(&guest, &disk, job)),
@@ -145,7 +145,7 @@ fn disks_of(guest: &Element) -> impl Iterator<Item = &Element> {
 }
 
 /// `disks.root is being copied to /srv/copy.qcow2`
-fn told(live: &ObservedGuest, device: &str, job: &BlockJob) -> String {
+fn describe(live: &ObservedGuest, device: &str, job: &BlockJob) -> String {
     let xml = live.live_xml.as_ref().unwrap_or(&live.xml).tree();
     let is_it = |disk: &&Element| disk.attribute_at("target", "dev") == Some(device);
     let key = disks_of(&xml).find(is_it).and_then(key);

@@ -1,10 +1,10 @@
 //! The plan: what differs between what is desired and what is there, and the steps that mend it.
 
 mod attribute;
-mod author;
 mod backing;
 mod bridges;
 mod build;
+mod cause;
 mod change;
 mod checks;
 mod context;
@@ -17,7 +17,6 @@ mod import;
 mod install;
 mod jobs;
 mod label;
-mod lost;
 mod moved;
 mod network;
 mod off;
@@ -28,12 +27,13 @@ mod reservations;
 mod saved;
 mod schedule;
 mod secrets;
-mod seen;
 mod snapshots;
 mod storage;
 pub mod table;
 mod transient;
+mod unchanged;
 pub mod unfit;
+mod unmanaged;
 mod unplugged;
 mod users;
 
@@ -51,4 +51,4 @@ pub use off::Farewell;
 pub use record::while_made;
 pub use reservations::reserves;
 pub use schedule::Cycle;
-pub use seen::seen;
+pub use unchanged::cache;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::context::Planner;
-use super::guest::{self, Wish};
+use super::guest::{self, Flags};
 use super::{Action, AttributeChange, Change, Disruption, Node, Phase, PowerChange, install};
 use crate::address::{Address, Kind};
 use crate::desired::moved::View;
@@ -20,7 +20,7 @@ use crate::xml::{merge, schema};
 pub(super) fn rename(
     planner: &mut Planner<'_>,
     resource: &Resource,
-    wish: &Wish,
+    flags: &Flags,
     install: Option<&Installation>,
     (old, live): (&str, &ObservedGuest),
 ) -> Change {
@@ -80,7 +80,7 @@ pub(super) fn rename(
         install: live.install,
         xml: named(&live.xml.tree(), &resource.name).into(),
     };
-    let mut change = guest::update(planner, resource, wish, &after);
+    let mut change = guest::update(planner, resource, flags, &after);
     install::clean_up(planner, &mut change);
     if let Some(install) = install {
         install::compare_answers(planner, resource, install, &mut change);
@@ -108,7 +108,7 @@ pub(super) fn rename(
     if active {
         steps.push(Step::ShutdownGuest {
             name: Named::new(old, live.uuid),
-            timeout: wish.timeout,
+            timeout: flags.timeout,
         });
     }
     steps.push(Step::RenameGuest {
@@ -133,7 +133,7 @@ pub(super) fn rename(
     }
     change.action = Action::Update;
     change.disruption = change.disruption.max(Some(class));
-    change.power = match (active, wish.running) {
+    change.power = match (active, flags.running) {
         (true, true) => Some(PowerChange::Restart),
         (true, false) => Some(PowerChange::Stop),
         (false, true) => Some(PowerChange::Start),
@@ -144,7 +144,7 @@ pub(super) fn rename(
 }
 
 /// Tells with each change where the resource comes from, and gives what has a mark its new one.
-pub(super) fn tell(planner: &mut Planner<'_>, desired: &Desired, view: &View<'_>) {
+pub(super) fn settle(planner: &mut Planner<'_>, desired: &Desired, view: &View<'_>) {
     for (from, to) in &view.clashes {
         let place = desired.resources.get(to).and_then(|r| r.span);
         planner.problems.push(
@@ -194,13 +194,8 @@ fn keeps_name(from: &Address, resource: &Resource) -> Option<AttributeChange> {
         Kind::Image | Kind::Volume => stem(&resource.name)? == from.name,
     };
     old.then(|| AttributeChange {
-        name: "name".to_owned(),
-        before: Some(resource.name.as_str().into()),
-        after: Some(resource.name.as_str().into()),
-        disruption: Disruption::Live,
         note: Some("libvirt cannot rename it".to_owned()),
-        cause: None,
-        last: None,
+        ..super::attribute::renamed(&resource.name, &resource.name, Disruption::Live)
     })
 }
 

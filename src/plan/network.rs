@@ -22,7 +22,7 @@ use crate::step::{Named, Step};
 use crate::xml::document::Document;
 use crate::xml::schema;
 use crate::xml::tree::Element;
-use updates::Way;
+use updates::Strategy;
 
 pub(super) fn change(
     planner: &mut Planner<'_>,
@@ -140,9 +140,9 @@ fn update(
     let users = updates::running_users(planner.observed, &name.name, bridge);
     // A restart that was broken off may have left guests unplugged, which does not show in the network.
     let parking = planner.observed.networks.get(&parking_name(&name.name));
-    let way = match &running {
-        _ if live.active && parking.is_some() => Some(Way::Restart),
-        Some((running, merged)) => Some(updates::way(
+    let strategy = match &running {
+        _ if live.active && parking.is_some() => Some(Strategy::Restart),
+        Some((running, merged)) => Some(updates::strategy(
             &name,
             running,
             &merged.target,
@@ -159,29 +159,31 @@ fn update(
         )
     };
     let running_differences = running.as_ref().map_or(&[][..], |(_, m)| &m.differences);
-    if let Some(way) = &way {
-        change.notes = updates::notes(way, running_differences, &users);
+    if let Some(strategy) = &strategy {
+        change.notes = updates::notes(strategy, running_differences, &users);
         change.notes.extend(updates::lost_bridge(
             planner.observed,
             running_differences,
             bridge,
         ));
     }
-    let class = match &way {
-        Some(Way::Restart) => Disruption::Relink,
-        Some(Way::InPlace(_) | Way::RestartUnnoticed(_)) | None => Disruption::Live,
+    let class = match &strategy {
+        Some(Strategy::Restart) => Disruption::Relink,
+        Some(Strategy::InPlace(_) | Strategy::RestartUnnoticed(_)) | None => Disruption::Live,
     };
     let mut steps = Vec::new();
     let redefine = Step::DefineNetwork {
         xml: Document::from(&merged.target),
     };
-    match way {
+    match strategy {
         // What could be changed in place comes along with the restart.
-        Some(Way::Restart | Way::RestartUnnoticed(_)) => steps.push(Step::RestartNetwork {
-            name: name.clone(),
-            xml: Document::from(&merged.target),
-        }),
-        Some(Way::InPlace(updates)) => {
+        Some(Strategy::Restart | Strategy::RestartUnnoticed(_)) => {
+            steps.push(Step::RestartNetwork {
+                name: name.clone(),
+                xml: Document::from(&merged.target),
+            })
+        }
+        Some(Strategy::InPlace(updates)) => {
             if merged.is_change() {
                 steps.push(redefine.clone());
             }

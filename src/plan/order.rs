@@ -234,13 +234,13 @@ fn successions(planner: &Planner<'_>) -> Vec<(Node, Node)> {
     if !changes().any(is_removed) || !changes().any(|change| comes(&change)) {
         return Vec::new();
     }
-    let leaving: Vec<(&Address, Place)> = changes()
+    let leaving: Vec<(&Address, Claim)> = changes()
         .filter(|change| is_removed(change))
-        .filter_map(|change| Some((&change.address, Place::left_by(change)?)))
+        .filter_map(|change| Some((&change.address, Claim::left_by(change)?)))
         .collect();
-    let coming: Vec<(&Address, Place)> = changes()
+    let coming: Vec<(&Address, Claim)> = changes()
         .filter(comes)
-        .filter_map(|change| Some((&change.address, Place::taken_by(change)?)))
+        .filter_map(|change| Some((&change.address, Claim::taken_by(change)?)))
         .collect();
     leaving
         .iter()
@@ -251,14 +251,14 @@ fn successions(planner: &Planner<'_>) -> Vec<(Node, Node)> {
 }
 
 /// What an object has that no two can have at once.
-enum Place {
+enum Claim {
     Subnets(Vec<IpNet>),
     Directory(Option<String>),
     Guest(Option<String>),
     Volume(String, String),
 }
 
-impl Place {
+impl Claim {
     fn left_by(change: &Change) -> Option<Self> {
         let before = change.before_xml.as_ref()?.tree();
         Self::of(change.address.kind, &before).or_else(|| {

@@ -70,7 +70,7 @@ impl Host {
     }
 
     /// `52:54:00:1f:22:03 192.168.122.12`
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let ip = self.ip.map(|ip| ip.to_string());
         let parts = [self.mac.clone(), ip];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
@@ -285,8 +285,8 @@ fn refuse(
         planner.problems.push(
             Diagnostic::error(format!(
                 "the external network `{name}` has a reservation in the way of {}, which this lab did not make: {}{}",
-                host.told(),
-                other.told(),
+                host.describe(),
+                other.describe(),
                 called.unwrap_or_default(),
             ))
             .at(resource.span)
@@ -362,8 +362,8 @@ fn attributes(work: &[(Side, Work)], entry: &Entry) -> Vec<AttributeChange> {
             let is_drift = after.is_some_and(|host| recorded.contains(host));
             AttributeChange {
                 name,
-                before: before.map(|host| host.told().into()),
-                after: after.map(|host| host.told().into()),
+                before: before.map(|host| host.describe().into()),
+                after: after.map(|host| host.describe().into()),
                 disruption: Disruption::Live,
                 note: None,
                 cause: Some(match is_drift {
@@ -434,13 +434,8 @@ pub(super) fn drift(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<Attribut
             found.insert(
                 host.label(),
                 AttributeChange {
-                    name: host.label(),
-                    before: Some(host.told().into()),
-                    after: now.map(|(_, now)| now.told().into()),
-                    disruption: Disruption::Live,
-                    note: None,
-                    cause: None,
-                    last: None,
+                    after: now.map(|(_, now)| now.describe().into()),
+                    ..AttributeChange::new(host.label(), host.describe(), "", Disruption::Live)
                 },
             );
         }

@@ -99,7 +99,7 @@ fn settle(change: &mut Change, name: &Named, live: &ObservedGuest, disks: Disks)
             }
         }
         Action::None | Action::Update if other_disks || change.steps.iter().any(is_other) => {
-            tell(change, live);
+            discards(change, live);
             // Without its disk it cannot be started.
             if disks != Disks::Missing {
                 change.notes.push(format!(
@@ -133,16 +133,10 @@ fn settle(change: &mut Change, name: &Named, live: &ObservedGuest, disks: Disks)
 }
 
 /// Shows that memory is discarded, which takes a consent as data does.
-fn tell(change: &mut Change, live: &ObservedGuest) {
-    change.attributes.push(AttributeChange {
-        name: "saved memory".to_owned(),
-        before: Some("discarded".into()),
-        after: Some("discarded".into()),
-        disruption: Disruption::Live,
-        note: None,
-        cause: None,
-        last: None,
-    });
+fn discards(change: &mut Change, live: &ObservedGuest) {
+    let discarded =
+        AttributeChange::new("saved memory", "discarded", "discarded", Disruption::Live);
+    change.attributes.push(discarded);
     change.data_loss = change.data_loss.or(Some(0));
     change.disruption = change.disruption.max(Some(Disruption::Live));
     if change.action == Action::None {

@@ -9,7 +9,7 @@ use crate::address::{Address, Kind};
 use crate::step::Named;
 
 /// Says where they go, and where what they are of does.
-pub(super) fn tell(planner: &mut Planner<'_>) {
+pub(super) fn note(planner: &mut Planner<'_>) {
     let observed = planner.observed;
     if !observed.guests.values().any(|guest| guest.snapshots) {
         return;

@@ -50,7 +50,7 @@ pub(super) fn content(detail: &Detail) -> Option<String> {
 }
 
 /// A content as it is told: `2 GiB`, or the beginning of the hash.
-fn told(content: &str) -> Said {
+fn content_text(content: &str) -> Said {
     let bytes = content.strip_prefix("size:").and_then(|n| n.parse().ok());
     bytes.map_or_else(
         || content.chars().take(19).collect::<String>().into(),
@@ -161,13 +161,10 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         summary,
         notes,
         attributes: vec![AttributeChange {
-            name: "source".to_owned(),
-            before: entry.content.as_deref().map(told),
-            after: record.content.as_deref().map(told),
-            disruption: class,
+            before: entry.content.as_deref().map(content_text),
+            after: record.content.as_deref().map(content_text),
             note: unfinished.then(|| "an upload was not finished".to_owned()),
-            cause: None,
-            last: None,
+            ..AttributeChange::new("source", "", "", class)
         }],
         disruption: Some(class),
         reason: match asked_for {
@@ -384,15 +381,7 @@ fn move_volume(
         return Change::unchanged(resource.address.clone(), Some(entry.clone()));
     }
     let changed = |name: &str, before: &str, after: &str| {
-        (before != after).then(|| AttributeChange {
-            name: name.to_owned(),
-            before: Some(before.into()),
-            after: Some(after.into()),
-            disruption: Disruption::Recreate,
-            note: None,
-            cause: None,
-            last: None,
-        })
+        (before != after).then(|| AttributeChange::new(name, before, after, Disruption::Recreate))
     };
     let attributes = changed("pool", &before, &after).into_iter().chain(changed(
         "name",

@@ -37,7 +37,7 @@ pub(super) fn from_network(
     }
     let name_of = |nic: &Unplugged| format!("{}.{}", nic.guest, nic.name());
     let names: Vec<String> = nics.iter().map(name_of).collect();
-    change.attributes.push(told(&names));
+    change.attributes.push(attribute(&names));
     Some(plug_in(name, nics.iter()))
 }
 
@@ -70,7 +70,7 @@ pub(super) fn from_others(planner: &Planner<'_>, change: &mut Change, live: &Obs
         return;
     }
     let names: Vec<String> = nics.iter().map(Unplugged::name).collect();
-    change.attributes.push(told(&names));
+    change.attributes.push(attribute(&names));
     let places: BTreeSet<String> = nics
         .iter()
         .filter_map(|nic| place(&nic.nic))
@@ -143,20 +143,17 @@ pub(super) fn by_others(
         after: Some(names.join(", ").into()),
         note: None,
         cause: None,
-        ..told(&names)
+        ..attribute(&names)
     })
 }
 
 /// Which NICs are plugged in.
-fn told(nics: &[String]) -> AttributeChange {
+fn attribute(nics: &[String]) -> AttributeChange {
     AttributeChange {
-        name: "unplugged".to_owned(),
-        before: Some(nics.join(", ").into()),
         after: None,
-        disruption: Disruption::Live,
         note: Some("plugged in again".to_owned()),
         cause: Some(Cause::Drift),
-        last: None,
+        ..AttributeChange::new("unplugged", nics.join(", "), "", Disruption::Live)
     }
 }
 

@@ -1,12 +1,12 @@
 //! What a lab owns and what was last applied to it. The values are here, the files in [`store`].
 
+pub mod cache;
 mod document;
 mod error;
 mod file;
 mod journal;
 mod lock;
 mod moved;
-pub mod seen;
 pub mod store;
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::address::{Address, Kind, Name};
-use seen::Seen;
+use cache::Cache;
 
 /// The version of the format that this program reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -40,7 +40,7 @@ pub struct State {
     pub resources: BTreeMap<Address, Entry>,
     /// What was seen when all was as it should be; no part of the state's file.
     #[serde(skip)]
-    pub seen: Arc<Seen>,
+    pub cache: Arc<Cache>,
 }
 
 /// Tells one hypervisor from another.
@@ -179,7 +179,7 @@ impl State {
             lab,
             hypervisor: None,
             resources: BTreeMap::new(),
-            seen: Arc::default(),
+            cache: Arc::default(),
         }
     }
 
@@ -200,7 +200,7 @@ impl State {
         self.resources.extend(gone);
         self.hypervisor = self.hypervisor.or_else(|| before.hypervisor.clone());
         // The look went by these.
-        self.seen = before.seen.clone();
+        self.cache = before.cache.clone();
         self
     }
 
@@ -216,7 +216,7 @@ impl State {
         };
         let mut alone = self.clone();
         alone.resources.retain(is_alone);
-        alone.seen = before.seen.clone();
+        alone.cache = before.cache.clone();
         alone
     }
 

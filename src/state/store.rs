@@ -12,12 +12,12 @@ use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
+use super::cache::{self, Cache};
 pub use super::error::{StoreError, StoreErrorKind};
 use super::file;
 use super::journal::{Journal, Record, sync_directory_of};
 pub use super::lock::Holder;
 use super::lock::Lock;
-use super::seen::{self, Seen};
 use super::{Entry, HypervisorId, State, Sums, document, journal};
 use crate::address::{Address, Name};
 use crate::crash;
@@ -66,7 +66,7 @@ struct Paths {
     next: PathBuf,
     journal: PathBuf,
     lock: PathBuf,
-    seen: PathBuf,
+    cache: PathBuf,
 }
 
 impl Paths {
@@ -76,7 +76,7 @@ impl Paths {
             next: directory.join(format!(".{lab}.toml.next")),
             journal: directory.join(format!("{lab}.journal")),
             lock: directory.join(format!("{lab}.lock")),
-            seen: directory.join(format!(".{lab}.seen")),
+            cache: directory.join(format!(".{lab}.seen")),
         }
     }
 }
@@ -255,10 +255,10 @@ impl Store {
     }
 
     /// Keeps what was seen when all was as it should be, for the next look. That it cannot be kept is no reason to fail.
-    pub fn remember(&mut self, seen: Seen) {
+    pub fn remember(&mut self, seen: Cache) {
         match &self.backing {
             Backing::Memory | Backing::ReadOnly(_) => {}
-            Backing::Files { paths, .. } => seen::save(&paths.seen, seen),
+            Backing::Files { paths, .. } => cache::save(&paths.cache, seen),
         }
     }
 
@@ -320,9 +320,9 @@ fn read(paths: &Paths, lab: &Name, sums: Sums) -> Result<(State, bool), StoreErr
         }
     }
     state.settle_place();
-    let seen = seen::load(&paths.seen)
-        .map_err(|error| StoreError::io(&paths.seen, "read what was seen", &error))?;
-    state.seen = Arc::new(seen);
+    let seen = cache::load(&paths.cache)
+        .map_err(|error| StoreError::io(&paths.cache, "read what was seen", &error))?;
+    state.cache = Arc::new(seen);
     Ok((state, journaled.is_some()))
 }
 

@@ -301,15 +301,7 @@ fn power_attribute(change: &Change) -> Option<AttributeChange> {
         PowerChange::Restart if !change.attributes.is_empty() => return None,
         PowerChange::Restart => ("running", "off -> running", Disruption::Restart),
     };
-    Some(AttributeChange {
-        name: "power".to_owned(),
-        before: Some(before.into()),
-        after: Some(after.into()),
-        disruption,
-        note: None,
-        cause: None,
-        last: None,
-    })
+    Some(AttributeChange::new("power", before, after, disruption))
 }
 
 pub(super) fn write_attribute(

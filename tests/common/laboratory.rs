@@ -15,7 +15,7 @@ use miniascape::libvirt::fake::Fake;
 use miniascape::libvirt::observed::Observed;
 use miniascape::libvirt::{Observe, Others, Scope};
 use miniascape::plan::{self, Action, Change, Options, Plan};
-use miniascape::state::seen::Seen;
+use miniascape::state::cache::Cache;
 use miniascape::state::store::Store;
 use miniascape::state::{HypervisorId, State};
 use miniascape::template::Templates;
@@ -103,20 +103,20 @@ impl Laboratory {
         } = read(path);
         let complain = |problems| render(problems, &sources, Color::Never);
         let mut lab = lab.unwrap_or_else(|| panic!("{}", complain(&diagnostics)));
-        desired::look_into_images(&mut lab, state);
+        desired::hash_images(&mut lab, state);
         let beside = Confined::to(path.parent());
         let templates = Arc::new(Templates::new(Vec::new()).confined(beside));
         let make = |scope: &Scope| {
             let observed = self.fake.observe(scope).unwrap();
             let sources = Arc::new(Sources {
-                lab: Arc::new(desired::kept(&lab, Some(&observed), state).into_owned()),
+                lab: Arc::new(desired::adopted(&lab, Some(&observed), state).into_owned()),
                 site: Site::from(&observed),
                 templates: templates.clone(),
             });
-            let (desired, problems) = desired::build_unseen(&sources, &Seen::default());
+            let (desired, problems) = desired::build_uncached(&sources, &Cache::default());
             let mut plan = aim.plan(&desired, &observed, state);
             self.plan_from_memory(&sources, &observed, aim, (&desired, &plan));
-            let seen = plan::seen(&desired, &observed, state, &plan);
+            let seen = plan::cache(&desired, &observed, state, &plan);
             self.fingerprints.lock().unwrap().extend(seen.fingerprints);
             plan.problems.extend(problems);
             plan
@@ -142,25 +142,25 @@ impl Laboratory {
         aim: Aim<'_>,
         (fresh, plan): (&Desired, &Plan),
     ) {
-        let seen = Seen {
+        let seen = Cache {
             // Taken for a while, since there come to be many.
             fingerprints: std::mem::take(&mut *self.fingerprints.lock().unwrap()),
-            ..Seen::default()
+            ..Cache::default()
         };
-        let (desired, _) = desired::build_unseen(sources, &seen);
+        let (desired, _) = desired::build_uncached(sources, &seen);
         for (address, resource) in &desired.resources {
             // Looked into: two definitions of the same print are taken for the same.
             let fresh = &fresh.resources[address];
             assert_eq!(resource.xml.tree(), fresh.xml.tree(), "{address}");
         }
         let state = State {
-            seen: Arc::new(seen),
+            cache: Arc::new(seen),
             ..self.store.state().clone()
         };
         let remembered = aim.plan(&desired, observed, &state);
         assert_eq!(but_spelling(&remembered), but_spelling(plan));
         assert_eq!(remembered.edges, plan.edges);
-        let seen = Arc::into_inner(state.seen).unwrap();
+        let seen = Arc::into_inner(state.cache).unwrap();
         self.fingerprints.lock().unwrap().extend(seen.fingerprints);
     }
 

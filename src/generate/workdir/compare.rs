@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Scope;
-use super::directory::Found;
+use super::directory::AtPath;
 use super::error::{Obstacle, WorkDirError};
 use super::manifest::{self, Manifest};
 use crate::fingerprint::sha256;
@@ -82,11 +82,11 @@ impl Comparison {
 }
 
 /// What stands on the disk, as far as it matters.
-pub(super) struct Seen {
+pub(super) struct OnDisk {
     /// What is at each path that is wanted or in the manifest.
-    pub files: BTreeMap<RelativePath, Found>,
+    pub files: BTreeMap<RelativePath, AtPath>,
     /// The directories of the manifest, and those above wanted files.
-    pub directories: BTreeMap<RelativePath, Found>,
+    pub directories: BTreeMap<RelativePath, AtPath>,
 }
 
 /// Compares; fails with all that is in the way.
@@ -95,7 +95,7 @@ pub(super) fn compare(
     fresh: &Manifest,
     wanted: &Files,
     scope: &Scope,
-    seen: &Seen,
+    seen: &OnDisk,
 ) -> Result<Comparison, WorkDirError> {
     let known = manifest.unwrap_or(fresh);
     let unwanted: BTreeSet<&RelativePath> = known
@@ -107,12 +107,12 @@ pub(super) fn compare(
     let mut changes = BTreeMap::new();
     for path in &unwanted {
         match seen.files.get(*path) {
-            Some(Found::File(file)) if known.wrote(path, &sha256(&file.bytes)) => {
+            Some(AtPath::File(file)) if known.wrote(path, &sha256(&file.bytes)) => {
                 let before = file.clone();
                 changes.insert((*path).clone(), Change::Removed { before });
             }
             // A path that was only pending is the user's, if anyone's.
-            Some(Found::File(_) | Found::Directory(_) | Found::Other)
+            Some(AtPath::File(_) | AtPath::Directory(_) | AtPath::Other)
                 if known.files.contains_key(*path) =>
             {
                 changes.insert((*path).clone(), Change::Left);
@@ -130,7 +130,7 @@ pub(super) fn compare(
 
     let mut obstacles = Vec::new();
     for (path, file) in wanted {
-        let found = seen.files.get(path).unwrap_or(&Found::Nothing);
+        let found = seen.files.get(path).unwrap_or(&AtPath::Nothing);
         match look(known, path, file, found, &goes, &going) {
             Ok(change) => {
                 changes.insert(path.clone(), change);
@@ -151,17 +151,17 @@ fn look(
     known: &Manifest,
     path: &RelativePath,
     wanted: &GeneratedFile,
-    found: &Found,
+    found: &AtPath,
     goes: &dyn Fn(&[String]) -> bool,
     going: &BTreeSet<String>,
 ) -> Result<Change, Obstacle> {
     let ours = known.files.contains_key(path);
     match found {
-        Found::Nothing => Ok(Change::New),
-        Found::File(file) if file.bytes == wanted.bytes && fits(file.mode, wanted.mode) => {
+        AtPath::Nothing => Ok(Change::New),
+        AtPath::File(file) if file.bytes == wanted.bytes && fits(file.mode, wanted.mode) => {
             Ok(Change::Unchanged)
         }
-        Found::File(file) => {
+        AtPath::File(file) => {
             let edited = match known.wrote(path, &sha256(&file.bytes)) {
                 true => Edited::No,
                 false => Edited::ByHand,
@@ -174,17 +174,17 @@ fn look(
                 Err(Obstacle::Foreign(path.clone()))
             }
         }
-        Found::Directory(below) if known.directories.contains(path) && goes(below) => {
+        AtPath::Directory(below) if known.directories.contains(path) && goes(below) => {
             Ok(Change::New)
         }
-        Found::Directory(_) => Err(Obstacle::Directory(path.clone())),
-        Found::Other if ours => Ok(Change::Changed {
+        AtPath::Directory(_) => Err(Obstacle::Directory(path.clone())),
+        AtPath::Other if ours => Ok(Change::Changed {
             before: None,
             edited: Edited::ByHand,
         }),
-        Found::Other => Err(Obstacle::Foreign(path.clone())),
-        Found::Blocked(at) if going.contains(at.as_str()) => Ok(Change::New),
-        Found::Blocked(at) => Err(Obstacle::NoDirectory(at.clone())),
+        AtPath::Other => Err(Obstacle::Foreign(path.clone())),
+        AtPath::Blocked(at) if going.contains(at.as_str()) => Ok(Change::New),
+        AtPath::Blocked(at) => Err(Obstacle::NoDirectory(at.clone())),
     }
 }
 
@@ -201,7 +201,7 @@ fn actions(
     known: &Manifest,
     wanted: &Files,
     scope: &Scope,
-    seen: &Seen,
+    seen: &OnDisk,
     changes: &BTreeMap<RelativePath, Change>,
 ) -> Vec<Action> {
     let of = |wants: fn(&Change) -> bool| {
@@ -227,7 +227,7 @@ fn actions(
         .flat_map(RelativePath::parents)
         .collect();
     let absent =
-        |path: &RelativePath| !matches!(seen.directories.get(path), Some(Found::Directory(_)));
+        |path: &RelativePath| !matches!(seen.directories.get(path), Some(AtPath::Directory(_)));
     let made: Vec<RelativePath> = needed.iter().filter(|path| absent(path)).cloned().collect();
     // A directory with something else in it stays on record, to go when that has gone.
     let given_up: Vec<RelativePath> = known
@@ -244,7 +244,7 @@ fn actions(
     last.directories.extend(made.iter().cloned());
     last.directories.retain(|path| {
         !given_up.contains(path)
-            || matches!(seen.directories.get(path), Some(Found::Directory(below))
+            || matches!(seen.directories.get(path), Some(AtPath::Directory(below))
                 if !below.iter().all(|path| gone.contains(path.as_str())))
     });
 

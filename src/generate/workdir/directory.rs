@@ -35,7 +35,7 @@ impl Drop for Directory {
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum AtPath {
     /// Nothing.
     Nothing,
     /// A file.
@@ -87,19 +87,19 @@ impl Directory {
     }
 
     /// What is at a path.
-    pub fn find(&self, path: &RelativePath, depth: Depth) -> io::Result<Found> {
+    pub fn find(&self, path: &RelativePath, depth: Depth) -> io::Result<AtPath> {
         for parent in path.parents() {
             match self.kind(parent.as_str())? {
-                None => return Ok(Found::Nothing),
+                None => return Ok(AtPath::Nothing),
                 Some(FileType::Directory) => {}
-                Some(_) => return Ok(Found::Blocked(parent)),
+                Some(_) => return Ok(AtPath::Blocked(parent)),
             }
         }
         match self.kind(path.as_str())? {
-            None => Ok(Found::Nothing),
+            None => Ok(AtPath::Nothing),
             Some(FileType::RegularFile) => match self.read(path.as_str())? {
-                Some(file) => Ok(Found::File(file)),
-                None => Ok(Found::Nothing),
+                Some(file) => Ok(AtPath::File(file)),
+                None => Ok(AtPath::Nothing),
             },
             Some(FileType::Directory) => {
                 let mut below = Vec::new();
@@ -107,9 +107,9 @@ impl Directory {
                     Depth::Itself => {}
                     Depth::All => self.list(path.as_str(), MAX_DEPTH, &mut below)?,
                 }
-                Ok(Found::Directory(below))
+                Ok(AtPath::Directory(below))
             }
-            Some(_) => Ok(Found::Other),
+            Some(_) => Ok(AtPath::Other),
         }
     }
 

@@ -51,11 +51,11 @@ struct Extent {
 
 /// A file that was found in an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct IsoEntry {
     extent: Extent,
 }
 
-impl Found {
+impl IsoEntry {
     /// The file's length in bytes.
     pub(super) fn length(self) -> u64 {
         self.extent.length
@@ -101,7 +101,7 @@ impl Iso {
     }
 
     /// Finds a regular file by its path from the root, through symbolic links.
-    pub(super) fn find(&self, path: &str) -> Result<Option<Found>, MediaError> {
+    pub(super) fn find(&self, path: &str) -> Result<Option<IsoEntry>, MediaError> {
         // What is still to be walked, the next part last.
         let mut ahead: Vec<String> = parts(path);
         // Where we are, and by which way, for `..`.
@@ -147,7 +147,7 @@ impl Iso {
     }
 
     /// Reads a file that was found, from its beginning.
-    pub(super) fn read(&self, found: Found) -> IsoFile {
+    pub(super) fn read(&self, found: IsoEntry) -> IsoFile {
         IsoFile {
             source: Arc::clone(&self.source),
             position: found.extent.block * BLOCK,
@@ -155,7 +155,7 @@ impl Iso {
         }
     }
 
-    fn regular(&self, path: &str, record: &Record) -> Result<Found, MediaError> {
+    fn regular(&self, path: &str, record: &Record) -> Result<IsoEntry, MediaError> {
         if record.is_split() || record.compressed {
             return Err(MediaError::new(
                 Kind::Unsupported,
@@ -165,7 +165,7 @@ impl Iso {
         }
         let extent = record.extent();
         self.within(extent, path)?;
-        Ok(Found { extent })
+        Ok(IsoEntry { extent })
     }
 
     /// The primary descriptor, and Joliet's where there is one.

@@ -52,7 +52,7 @@ pub(super) struct Web {
 
 /// A file of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct WebEntry {
     url: String,
     /// `None` where the server does not say.
     pub(super) length: Option<u64>,
@@ -133,7 +133,7 @@ impl Web {
     }
 
     /// Looks for a file, without fetching it.
-    pub(super) fn find(&self, path: &str) -> Result<Option<Found>, MediaError> {
+    pub(super) fn find(&self, path: &str) -> Result<Option<WebEntry>, MediaError> {
         self.probe(self.url(path))
     }
 
@@ -151,7 +151,7 @@ impl Web {
         }
     }
 
-    fn probe(&self, url: String) -> Result<Option<Found>, MediaError> {
+    fn probe(&self, url: String) -> Result<Option<WebEntry>, MediaError> {
         let head = self
             .agent
             .head(&url)
@@ -162,7 +162,7 @@ impl Web {
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => self.get(&url)?,
             _ => head,
         };
-        Ok(self.is_there(&url, &answer)?.then(|| Found {
+        Ok(self.is_there(&url, &answer)?.then(|| WebEntry {
             length: length(&answer),
             url,
         }))
@@ -187,7 +187,7 @@ impl Web {
 
     /// Opens a file that was found: its length, and its bytes. Where the server has told the length, the request is made at
     /// the first read, so that no connection idles; else the file is fetched now, to count it.
-    pub(super) fn open(&self, found: Found) -> Result<(u64, Box<dyn Read + Send>), MediaError> {
+    pub(super) fn open(&self, found: WebEntry) -> Result<(u64, Box<dyn Read + Send>), MediaError> {
         if let Some(length) = found.length {
             let file = WebFile {
                 agent: self.agent.clone(),

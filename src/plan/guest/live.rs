@@ -29,7 +29,7 @@ pub(super) struct Running {
 }
 
 /// What a running guest lacks of what is wanted.
-pub(super) struct Lack {
+pub(super) struct Missing {
     merged: Merged,
     /// What each of the differences costs.
     costs: Vec<Cost>,
@@ -62,13 +62,13 @@ impl Running {
 
     /// Compares what runs with what is wanted. `memory` says whether what the guest has of its memory is looked at: that is
     /// its balloon driver's to give and take, and no sign of a change.
-    pub(super) fn lack(
+    pub(super) fn missing(
         &self,
         foreign: &Foreign,
         last: &[Element],
         wanted: &Element,
         memory: Balloon,
-    ) -> Lack {
+    ) -> Missing {
         let mut merged = foreign.merge(last, &self.xml, wanted);
         merged.differences.retain(|difference| {
             !schema::is_mark(&difference.path) && !is_filled_in(difference, wanted)
@@ -77,7 +77,7 @@ impl Running {
             without_balloon(&mut merged.differences);
         }
         let costs = self.costs(&merged.differences);
-        Lack { merged, costs }
+        Missing { merged, costs }
     }
 
     /// What each difference costs the guest as it runs.
@@ -312,7 +312,7 @@ pub(super) enum Balloon {
     Left,
 }
 
-impl Lack {
+impl Missing {
     /// Whether something is missing that only a restart brings about.
     pub(super) fn needs_restart(&self) -> bool {
         self.costs

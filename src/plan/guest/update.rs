@@ -1,11 +1,11 @@
 //! How a guest that is there becomes what is wanted.
 
 use super::firmware;
-use super::live::{self, Balloon, Lack, Running};
+use super::flags::Flags;
+use super::live::{self, Balloon, Missing, Running};
 use super::pending;
 use super::running::is_hidden;
 use super::wanted::{self, outdated_choices, wanted};
-use super::wish::Wish;
 use crate::desired::Resource;
 use crate::lab::model::OnChange;
 use crate::libvirt::observed::{ObservedGuest, Power};
@@ -34,14 +34,14 @@ pub(in crate::plan) fn defers(change: &Change) -> bool {
 pub(in crate::plan) fn update(
     planner: &Planner<'_>,
     resource: &Resource,
-    wish: &Wish,
+    flags: &Flags,
     live: &ObservedGuest,
 ) -> Change {
     let entry = planner.entry(&resource.address);
     let mut last = last_trees(entry);
     let written = last.len();
-    let mut wanted = wanted(planner.observed, &resource.xml.tree(), &wish.chosen, live);
-    let scsi = wanted::keep_scsi_model(&mut wanted, &wish.chosen, &last, &live.xml.tree());
+    let mut wanted = wanted(planner.observed, &resource.xml.tree(), &flags.chosen, live);
+    let scsi = wanted::keep_scsi_model(&mut wanted, &flags.chosen, &last, &live.xml.tree());
     let kept = overlay::keep(planner, &resource.address, &mut wanted, live);
     let back = overlay::goes_back(planner, &last, &live.xml.tree(), &wanted);
     let foreign = Foreign::of(entry, &live.xml.tree(), &wanted);
@@ -57,7 +57,7 @@ pub(in crate::plan) fn update(
     let mut merged = foreign.merge(&last, &live.xml.tree(), &wanted);
     let unfinished = entry.is_some_and(|entry| entry.status != Status::Applied);
     let makes_pending = planner.pending_restarts() == PendingRestarts::Make;
-    let running = Running::of(live).filter(|_| wish.running);
+    let running = Running::of(live).filter(|_| flags.running);
     let during = running.as_ref().map(|running| {
         let foreign = running.foreign(entry, &wanted, &foreign);
         while_running(running, &merged, &foreign, &last, &wanted, unfinished)
@@ -65,8 +65,8 @@ pub(in crate::plan) fn update(
     let pending = pending::restarts_for(live, &merged.target);
     let needs = during.as_ref().is_some_and(|during| during.needs_restart);
     let lags =
-        !pending.is_empty() || unfinished && during.as_ref().is_some_and(|d| !d.lack.is_empty());
-    let restart = match (wish.on_change, makes_pending) {
+        !pending.is_empty() || unfinished && during.as_ref().is_some_and(|d| !d.missing.is_empty());
+    let restart = match (flags.on_change, makes_pending) {
         (OnChange::Defer, false) => false,
         (OnChange::Restart | OnChange::Defer, true) => needs || lags && running.is_some(),
         (OnChange::Restart, false) => needs,
@@ -74,7 +74,7 @@ pub(in crate::plan) fn update(
 
     let name = || Named::new(&resource.name, live.uuid);
     let active = live.power.is_active();
-    let goes_down = active && (restart || !wish.running);
+    let goes_down = active && (restart || !flags.running);
     let mut attributes = match &during {
         Some(during) => during.attributes(&merged, restart),
         None => label::attributes(&merged.differences, |_| match active {
@@ -97,8 +97,8 @@ pub(in crate::plan) fn update(
     if merged.is_change() {
         if (goes_down || !active) && wanted::has_ports(&live.xml.tree()) {
             let mut all =
-                wanted::with_all_ports(planner.observed, &resource.xml.tree(), &wish.chosen, live);
-            wanted::keep_scsi_model(&mut all, &wish.chosen, &last, &live.xml.tree());
+                wanted::with_all_ports(planner.observed, &resource.xml.tree(), &flags.chosen, live);
+            wanted::keep_scsi_model(&mut all, &flags.chosen, &last, &live.xml.tree());
             overlay::keep(planner, &resource.address, &mut all, live);
             merged.target = merge(&last, &own, &all).target;
         }
@@ -114,24 +114,24 @@ pub(in crate::plan) fn update(
     if goes_down {
         steps.push(Step::ShutdownGuest {
             name: name(),
-            timeout: wish.timeout,
+            timeout: flags.timeout,
         });
     } else if let (Some(running), Some(during)) = (&running, &during) {
-        steps.extend(during.lack.steps(&name(), running));
+        steps.extend(during.missing.steps(&name(), running));
     }
     let mut notes = kept;
     if let Some(outdated) = outdated {
         steps.push(outdated.step);
         notes.push(outdated.note);
     }
-    if live.autostart != wish.autostart {
-        attributes.push(switched("autostart", wish.autostart));
+    if live.autostart != flags.autostart {
+        attributes.push(switched("autostart", flags.autostart));
         steps.push(Step::AutostartGuest {
             name: name(),
-            on: wish.autostart,
+            on: flags.autostart,
         });
     }
-    let comes_up = wish.running && (goes_down || live.power != Power::Running);
+    let comes_up = flags.running && (goes_down || live.power != Power::Running);
     if comes_up {
         steps.push(Step::StartGuest { name: name() });
     }
@@ -181,7 +181,7 @@ pub(in crate::plan) fn update(
     };
     change.disruption = Some(attribute_class.map_or(power_class, |class| class.max(power_class)));
     let told = match &during {
-        Some(during) if !merged.is_change() => during.lack.live(),
+        Some(during) if !merged.is_change() => during.missing.live(),
         Some(_) | None => merged.differences.clone(),
     };
     change.reason = reason(entry, &told);
@@ -208,8 +208,8 @@ pub(in crate::plan) fn changed_while_running(
     let defined = Foreign::of(Some(entry), &live.xml.tree(), &applied);
     let foreign = running.foreign(Some(entry), &applied, &defined);
     let last = std::slice::from_ref(&applied);
-    let lack = running.lack(&foreign, last, &applied, Balloon::Left);
-    let mut changes = label::attributes(&lack.live(), |_| Disruption::Live);
+    let missing = running.missing(&foreign, last, &applied, Balloon::Left);
+    let mut changes = label::attributes(&missing.live(), |_| Disruption::Live);
     let waits = pending::restarts(live).into_iter();
     changes.extend(waits.filter(|attribute| !entry.pending.contains(&attribute.name)));
     for change in &mut changes {
@@ -221,7 +221,7 @@ pub(in crate::plan) fn changed_while_running(
 /// What a change means to a guest that runs and goes on running.
 struct During {
     /// What it runs without.
-    lack: Lack,
+    missing: Missing,
     /// What the differences of its definition cost it.
     costs: Vec<Cost>,
     /// Whether its definition changes in something that it cannot take over while it runs, and it does not run with that
@@ -247,7 +247,7 @@ fn while_running(
     } else {
         Balloon::Left
     };
-    let lack = running.lack(foreign, last, wanted, balloon);
+    let missing = running.missing(foreign, last, wanted, balloon);
     let changes = merged
         .differences
         .iter()
@@ -257,8 +257,8 @@ fn while_running(
         });
     let hides = merged.differences.iter().any(|it| is_hidden(it, wanted));
     During {
-        needs_restart: (unfinished || changes) && lack.needs_restart() || hides,
-        lack,
+        needs_restart: (unfinished || changes) && missing.needs_restart() || hides,
+        missing,
         costs,
     }
 }
@@ -280,13 +280,13 @@ impl During {
             at(difference).map_or_else(|| Cost::from(Disruption::Restart), &cost)
         });
         let shown: Vec<Difference> = self
-            .lack
+            .missing
             .all()
             .filter(|(_, cost)| restart || cost.class == Disruption::Live)
             .map(|(difference, _)| difference.clone())
             .collect();
         let class = |difference: &Difference| {
-            let found = self.lack.all().find(|(other, _)| *other == difference);
+            let found = self.missing.all().find(|(other, _)| *other == difference);
             found.map_or_else(|| Cost::from(Disruption::Restart), |(_, cost)| cost.clone())
         };
         for attribute in label::attributes(&shown, class) {

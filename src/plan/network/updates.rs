@@ -33,7 +33,7 @@ pub(super) fn is_running(difference: &Difference) -> bool {
 }
 
 /// How a running network comes to have what is wanted.
-pub(super) enum Way {
+pub(super) enum Strategy {
     /// By these updates, in order.
     InPlace(Vec<Step>),
     /// By a restart that costs what the table says.
@@ -42,23 +42,23 @@ pub(super) enum Way {
     RestartUnnoticed(usize),
 }
 
-/// Finds the way from a running network to the target, whose differences are given.
-pub(super) fn way(
+/// Finds how a running network comes to the target, whose differences are given.
+pub(super) fn strategy(
     name: &Named,
     running: &Element,
     target: &Element,
     differences: &[Difference],
     users: &[String],
-) -> Way {
+) -> Strategy {
     if differences.iter().any(|d| class(d) > Disruption::Live) {
-        return Way::Restart;
+        return Strategy::Restart;
     }
     let Some(updates) = updates(name, running, target) else {
-        return Way::Restart;
+        return Strategy::Restart;
     };
     match reservations(&updates) {
-        many if many >= RESTART_FROM && users.is_empty() => Way::RestartUnnoticed(many),
-        _ => Way::InPlace(updates),
+        many if many >= RESTART_FROM && users.is_empty() => Strategy::RestartUnnoticed(many),
+        _ => Strategy::InPlace(updates),
     }
 }
 
@@ -76,11 +76,15 @@ fn reservations(updates: &[Step]) -> usize {
 }
 
 /// What is to be said about how a running network is changed.
-pub(super) fn notes(way: &Way, differences: &[Difference], users: &[String]) -> Vec<String> {
+pub(super) fn notes(
+    strategy: &Strategy,
+    differences: &[Difference],
+    users: &[String],
+) -> Vec<String> {
     let touches = |path: &str| differences.iter().any(|d| d.path.starts_with(path));
     let mut notes = Vec::new();
-    match way {
-        Way::InPlace(updates) => {
+    match strategy {
+        Strategy::InPlace(updates) => {
             let many = reservations(updates);
             if many >= RESTART_FROM {
                 let seconds = (many * RESERVATION_MS).div_ceil(1000);
@@ -94,11 +98,11 @@ pub(super) fn notes(way: &Way, differences: &[Difference], users: &[String]) -> 
                 );
             }
         }
-        Way::RestartUnnoticed(many) => notes.push(format!(
+        Strategy::RestartUnnoticed(many) => notes.push(format!(
             "{many} reservations by one restart: no guest runs on it"
         )),
-        Way::Restart if users.is_empty() => notes.push("no guest runs on it".into()),
-        Way::Restart => {
+        Strategy::Restart if users.is_empty() => notes.push("no guest runs on it".into()),
+        Strategy::Restart => {
             notes.push(format!("NICs plugged in again: {}", users.join(", ")));
             if touches("network/mtu") {
                 notes.push("guests that run keep the MTU of their NICs until they restart".into());

@@ -59,7 +59,7 @@ fn is_elsewhere(planner: &Planner<'_>, pool: &str, place: &Place) -> bool {
     else {
         return false;
     };
-    if before == place.told() {
+    if before == place.describe() {
         return false;
     }
     let mut volumes = recorded(planner, pool).peekable();
@@ -102,7 +102,7 @@ pub(super) fn check(planner: &mut Planner<'_>, resource: &Resource) {
             "{} is not where it was: it was on {}, and now it is on {}",
             resource.address,
             before.unwrap_or_default(),
-            place.told()
+            place.describe()
         ))
         .at(resource.span)
         .hint(hint),
@@ -157,7 +157,7 @@ pub(in crate::plan) fn place(planner: &Planner<'_>, resource: &Resource) -> Opti
     let is_pool = resource.address.kind == Kind::Pool;
     let places = &planner.observed.directories;
     match places.get(&resource.name).filter(|_| is_pool) {
-        Some(place) => Some(place.told()),
+        Some(place) => Some(place.describe()),
         None => planner.entry(&resource.address)?.place.clone(),
     }
 }

@@ -21,7 +21,7 @@ fn write_all(directory: &Path) -> Result<(), StoreError> {
     let (mut store, _) = Store::open(directory, &lab(), Access::Write)?;
     store.begin(&place())?;
     store.settle(&at("guest.a"), Some(&entry("a", Status::Applied)))?;
-    let mut seen = Seen::default();
+    let mut seen = Cache::default();
     seen.fingerprints.insert(7);
     store.remember(seen);
     store.finish()?;
@@ -47,7 +47,7 @@ fn all_files_are_their_owners_alone_whenever_one_looks() {
     store
         .settle(&at("guest.a"), Some(&entry("a", Status::Applied)))
         .unwrap();
-    let mut seen = Seen::default();
+    let mut seen = Cache::default();
     seen.fingerprints.insert(7);
     store.remember(seen);
     assert_eq!(modes().len(), 3, "lock, journal, seen");

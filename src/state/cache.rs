@@ -19,27 +19,27 @@ const SUM: usize = 64;
 
 /// What was seen at the end of the last apply.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct Cache {
     /// The program that saw it: another may look otherwise at the same.
     pub by: String,
     /// Prints of texts that were read, and of resources together with what was seen of them, for which there was nothing to do.
     pub fingerprints: HashSet<u64>,
     /// Volumes by pool and name, with the file and what libvirt said of it.
-    pub volumes: BTreeMap<String, BTreeMap<String, SeenVolume>>,
+    pub volumes: BTreeMap<String, BTreeMap<String, CachedVolume>>,
     /// What images were made of.
     pub digests: Digests,
 }
 
 /// A volume's file and what libvirt said of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenVolume {
+pub struct CachedVolume {
     /// The file as it was before libvirt was asked.
     pub stamp: Stamp,
     /// libvirt's XML.
     pub xml: String,
 }
 
-impl Seen {
+impl Cache {
     /// Whether a fingerprint was seen.
     pub fn has(&self, fingerprint: u64) -> bool {
         self.fingerprints.contains(&fingerprint)
@@ -47,7 +47,7 @@ impl Seen {
 
     /// Whether something else was seen, by whichever program.
     pub fn is_other(&self, other: &Self) -> bool {
-        fn seen(seen: &Seen) -> impl PartialEq + use<'_> {
+        fn seen(seen: &Cache) -> impl PartialEq + use<'_> {
             (&seen.fingerprints, &seen.volumes, &seen.digests)
         }
         seen(self) != seen(other)
@@ -62,7 +62,7 @@ impl Seen {
 
 /// What was kept; nothing where there is none and where it cannot be read. What another program saw of libvirt is left out. Fails
 /// only where something else is in its place.
-pub(super) fn load(path: &Path) -> io::Result<Seen> {
+pub(super) fn load(path: &Path) -> io::Result<Cache> {
     let bytes = match file::read(path) {
         Err(error) if file::is_in_the_way(&error) => return Err(error),
         bytes => bytes.ok().flatten().unwrap_or_default(),
@@ -71,20 +71,20 @@ pub(super) fn load(path: &Path) -> io::Result<Seen> {
     let kept = bytes
         .split_at_checked(SUM)
         .filter(|(sum, json)| *sum == sha256(json).as_bytes())
-        .and_then(|(_, json)| serde_json::from_slice::<Seen>(json).ok());
+        .and_then(|(_, json)| serde_json::from_slice::<Cache>(json).ok());
     let seen = kept.unwrap_or_default();
     Ok(match seen.by == program() {
         true => seen,
-        false => Seen {
+        false => Cache {
             digests: seen.digests,
-            ..Seen::default()
+            ..Cache::default()
         },
     })
 }
 
 /// Keeps what was seen; where that is nothing, takes the file away.
-pub(super) fn save(path: &Path, mut seen: Seen) {
-    if seen == Seen::default() {
+pub(super) fn save(path: &Path, mut seen: Cache) {
+    if seen == Cache::default() {
         let _ = fs::remove_file(path);
         return;
     }
@@ -112,10 +112,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::thread::sleep(crate::file::stamp::TICK * 2);
         let stamp = Stamp::of(file.path().to_str().unwrap()).unwrap();
-        let mut seen = Seen::default();
+        let mut seen = Cache::default();
         let xml = "<volume/>".to_owned();
         let volumes = seen.volumes.entry("pool".into()).or_default();
-        volumes.insert("v".into(), SeenVolume { stamp, xml });
+        volumes.insert("v".into(), CachedVolume { stamp, xml });
         assert_eq!(seen.volume("pool", "v", Some(stamp)), Some("<volume/>"));
         fs::write(file.path(), "x").unwrap();
         std::thread::sleep(crate::file::stamp::TICK * 2);

@@ -2,7 +2,7 @@
 //!
 //! A plan for a resource follows from the resource, the state's entry and the object alone. So where there was nothing to do for
 //! a network, volume or guest, and none of the three has changed since, there is nothing to do: fingerprints of all three together are
-//! kept ([`Seen`]), and what has such a fingerprint is not compared.
+//! kept ([`Cache`]), and what has such a fingerprint is not compared.
 
 use std::collections::HashSet;
 
@@ -10,12 +10,16 @@ use super::{Change, Plan};
 use crate::desired::{Desired, Detail, Resource};
 use crate::fingerprint::fingerprint;
 use crate::libvirt::observed::{Observed, ObservedGuest, ObservedNetwork, ObservedVolume};
-use crate::state::seen::{Seen, SeenVolume};
+use crate::state::cache::{Cache, CachedVolume};
 use crate::state::{Entry, State, Status};
 use crate::xml::document::Document;
 
 /// The fingerprint of a resource with all that its plan depends on; `None` where it is to be looked at closely in any case.
-pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) -> Option<u64> {
+pub(super) fn fingerprint_of(
+    resource: &Resource,
+    observed: &Observed,
+    state: &State,
+) -> Option<u64> {
     let entry = state.resources.get(&resource.address)?;
     let Resource {
         address,
@@ -110,7 +114,7 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
             if observed.loose_taps.iter().any(|tap| text.contains(tap)) {
                 return None;
             }
-            let wish = (
+            let flags = (
                 uuid,
                 autostart,
                 running,
@@ -126,7 +130,7 @@ pub(super) fn print_of(resource: &Resource, observed: &Observed, state: &State) 
                 saved,
                 both(xml, live_xml.as_ref()),
             );
-            Some(fingerprint(&(ours, wish, live)))
+            Some(fingerprint(&(ours, flags, live)))
         }
         // There are few of these, and more is looked at than they themselves.
         Detail::Reservations
@@ -141,13 +145,13 @@ fn both(xml: &Document, live: Option<&Document>) -> (u64, Option<u64>) {
 }
 
 /// What is to be kept of a look: the fingerprints of what there was nothing to do for, and of the texts that were read for it.
-pub fn seen(desired: &Desired, observed: &Observed, state: &State, plan: &Plan) -> Seen {
+pub fn cache(desired: &Desired, observed: &Observed, state: &State, plan: &Plan) -> Cache {
     let mut fingerprints = HashSet::new();
     for resource in desired.resources.values() {
         let change = plan.changes.get(&resource.address);
         let entry = state.resources.get(&resource.address);
         if change.is_some_and(|change| is_nothing(change, entry)) {
-            fingerprints.extend(print_of(resource, observed, state));
+            fingerprints.extend(fingerprint_of(resource, observed, state));
             fingerprints.insert(resource.xml.fingerprint());
         }
     }
@@ -160,14 +164,14 @@ pub fn seen(desired: &Desired, observed: &Observed, state: &State, plan: &Plan) 
         .values()
         .filter(|guest| guest.install.is_none());
     fingerprints.extend(guests.flat_map(|guest| texts(&guest.xml, guest.live_xml.as_ref())));
-    let mut seen = Seen {
+    let mut seen = Cache {
         fingerprints,
-        ..Seen::default()
+        ..Cache::default()
     };
     for ((pool, name), volume) in &observed.volumes {
         if let Some(stamp) = volume.stamp {
             seen.fingerprints.insert(volume.xml.fingerprint());
-            let volume = SeenVolume {
+            let volume = CachedVolume {
                 stamp,
                 xml: volume.xml.text().into_owned(),
             };

@@ -5,7 +5,7 @@ use crate::state::Entry;
 use crate::xml::merge::Cause;
 
 /// Says of a change who is behind it, as far as the state tells what was applied last.
-pub(super) fn name(change: &mut Change, entry: Option<&Entry>) {
+pub(super) fn find(change: &mut Change, entry: Option<&Entry>) {
     match change.action {
         Action::Update | Action::Replace => {}
         Action::None | Action::Create | Action::Delete | Action::Forget => return,

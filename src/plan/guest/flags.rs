@@ -6,7 +6,7 @@ use crate::desired::Chosen;
 use crate::lab::model::OnChange;
 
 /// What is wanted of a guest beside its definition.
-pub(in crate::plan) struct Wish {
+pub(in crate::plan) struct Flags {
     pub uuid: Uuid,
     pub autostart: bool,
     pub running: bool,

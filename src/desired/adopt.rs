@@ -15,7 +15,7 @@ use crate::state::State;
 use crate::xml::tree::Element;
 
 /// A lab with the names that its objects have. Without having looked at the hypervisor, only what the state tells is known.
-pub fn kept<'a>(lab: &'a Lab, observed: Option<&Observed>, state: &State) -> Cow<'a, Lab> {
+pub fn adopted<'a>(lab: &'a Lab, observed: Option<&Observed>, state: &State) -> Cow<'a, Lab> {
     let view = view(&lab.name, &lab.moves, observed, state);
     let mut kept = Cow::Borrowed(lab);
     objects(&mut kept, &view.state);
@@ -336,7 +336,7 @@ fn is_of(disk: &Element, file: &DiskFile, observed: Option<&Observed>) -> bool {
 fn macs(lab: &mut Cow<'_, Lab>, state: &State, observed: &Observed) {
     let mut found: BTreeMap<(Name, Name), String> = BTreeMap::new();
     for guest in lab.guests.values() {
-        let Some(live) = adopted(lab, guest, state, observed) else {
+        let Some(live) = adopted_guest(lab, guest, state, observed) else {
             continue;
         };
         let written = |nic: &Interface| {
@@ -397,7 +397,7 @@ fn macs(lab: &mut Cow<'_, Lab>, state: &State, observed: &Observed) {
 }
 
 /// The guest of ours that stands for one of the definition, where its UUID is not the one that is derived for it.
-fn adopted<'a>(
+fn adopted_guest<'a>(
     lab: &Lab,
     guest: &Guest,
     state: &State,
