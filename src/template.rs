@@ -1,50 +1,43 @@
 //! Templates: Jinja2's language, on minijinja. Template files are read here, and nowhere else.
 //!
-//! Users bring templates that were written for Jinja2, and get the same bytes for them. minijinja reads and runs their
-//! statements: scopes, loops, macros, inheritance, includes. What else Jinja2 takes from Python is done here:
+//! Users bring templates that were written for Jinja2, and get the same bytes for them. minijinja reads and runs them; what
+//! Jinja2 takes from Python beside that is done here, by callbacks where minijinja has them:
 //!
-//! - [`syntax`] rewrites expressions before minijinja sees them. That is how `%` formats strings with the precedence it
-//!   has in Python: minijinja has no hook for operators, a value type of ours cannot be on the left of `%` (it would have to
-//!   stand for every string), and a filter binds tighter. It is also how list literals become lists that change, how a
-//!   strict file is strict beside a lenient one, and how an error can say what is there instead.
-//! - [`value`] has lists and dictionaries that change in place, [`python`] their methods and the methods of strings, printing,
-//!   comparing, arithmetic and formatting; [`filters`], [`predicates`] and [`globals`] have what templates call by name.
-//! - [`search`] finds templates: beside the one that asks, or in the search path; [`error`] explains what went wrong.
+//! - [`rewrite`] writes the little anew that no callback reaches: `%`, literals of lists and dictionaries, names of templates.
+//! - [`value`] has lists and dictionaries that change in place, [`methods`] their methods and those of strings, [`percent`]
+//!   formats; [`filters`] and [`functions`] have what templates call by name.
+//! - [`search`] finds templates: beside the one that asks, or in the search path; [`error`] explains what went wrong, and
+//!   [`missing`] what is there instead.
 //!
-//! What differs from Jinja2 stands in `docs/templates.md`. Most of it is minijinja's: its blocks and includes see all
-//! variables around them, its macros take an undefined argument for one that is not given, its recursive loops leave out
-//! `else`. To change that would mean a virtual machine of our own.
+//! What differs from Jinja2 stands in `docs/templates.md`. Most of it is minijinja's.
 
+mod arguments;
 mod error;
 mod filters;
-mod globals;
-mod lookup;
-mod modes;
-mod operators;
-mod predicates;
-mod python;
+mod functions;
+mod methods;
+mod missing;
+mod percent;
 mod quote;
+mod rewrite;
 mod search;
-mod syntax;
 mod value;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use minijinja::{AutoEscape, Environment, ErrorKind, State, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
 use serde::{Deserialize, Serialize};
 
 pub use error::TemplateError;
 
-use error::Unreadable;
-use lookup::Hint;
-use modes::Modes;
-use operators::ISOLATED;
+use error::{Hint, Problem, Unreadable};
 use search::Search;
-use syntax::{Context, SyntaxError};
+use value::refuse;
 
 use crate::file::confined::Confined;
+use crate::file::stamp::Stamp;
 use crate::fingerprint::fingerprint;
 
 /// The templates that are compiled in, by their path in the search path: all of `templates/`, sorted by path.
@@ -71,8 +64,9 @@ pub enum Undefined {
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
+    /// For templates that ask to be otherwise strict.
+    other: OnceLock<Environment<'static>>,
     search: Search,
-    modes: Arc<Modes>,
     undefined: Undefined,
     print: OnceLock<Option<u64>>,
     reads_elsewhere: Arc<AtomicBool>,
@@ -91,7 +85,7 @@ impl Templates {
     }
 
     /// The same, with what becomes of undefined values in files that do not say it themselves, in a comment
-    /// `{# miniascape: undefined=lenient #}` among their first lines.
+    /// `{# miniascape: undefined=lenient #}` among their first lines. What is rendered decides for all that it takes in.
     pub fn undefined(self, undefined: Undefined) -> Self {
         Self::with(self.search, undefined)
     }
@@ -106,12 +100,11 @@ impl Templates {
     }
 
     fn with(search: Search, undefined: Undefined) -> Self {
-        let modes = Arc::new(Modes::default());
         let reads_elsewhere = Arc::default();
         Self {
-            environment: environment(&search, &modes, undefined, &reads_elsewhere),
+            environment: environment(&search, undefined, &reads_elsewhere),
+            other: OnceLock::new(),
             search,
-            modes,
             undefined,
             print: OnceLock::new(),
             reads_elsewhere,
@@ -121,12 +114,9 @@ impl Templates {
     /// What tells whether the templates of the search path are as they were; what is compiled in is the program's own. `None`
     /// where that cannot be told.
     pub fn print(&self) -> Option<u64> {
-        let made = || {
-            Some(fingerprint(&(
-                self.undefined == Undefined::Strict,
-                self.search.stamps()?,
-            )))
-        };
+        let strict = self.undefined == Undefined::Strict;
+        let stamps = || Stamp::below(&self.search.directories);
+        let made = || Some(fingerprint(&(strict, stamps()?)));
         *self.print.get_or_init(made)
     }
 
@@ -137,16 +127,10 @@ impl Templates {
 
     /// Renders a template by its path in the search path, or a file by its absolute path.
     pub fn render<C: Serialize>(&self, name: &str, context: &C) -> Result<String, TemplateError> {
-        let path = Path::new(name);
-        if path.is_absolute() {
-            return self.render_file(path, context);
+        match Path::new(name) {
+            path if path.is_absolute() => self.render_file(path, context),
+            _ => self.run(name, None, value_of(context)),
         }
-        let rendered = with_stack(|| {
-            self.environment
-                .get_template(name)
-                .and_then(|template| template.render(value_of(context)))
-        });
-        rendered.map_err(|error| error::explain(&error, name, None, &self.search))
     }
 
     /// Renders a file by its path. What it includes is looked for beside it, and then in the search path.
@@ -163,7 +147,7 @@ impl Templates {
             message: format!("the template cannot be read: {why}"),
             hint: why.hint().map(str::to_owned),
         })?;
-        self.render_named(&search::name_of_file(path), &text, context)
+        self.run(&search::name_of_file(path), Some(&text), value_of(context))
     }
 
     /// Renders a text. Its name is for errors; what it includes is looked for in the search path.
@@ -173,21 +157,45 @@ impl Templates {
         text: &str,
         context: &C,
     ) -> Result<String, TemplateError> {
-        self.render_named(name, text, context)
+        self.run(name, Some(text), value_of(context))
     }
 
-    fn render_named<C: Serialize>(
-        &self,
-        name: &str,
-        text: &str,
-        context: &C,
-    ) -> Result<String, TemplateError> {
+    /// Renders a text, or the template of this name.
+    fn run(&self, name: &str, text: Option<&str>, context: Value) -> Result<String, TemplateError> {
         let rendered = with_stack(|| {
-            let source = prepare(name, text, self.undefined, &self.modes)?;
-            self.environment
-                .render_named_str(name, &source, value_of(context))
+            let Some(text) = text else {
+                let template = self.environment.get_template(name)?;
+                let environment = self.environment(name, template.source())?;
+                return environment.get_template(name)?.render(context.clone());
+            };
+            let environment = self.environment(name, text)?;
+            environment.render_named_str(name, &prepare(name, text)?, context.clone())
         });
-        rendered.map_err(|error| error::explain(&error, name, Some(text), &self.search))
+        let rendered = match value::was_cut() {
+            true => rendered.and(Err(value::too_much())),
+            false => rendered,
+        };
+        let explained = rendered.map_err(|error| {
+            let source = error::Source {
+                search: &self.search,
+                name,
+                text,
+            };
+            error::explain(&error, &source, &context)
+        });
+        missing::forget();
+        explained
+    }
+
+    /// The environment that is as strict as a template asks for.
+    fn environment(&self, name: &str, text: &str) -> Result<&Environment<'static>, Unreadable> {
+        let asked = pragma(text).map_err(|problem| unreadable(name, problem))?;
+        Ok(match asked.filter(|asked| *asked != self.undefined) {
+            None => &self.environment,
+            Some(other) => self
+                .other
+                .get_or_init(|| environment(&self.search, other, &self.reads_elsewhere)),
+        })
     }
 }
 
@@ -206,13 +214,10 @@ pub fn render_file(
     confined: &Confined,
 ) -> Result<String, TemplateError> {
     let templates = Templates::new(Vec::new()).confined(confined.clone());
-    let rendered = templates.render_named(&search::name_of_file(path), text, vars);
+    let rendered = templates.run(&search::name_of_file(path), Some(text), value_of(vars));
     rendered.map_err(|mut error| {
-        let name = error
-            .message
-            .strip_suffix("` is not set")
-            .and_then(|start| start.strip_prefix('`'));
-        if let Some(name) = name {
+        let name = error.message.strip_suffix("` is not set");
+        if let Some(name) = name.and_then(|start| start.strip_prefix('`')) {
             let near = error.hint.filter(|hint| hint.starts_with("did you mean"));
             error.hint = Some(near.unwrap_or(format!("give it with `--var {name}=…`")));
         }
@@ -225,72 +230,96 @@ fn value_of<C: Serialize>(context: &C) -> Value {
     value::own(&Value::from(minijinja::value::Serde(context)))
 }
 
-/// Writes a template for minijinja, and remembers what it asks for.
-fn prepare(
-    name: &str,
-    text: &str,
-    undefined: Undefined,
-    modes: &Modes,
-) -> Result<String, Unreadable> {
-    let unreadable = |error: SyntaxError| Unreadable {
-        template: name.to_owned(),
-        error,
-    };
-    let undefined = syntax::pragma(text)
-        .map_err(unreadable)?
-        .unwrap_or(undefined);
-    modes.set(name, undefined);
-    let context = match name.ends_with(ISOLATED) {
-        true => Context::Isolated,
-        false => Context::Shared,
-    };
-    syntax::translate(text, undefined, context).map_err(unreadable)
+fn unreadable(name: &str, problem: Problem) -> Unreadable {
+    let template = name.to_owned();
+    Unreadable { template, problem }
+}
+
+/// Writes a template for minijinja.
+fn prepare(name: &str, text: &str) -> Result<String, Unreadable> {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let written = pragma(&text).and_then(|_| rewrite::rewrite(&text));
+    written.map_err(|problem| unreadable(name, problem))
+}
+
+/// Refuses a text that minijinja cannot read, while it is still known who asks for it.
+fn readable(name: &str, source: String) -> Result<String, Unreadable> {
+    let read = Environment::empty()
+        .template_from_named_str(name, &source)
+        .map(drop);
+    read.map(|()| source).map_err(|error| {
+        let message = error.detail().unwrap_or_default().to_owned();
+        unreadable(name, (error.line().unwrap_or(1), message))
+    })
+}
+
+/// How many of the first lines may hold `{# miniascape: … #}`.
+const PRAGMA_LINES: usize = 5;
+
+/// What a file asks for in a comment among its first lines: `{# miniascape: undefined=lenient #}`.
+fn pragma(source: &str) -> Result<Option<Undefined>, Problem> {
+    for (index, line) in source.lines().take(PRAGMA_LINES).enumerate() {
+        let comment = line
+            .split_once("{#")
+            .and_then(|(_, rest)| rest.split_once("#}"));
+        let comment = comment.map_or("", |(comment, _)| comment);
+        let comment = comment.trim_matches(|c: char| c == '-' || c == '+' || c.is_whitespace());
+        let Some(wish) = comment.strip_prefix("miniascape:") else {
+            continue;
+        };
+        let known = "`undefined=lenient` or `undefined=strict`";
+        return match wish.replace(char::is_whitespace, "").as_str() {
+            "undefined=lenient" => Ok(Some(Undefined::Lenient)),
+            "undefined=strict" => Ok(Some(Undefined::Strict)),
+            _ => Err((
+                index + 1,
+                format!("`{}` is not known: write {known}", wish.trim()),
+            )),
+        };
+    }
+    Ok(None)
 }
 
 fn environment(
     search: &Search,
-    modes: &Arc<Modes>,
     undefined: Undefined,
     reads_elsewhere: &Arc<AtomicBool>,
 ) -> Environment<'static> {
     let mut environment = Environment::new();
-    // Strictness is the files' own: what they use is checked by what their expressions are rewritten to.
-    environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+    environment.set_undefined_behavior(match undefined {
+        Undefined::Strict => UndefinedBehavior::Strict,
+        Undefined::Lenient => UndefinedBehavior::Lenient,
+    });
+    // Errors then say which expression it was that gave nothing.
+    environment.set_debug(true);
     environment.set_fuel(Some(FUEL));
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_unknown_method_callback(methods::call);
     environment.set_auto_escape_callback(|name| match is_escaped(search::shown(name)) {
         true => AutoEscape::Html,
         false => AutoEscape::None,
     });
     environment.set_formatter(|out, state, value| {
-        let text = python::text(value)?;
-        let escapes = !matches!(state.auto_escape(), AutoEscape::None) && !value.is_safe();
-        let text = if escapes {
-            filters::escape(&text)
-        } else {
-            text
-        };
-        out.write_str(&text).map_err(minijinja::Error::from)
+        let text = value::text(value)?;
+        match !value.is_safe() && *state.auto_escape() == AutoEscape::Html {
+            true => Ok(out.write_str(&filters::escape(&text))?),
+            false => Ok(out.write_str(&text)?),
+        }
     });
     environment.set_loader({
-        let (search, modes) = (search.clone(), modes.clone());
-        let reads_elsewhere = reads_elsewhere.clone();
+        let (search, reads_elsewhere) = (search.clone(), reads_elsewhere.clone());
         move |name| {
             if search::is_file(name) {
                 reads_elsewhere.store(true, Ordering::Relaxed);
             }
-            match search.read(name) {
-                Ok(Some(text)) => Ok(Some(prepare(name, &text, undefined, &modes)?)),
-                Ok(None) => Ok(None),
-                Err(why) => {
-                    let message = format!("{} cannot be read: {why}", search::shown(name));
-                    let error = minijinja::Error::new(ErrorKind::InvalidOperation, message);
-                    Err(match why.hint() {
-                        Some(hint) => error.with_source(Hint(hint.to_owned())),
-                        None => error,
-                    })
+            let text = search.read(name).map_err(|why| {
+                let error = refuse(format!("{} cannot be read: {why}", search::shown(name)));
+                match why.hint() {
+                    Some(hint) => error.with_source(Hint(hint.to_owned())),
+                    None => error,
                 }
-            }
+            });
+            let source = text?.map(|text| readable(name, prepare(name, &text)?));
+            Ok(source.transpose()?)
         }
     });
     environment.set_path_join_callback({
@@ -303,21 +332,13 @@ fn environment(
             None => Ok(name),
             Some(name) => match search.parent(name, state.name()) {
                 Some(parent) => Ok(parent.into()),
-                None => Err(minijinja::Error::new(
-                    ErrorKind::InvalidOperation,
-                    "templates extend each other without end",
-                )
-                .with_source(Hint("does a template extend itself?".to_owned()))),
+                None => Err(refuse("templates extend each other without end")
+                    .with_source(Hint("does a template extend itself?".to_owned()))),
             },
         }
     });
-    environment.add_global(modes::NAME, modes::value(modes));
-    globals::add_to(&mut environment);
-    operators::add_to(&mut environment);
-    lookup::add_to(&mut environment);
+    functions::add_to(&mut environment);
     filters::add_to(&mut environment);
-    predicates::add_to(&mut environment);
-    environment.add_filter("quote", |text: &str| quote::quote(text));
     environment
 }
 

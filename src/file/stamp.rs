@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use walkdir::WalkDir;
 
 /// Which file something is, however its path is spelt: through symbolic links, `..`, or another mount of the same directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +40,9 @@ pub struct Stamp {
 /// Two changes of a file can have one time within a tick of the kernel's clock, which is 10 ms at the most.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
 
+/// More files than these are not gone over.
+const MOST_FILES: usize = 1000;
+
 impl Stamp {
     /// The stamp of a file on this machine; `None` where there is none that can be trusted: it is not there or may not be
     /// looked at, or it was changed this very moment.
@@ -55,6 +59,26 @@ impl Stamp {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
         let changed = Duration::from_nanos(u64::try_from(stamp.changed).ok()?);
         (changed + TICK < now).then_some(stamp)
+    }
+
+    /// The files below each of the directories that are there, with their stamps; `None` where one of them has none, or where
+    /// there are more than [`MOST_FILES`].
+    pub fn below(directories: &[PathBuf]) -> Option<Vec<(PathBuf, Self)>> {
+        let mut stamps = Vec::new();
+        for directory in directories.iter().filter(|directory| directory.exists()) {
+            let files = WalkDir::new(directory).follow_links(true);
+            for entry in files.sort_by_file_name() {
+                let entry = entry.ok()?;
+                if entry.file_type().is_dir() {
+                    continue;
+                }
+                stamps.push((entry.path().to_owned(), Self::of(entry.path())?));
+                if stamps.len() > MOST_FILES {
+                    return None;
+                }
+            }
+        }
+        Some(stamps)
     }
 }
 

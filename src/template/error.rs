@@ -3,12 +3,10 @@
 use std::error::Error as _;
 use std::fmt::Write as _;
 
-use minijinja::{Error, ErrorKind};
+use minijinja::{Error, ErrorKind, Value};
 
-use super::lookup::Hint;
 use super::search::{Search, cleaned, shown};
-use super::syntax::SyntaxError;
-use super::{FUEL, filters, globals, predicates};
+use super::{FUEL, filters, functions, missing, rewrite};
 use crate::diagnostic::{Diagnostic, names, nearest};
 
 /// Why a template gave nothing.
@@ -50,24 +48,44 @@ impl TemplateError {
     }
 }
 
+/// What a hint says, beside the error's own text.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct Hint(pub String);
+
+/// Where a template cannot be read, by its line from 1, and why.
+pub type Problem = (usize, String);
+
 /// A template that cannot be read: what minijinja hands through from the loader.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{error}")]
+#[error("{}", problem.1)]
 pub struct Unreadable {
     /// Its name.
     pub template: String,
     /// Where and why.
-    pub error: SyntaxError,
+    pub problem: Problem,
 }
 
 impl From<Unreadable> for Error {
-    fn from(problem: Unreadable) -> Self {
-        Error::new(ErrorKind::SyntaxError, problem.error.message.clone()).with_source(problem)
+    fn from(unreadable: Unreadable) -> Self {
+        let message = unreadable.problem.1.clone();
+        Error::new(ErrorKind::SyntaxError, message).with_source(unreadable)
     }
 }
 
-/// Explains an error. `text` is the template's own, where it is not in the search path.
-pub fn explain(error: &Error, name: &str, text: Option<&str>, search: &Search) -> TemplateError {
+/// Where the texts of templates come from.
+pub struct Source<'a> {
+    /// By their names.
+    pub search: &'a Search,
+    /// The name of the one that was rendered.
+    pub name: &'a str,
+    /// Its text, where it is not in the search path.
+    pub text: Option<&'a str>,
+}
+
+/// Explains an error, with what there was to be used in the context.
+pub fn explain(error: &Error, source: &Source, context: &Value) -> TemplateError {
+    let Source { search, name, text } = *source;
     // An error in an included template comes as the source of the error about the include.
     let mut chain = vec![error];
     let mut inner = error;
@@ -75,97 +93,106 @@ pub fn explain(error: &Error, name: &str, text: Option<&str>, search: &Search) -
         inner = next;
         chain.push(inner);
     }
-    let unreadable = inner
-        .source()
-        .and_then(|source| source.downcast_ref::<Unreadable>());
-    let (template, line) = match unreadable {
-        Some(problem) => (problem.template.as_str(), Some(problem.error.line)),
+    let source = inner.source();
+    let (template, line) = match source.and_then(|source| source.downcast_ref::<Unreadable>()) {
+        Some(Unreadable { template, problem }) => (template.as_str(), Some(problem.0)),
         None => (inner.name().unwrap_or(name), inner.line()),
     };
-    let (mut message, hint) = said(inner, search);
-    let place = |error: &Error| Some((error.name()?.to_owned(), error.line()?));
-    let mut outside: Vec<(String, usize)> = chain.iter().rev().filter_map(|e| place(e)).collect();
-    outside.dedup();
-    outside.retain(|(outer, at)| outer != template || Some(*at) != line);
-    if let Some((outer, at)) = outside.first()
+    let source = match text.filter(|_| shown(template) == shown(name)) {
+        Some(text) => text.to_owned(),
+        None => search.read(template).ok().flatten().unwrap_or_default(),
+    };
+    let source = source.replace("\r\n", "\n").replace('\r', "\n");
+    let source_line = line.and_then(|line| source.lines().nth(line.checked_sub(1)?));
+    let (mut message, hint) = said(inner, search, &source, context);
+    // Of those that asked for it, the one that is nearest.
+    let mut places = chain
+        .iter()
+        .rev()
+        .filter_map(|e| Some((e.name()?, e.line()?)));
+    let outside = places.find(|(outer, at)| *outer != template || Some(*at) != line);
+    if let Some((outer, at)) = outside
         && shown(outer) != shown(template)
     {
         let _ = write!(message, " (asked for by {}:{at})", shown(outer));
     }
-    let own = text.filter(|_| shown(template) == shown(name));
-    let source = match own {
-        Some(text) => Some(text.to_owned()),
-        None => search.read(template).ok().flatten(),
-    };
-    let source_line = line.and_then(|line| {
-        let source = source?.replace("\r\n", "\n").replace('\r', "\n");
-        source.lines().nth(line.checked_sub(1)?).map(str::to_owned)
-    });
     TemplateError {
         template: shown(template).to_owned(),
         line,
-        source_line,
+        source_line: source_line.map(str::to_owned),
         message,
         hint,
     }
 }
 
+/// The expression that minijinja says is undefined: in `detail (`guest.name` is undefined, from line 1)`.
+fn undefined(detail: &str) -> Option<&str> {
+    let (before, _) = detail.rsplit_once("` is undefined")?;
+    let at = before.find("(`").map_or(0, |at| at + 1);
+    before[at..].strip_prefix('`')
+}
+
 /// What is wrong, and how to mend it.
-fn said(error: &Error, search: &Search) -> (String, Option<String>) {
+fn said(error: &Error, search: &Search, source: &str, context: &Value) -> (String, Option<String>) {
     let detail = error.detail().map(cleaned);
-    let hint = error
-        .source()
-        .and_then(|source| source.downcast_ref::<Hint>())
-        .map(|hint| hint.0.clone());
+    if let Some(expression) = detail.as_deref().and_then(undefined) {
+        return missing::explain(expression, context, &rewrite::names(source));
+    }
+    let hint = error.source().and_then(|source| source.downcast_ref());
+    let hint = hint.map(|Hint(hint)| hint.clone());
     let detail = detail.unwrap_or_else(|| error.kind().to_string());
-    let unknown = |what: &str, known: &mut dyn Iterator<Item = &'static str>| {
-        let name = detail
-            .split_whitespace()
-            .find(|word| !matches!(*word, "filter" | "test"));
-        let name = name.unwrap_or("");
-        (format!("there is no {what} `{name}`"), nearest(name, known))
+    let simple = |message: &str, hint: &str| (message.to_owned(), Some(hint.to_owned()));
+    let unknown = |what: &str, known: &str| {
+        let mut words = detail.split_whitespace();
+        let name = words
+            .find(|word| !matches!(*word, "filter" | "test"))
+            .unwrap_or("");
+        let near = nearest(name, known.split_whitespace());
+        (format!("there is no {what} `{name}`"), near)
     };
     match error.kind() {
-        ErrorKind::OutOfFuel => (
-            format!("the template was stopped after {FUEL} steps"),
-            Some("does a loop go on without end?".to_owned()),
+        ErrorKind::OutOfFuel => simple(
+            &format!("the template was stopped after {FUEL} steps"),
+            "does a loop go on without end, or a text get too long?",
         ),
-        ErrorKind::UnknownFilter => unknown("filter", &mut filters::names()),
-        ErrorKind::UnknownTest => unknown("test", &mut predicates::names()),
-        ErrorKind::UnknownFunction => {
-            unknown("function or macro", &mut globals::NAMES.iter().copied())
-        }
+        ErrorKind::UnknownFilter => unknown("filter", filters::NAMES),
+        ErrorKind::UnknownTest => unknown("test", filters::TESTS),
+        ErrorKind::UnknownFunction => unknown("function or macro", functions::NAMES),
         ErrorKind::TemplateNotFound => {
             let all = search.names();
-            let wanted = detail.split(['"', '\'']).nth(1).unwrap_or("").to_owned();
-            let near = nearest(&wanted, all.iter().map(String::as_str));
-            let directories: Vec<String> = search
-                .directories
-                .iter()
-                .map(|d| d.display().to_string())
-                .collect();
+            let wanted = detail.split(['"', '\'']).nth(1).unwrap_or("");
+            let near = nearest(wanted, all.iter().map(String::as_str));
+            let directories = search.directories.iter();
+            let directories: Vec<String> = directories.map(|d| d.display().to_string()).collect();
             let directories: Vec<&str> = directories.iter().map(String::as_str).collect();
-            let looked = match directories.is_empty() {
-                true => "it is looked for beside the file that asks for it".to_owned(),
-                false => format!(
-                    "it is looked for beside the file that asks for it and in {}",
-                    names(&directories)
-                ),
-            };
+            let mut looked = "it is looked for beside the file that asks for it".to_owned();
+            if !directories.is_empty() {
+                looked += &format!(" and in {}", names(&directories));
+            }
             let message = match wanted.is_empty() || detail.contains("multiple") {
                 true => detail,
                 false => format!("there is no template `{wanted}`"),
             };
             (message, near.or(Some(looked)))
         }
-        ErrorKind::InvalidOperation if detail == "recursion limit exceeded" => (
-            "templates or macros ask for each other without end".to_owned(),
-            Some("does a template include itself, or a macro call itself?".to_owned()),
+        ErrorKind::InvalidOperation if detail == "recursion limit exceeded" => simple(
+            "templates or macros ask for each other without end",
+            "does a template include itself, or a macro call itself?",
         ),
-        ErrorKind::SyntaxError if detail == "template exceeds maximum recursion limits" => (
-            "blocks or expressions are nested too deeply here".to_owned(),
-            Some("put what is inside into a macro or a file of its own".to_owned()),
+        ErrorKind::InvalidOperation if detail.starts_with("tried to use + operator") => {
+            (detail, Some("`~` joins anything as text".to_owned()))
+        }
+        ErrorKind::SyntaxError if detail == "template exceeds maximum recursion limits" => simple(
+            "blocks or expressions are nested too deeply here",
+            "put what is inside into a macro or a file of its own",
         ),
+        ErrorKind::InvalidOperation if detail.ends_with(" is not iterable") => {
+            let range = error
+                .range()
+                .and_then(|range| error.template_source()?.get(range));
+            let of = range.map(|text| format!("`{text}`: ")).unwrap_or_default();
+            (format!("{of}{detail}"), None)
+        }
         ErrorKind::SyntaxError => (format!("syntax error: {detail}"), hint),
         ErrorKind::InvalidOperation | ErrorKind::UndefinedError | ErrorKind::UnknownMethod => {
             (detail, hint)

@@ -5,10 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::BUILT_IN;
-use super::operators::ISOLATED;
-use crate::file::confined::shortened;
-use crate::file::confined::{Confined, Refusal};
-use crate::file::stamp::Stamp;
+use crate::file::confined::{Confined, Refusal, shortened};
 
 /// Stands before the path of a template that was not found by its name.
 const FILE: &str = "file:";
@@ -23,7 +20,7 @@ const JOINED: &str = "\u{3}";
 /// How many templates may extend each other in a row.
 const GENERATIONS: usize = 50;
 
-/// More files than these in a directory are not gone over.
+/// More files than these in a directory are not named.
 const MOST_FILES: usize = 1000;
 
 /// The directories, and then what is compiled in.
@@ -47,7 +44,6 @@ pub fn is_file(name: &str) -> bool {
 
 /// The name without marks.
 fn bare(name: &str) -> &str {
-    let name = name.strip_suffix(ISOLATED).unwrap_or(name);
     name.trim_start_matches(PARENT)
 }
 
@@ -60,11 +56,11 @@ pub fn shown(name: &str) -> &str {
 /// A text of minijinja's with the names in it as they are shown.
 pub fn cleaned(text: &str) -> String {
     text.replace(FILE, "")
-        .replace(ISOLATED, "")
         .replace([PARENT, '\u{3}'], "")
-        .replace("\\u{1}", "")
         .replace("\\u{2}", "")
         .replace("\\u{3}", "")
+        .replace("\\x02", "")
+        .replace("\\x03", "")
 }
 
 impl Search {
@@ -102,15 +98,11 @@ impl Search {
 
     /// The template that another one means by a name: beside itself, or else in the search path.
     pub fn join(&self, name: &str, parent: &str) -> String {
-        let (name, end) = match name.strip_suffix(ISOLATED) {
-            Some(name) => (name, ISOLATED),
-            None => (name, ""),
-        };
         if let Some(name) = name.strip_prefix(JOINED) {
-            return format!("{name}{end}");
+            return name.to_owned();
         }
         let found = self.beside(name, bare(parent));
-        format!("{}{end}", found.as_deref().unwrap_or(name))
+        found.unwrap_or_else(|| name.to_owned())
     }
 
     /// The template that another one extends, as it asks for it; `None` where there is no end of them.
@@ -136,32 +128,6 @@ impl Search {
                 self.has(&near).then_some(near)
             }
         }
-    }
-
-    /// The files of each directory with what changes when they do; `None` where that cannot be told of one, or where there are
-    /// too many.
-    pub fn stamps(&self) -> Option<Vec<(PathBuf, Stamp)>> {
-        let mut stamps = Vec::new();
-        for directory in self
-            .directories
-            .iter()
-            .filter(|directory| directory.exists())
-        {
-            for entry in WalkDir::new(directory)
-                .follow_links(true)
-                .sort_by_file_name()
-            {
-                let entry = entry.ok()?;
-                if entry.file_type().is_dir() {
-                    continue;
-                }
-                stamps.push((entry.path().to_owned(), Stamp::of(entry.path())?));
-                if stamps.len() > MOST_FILES {
-                    return None;
-                }
-            }
-        }
-        Some(stamps)
     }
 
     /// The names in the search path, for hints.
@@ -211,23 +177,4 @@ fn normal(path: &Path) -> Option<String> {
         }
     }
     Some(parts.join("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_do_not_leave_their_directory() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir(directory.path().join("in")).unwrap();
-        std::fs::write(directory.path().join("out.j2"), "out").unwrap();
-        let search = Search {
-            directories: vec![directory.path().join("in")],
-            confined: Confined::to([directory.path()]),
-        };
-        assert_eq!(search.read("../out.j2").unwrap(), None);
-        assert_eq!(search.read("/etc/passwd").unwrap(), None);
-        assert_eq!(search.join("../../out.j2", "a/b.j2"), "../../out.j2");
-    }
 }

@@ -1,6 +1,10 @@
 //! Templates as the rest of the program uses them.
 
 mod limits;
+mod quote;
+mod rewrite;
+mod search;
+mod value;
 
 use super::*;
 
@@ -173,7 +177,7 @@ fn what_is_missing_is_named_with_what_is_there() {
         ),
         (
             "{% for x in n %}{% endfor %}",
-            "`n` is an integer: it cannot be gone over",
+            "`n`: number is not iterable",
             "",
         ),
         (
@@ -203,8 +207,8 @@ fn what_is_missing_is_named_with_what_is_there() {
         ),
         (
             "{{ 'a' + n }}",
-            "`+` does not take a string and an integer; `~` joins anything as text",
-            "",
+            "tried to use + operator on unsupported types string and number",
+            "`~` joins anything as text",
         ),
         (
             "{% include 'libvirt/domian.xml.j2' %}",
@@ -251,42 +255,49 @@ fn errors_in_included_templates_are_named_where_they_are() {
 }
 
 #[test]
-fn files_decide_for_themselves_what_becomes_of_undefined_values() {
+fn the_file_that_is_rendered_decides_what_becomes_of_undefined_values() {
     let directory = directory(&[
         (
             "lenient.j2",
-            "{# miniascape: undefined=lenient -#}\n[{{ nope }}]{% macro m(a) %}{{ a.b }}{% endmacro %}",
+            "{# miniascape: undefined=lenient -#}\n[{{ nope }}{% include 'strict.j2' %}]{% macro m(a) %}{{ a.b }}{% endmacro %}",
         ),
         (
             "strict.j2",
             "{#- miniascape: undefined=strict -#}{{ nope }}",
         ),
         ("plain.j2", "[{{ nope }}]"),
+        ("lax.j2", "{# miniascape: undefined=lax #}"),
     ]);
-    let render = |undefined, text: &str| {
-        templates(&directory)
-            .undefined(undefined)
-            .render_text("t", text, &json!({"d": {}}))
-            .map_err(|error| error.message)
-    };
-    let is_missing = |result: Result<String, String>| {
-        assert_eq!(
-            result.unwrap_err().split(" (").next(),
-            Some("`nope` is not set")
-        );
+    let is_missing = |result: Result<String, TemplateError>| {
+        let message = result.unwrap_err().message;
+        assert_eq!(message.split(" (").next(), Some("`nope` is not set"));
     };
     let (strict, lenient) = (Undefined::Strict, Undefined::Lenient);
-    assert_eq!(render(strict, "{% include 'lenient.j2' %}").unwrap(), "[]");
-    // A macro is as lenient as the file it is written in.
-    let call = "{% import 'lenient.j2' as l %}[{{ l.m(d) }}]";
-    assert_eq!(render(strict, call).unwrap(), "[]");
-    is_missing(render(strict, "{% include 'plain.j2' %}"));
-    assert_eq!(render(lenient, "{% include 'plain.j2' %}").unwrap(), "[]");
-    is_missing(render(lenient, "{% include 'strict.j2' %}"));
-    assert_eq!(render(lenient, "[{{ nope }}{{ d.x }}]").unwrap(), "[]");
-    is_missing(render(lenient, "{{ nope.x }}"));
-    let wrong = refused("{# miniascape: undefined=lax #}");
-    assert!(wrong.message.contains("`undefined=lenient`"), "{wrong:?}");
+    for undefined in [strict, lenient] {
+        let templates = templates(&directory).undefined(undefined);
+        let named = |name: &str| templates.render(name, &json!({"d": {}}));
+        let text = |text: &str| templates.render_text("t", text, &json!({"d": {}}));
+        // By its name or as a text, and for what it takes in; macros as well.
+        for _ in 0..2 {
+            assert_eq!(named("lenient.j2").unwrap(), "[]");
+            is_missing(named("strict.j2"));
+        }
+        let imports = "{% import 'lenient.j2' as l %}[{{ l.m(d) }}]";
+        let asks = "{# miniascape: undefined=lenient #}";
+        assert_eq!(text(&format!("{asks}{imports}")).unwrap(), "[]");
+        let asks = "{# miniascape: undefined=strict #}";
+        is_missing(text(&format!("{asks}{{% include 'plain.j2' %}}")));
+        match undefined {
+            Undefined::Strict => is_missing(text("{% include 'lenient.j2' %}")),
+            Undefined::Lenient => assert_eq!(text("{% include 'plain.j2' %}").unwrap(), "[]"),
+        }
+        is_missing(text("{{ nope.x }}"));
+        for wrong in [named("lax.j2"), text("{% include 'lax.j2' %}")] {
+            let error = wrong.unwrap_err();
+            assert!(error.message.contains("`undefined=lenient`"), "{error:?}");
+            assert_eq!((error.template.as_str(), error.line), ("lax.j2", Some(1)));
+        }
+    }
 }
 
 #[test]
