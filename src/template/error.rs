@@ -106,15 +106,13 @@ pub fn explain(error: &Error, source: &Source, context: &Value) -> TemplateError
     let source_line = line.and_then(|line| source.lines().nth(line.checked_sub(1)?));
     let (mut message, hint) = said(inner, search, &source, context);
     // Of those that asked for it, the one that is nearest.
-    let mut places = chain
-        .iter()
-        .rev()
-        .filter_map(|e| Some((e.name()?, e.line()?)));
+    let place = |error: &&Error| Some((error.name()?.to_owned(), error.line()?));
+    let mut places = chain.iter().rev().filter_map(place);
     let outside = places.find(|(outer, at)| *outer != template || Some(*at) != line);
     if let Some((outer, at)) = outside
-        && shown(outer) != shown(template)
+        && shown(&outer) != shown(template)
     {
-        let _ = write!(message, " (asked for by {}:{at})", shown(outer));
+        let _ = write!(message, " (asked for by {}:{at})", shown(&outer));
     }
     TemplateError {
         template: shown(template).to_owned(),
@@ -143,10 +141,9 @@ fn said(error: &Error, search: &Search, source: &str, context: &Value) -> (Strin
     let detail = detail.unwrap_or_else(|| error.kind().to_string());
     let simple = |message: &str, hint: &str| (message.to_owned(), Some(hint.to_owned()));
     let unknown = |what: &str, known: &str| {
-        let mut words = detail.split_whitespace();
-        let name = words
-            .find(|word| !matches!(*word, "filter" | "test"))
-            .unwrap_or("");
+        let words = detail.split_whitespace();
+        let mut names = words.filter(|word| !matches!(*word, "filter" | "test"));
+        let name = names.next().unwrap_or("");
         let near = nearest(name, known.split_whitespace());
         (format!("there is no {what} `{name}`"), near)
     };

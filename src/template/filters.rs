@@ -8,6 +8,7 @@ use minijinja::{
 use minijinja_contrib::filters as contrib;
 
 use super::arguments::Arguments;
+use super::functions::Args;
 use super::methods::{lines, pad, replace, sort};
 use super::percent::{defined, percent, printf};
 use super::quote::quote;
@@ -33,44 +34,30 @@ fn named() -> [Named; 12] {
             Value::from_function($filter)
         };
     }
+    let default = "default_value boolean";
+    let of_case = "case_sensitive attribute";
+    let dictsort = "case_sensitive by reverse";
+    let groupby = "attribute default case_sensitive";
     let truncate = "length killwords end leeway";
     [
         ("batch", "linecount fill_with", 2, of!(filters::batch)),
-        ("d", "default_value boolean", 2, of!(filters::default)),
-        ("default", "default_value boolean", 2, of!(filters::default)),
-        (
-            "dictsort",
-            "case_sensitive by reverse",
-            0,
-            of!(filters::dictsort),
-        ),
-        (
-            "groupby",
-            "attribute default case_sensitive",
-            1,
-            of!(filters::groupby),
-        ),
-        ("max", "case_sensitive attribute", 0, of!(filters::max)),
-        ("min", "case_sensitive attribute", 0, of!(filters::min)),
+        ("d", default, 2, of!(filters::default)),
+        ("default", default, 2, of!(filters::default)),
+        ("dictsort", dictsort, 0, of!(filters::dictsort)),
+        ("groupby", groupby, 1, of!(filters::groupby)),
+        ("max", of_case, 0, of!(filters::max)),
+        ("min", of_case, 0, of!(filters::min)),
         ("round", "precision method", 2, of!(filters::round)),
         ("slice", "slices fill_with", 2, of!(filters::slice)),
         ("sum", "attribute start", 2, of!(filters::sum)),
         ("truncate", truncate, 0, of!(contrib::truncate)),
-        (
-            "unique",
-            "case_sensitive attribute",
-            0,
-            of!(filters::unique),
-        ),
+        ("unique", of_case, 0, of!(filters::unique)),
     ]
 }
 
 /// Calls a filter of minijinja's; a list that it gives can be changed.
-fn call(
-    state: &mut State,
-    args: &[Value],
-    (name, names, places, filter): &Named,
-) -> Result<Value, Error> {
+fn call(state: &mut State, args: &[Value], called: &Named) -> Result<Value, Error> {
+    let (name, names, places, filter) = called;
     let names: Vec<&str> = names.split(' ').collect();
     let (value, args) = args.split_first().ok_or_else(nothing)?;
     if !name.starts_with('d') {
@@ -109,7 +96,7 @@ const FILTERS: &[(&str, Filter)] = &[
     ("py__kept", |state, value, _| kept(state, value.clone())),
     ("center", |state, value, args| {
         let width = Arguments::bind("center", &["width"], args)?.size_or(0, 80)?;
-        Ok(pad(state, &text(value)?, "center", width, " ")?.into())
+        Ok(pad(state, &text(value)?, ("center", width, " "))?.into())
     }),
     ("e", |_, value, _| Ok(escaped(value))),
     ("escape", |_, value, _| Ok(escaped(value))),
@@ -160,23 +147,18 @@ const FILTERS: &[(&str, Filter)] = &[
     }),
     ("sort", |state, value, args| {
         let arguments = Arguments::bind("sort", &["reverse", "case_sensitive", "attribute"], args)?;
-        let attributes: Vec<Value> = match arguments.some(2) {
-            Some(names) if names.as_str().is_some() => {
-                text(names)?.split(',').map(Value::from).collect()
-            }
-            other => vec![other.cloned().unwrap_or_default()],
+        let name = arguments.some(2).cloned().unwrap_or_default();
+        let names: Vec<Value> = match name.as_str() {
+            Some(names) => names.split(',').map(Value::from).collect(),
+            None => vec![name],
         };
         let key = |item: &Value, name: &Value| {
             let key = attribute(state, item, name)?;
-            let lower = key
-                .as_str()
-                .filter(|_| !arguments.flag(1))
-                .map(str::to_lowercase);
-            Ok(lower.map_or(key, Value::from))
+            let text = key.as_str().filter(|_| !arguments.flag(1));
+            Ok(text.map(str::to_lowercase).map_or(key.clone(), Value::from))
         };
         let sorted = sort(items(state, value)?, arguments.flag(0), |item| {
-            let keys: Result<Vec<_>, Error> =
-                attributes.iter().map(|name| key(item, name)).collect();
+            let keys: Result<Vec<_>, Error> = names.iter().map(|name| key(item, name)).collect();
             Ok(Value::from(Tuple::from(keys?)))
         });
         Ok(List::value(sorted?))
@@ -202,25 +184,19 @@ const FILTERS: &[(&str, Filter)] = &[
 /// Adds the filters and tests.
 pub fn add_to(environment: &mut Environment<'static>) {
     for filter in named() {
-        environment.add_filter(
-            filter.0,
-            move |state: &mut State, args: Rest<ValueOrKwargs>| {
-                call(state, &args.into_values(), &filter)
-            },
-        );
+        environment.add_filter(filter.0, move |state: &mut State, args: Args| {
+            call(state, &args.into_values(), &filter)
+        });
     }
     for (name, filter) in FILTERS {
-        environment.add_filter(
-            *name,
-            move |state: &mut State, args: Rest<ValueOrKwargs>| {
-                let args = args.into_values();
-                let (value, args) = args.split_first().ok_or_else(nothing)?;
-                if !matches!(*name, "py__kept" | "pprint") {
-                    defined(state, value)?;
-                }
-                filter(state, value, args)
-            },
-        );
+        environment.add_filter(*name, move |state: &mut State, args: Args| {
+            let args = args.into_values();
+            let (value, args) = args.split_first().ok_or_else(nothing)?;
+            if !matches!(*name, "py__kept" | "pprint") {
+                defined(state, value)?;
+            }
+            filter(state, value, args)
+        });
     }
     environment.add_filter("quote", |text: &str| quote(text));
     let strict = [
@@ -284,11 +260,9 @@ fn attribute(state: &State, item: &Value, name: &Value) -> Result<Value, Error> 
 
 /// Text with what XML and HTML would read written otherwise, as MarkupSafe writes it.
 pub fn escape(text: &str) -> String {
-    let text = text
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    text.replace('"', "&#34;").replace('\'', "&#39;")
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    let text = text.replace('>', "&gt;").replace('"', "&#34;");
+    text.replace('\'', "&#39;")
 }
 
 fn escaped(value: &Value) -> Value {
@@ -329,20 +303,22 @@ fn map(state: &mut State, value: &Value, args: &[Value]) -> Result<Value, Error>
     };
     let mut mapped = items(state, value)?;
     for item in &mut mapped {
-        let args: Vec<Value> = [item.clone()]
-            .into_iter()
-            .chain(args[1..].iter().cloned())
-            .collect();
-        *item = state
-            .apply_filter(name, &args)
-            .map_err(|error| match error.kind() {
-                ErrorKind::UnknownFilter => {
-                    Error::new(error.kind(), format!("filter {name} is unknown"))
-                }
-                _ => error,
-            })?;
+        let mut args = args.to_vec();
+        args[0] = item.clone();
+        let changed = state.apply_filter(name, &args);
+        *item = changed.map_err(|error| match error.kind() {
+            ErrorKind::UnknownFilter => refuse_filter(name),
+            _ => error,
+        })?;
     }
     Ok(Value::from(mapped))
+}
+
+fn refuse_filter(name: &str) -> Error {
+    Error::new(
+        ErrorKind::UnknownFilter,
+        format!("filter {name} is unknown"),
+    )
 }
 
 /// Where escaping is on, a safe part makes the others safe.
@@ -373,12 +349,11 @@ fn join(state: &mut State, value: &Value, args: &[Value]) -> Result<Value, Error
 
 fn indent(state: &mut State, value: &Value, args: &[Value]) -> Result<Value, Error> {
     let arguments = Arguments::bind("indent", &["width", "first", "blank"], args)?;
-    let text = value
-        .as_str()
-        .ok_or_else(|| refuse(format!("`indent` takes a string, not {}", kind(value))))?;
+    let wrong = || refuse(format!("`indent` takes a string, not {}", kind(value)));
+    let text = value.as_str().ok_or_else(wrong)?;
     let by = match arguments.some(0).and_then(Value::as_str) {
         Some(by) => by.to_owned(),
-        None => pad(state, "", "ljust", arguments.size_or(0, 4)?, " ")?,
+        None => pad(state, "", ("ljust", arguments.size_or(0, 4)?, " "))?,
     };
     afford(
         state,

@@ -11,14 +11,12 @@ use super::value::{self, Dict, List, hashable, kind, refuse};
 /// The names of functions, for hints.
 pub const NAMES: &str = "cycler dict joiner namespace range";
 
+/// Arguments with and without names.
+pub type Args = Rest<ValueOrKwargs>;
+
 /// Adds the functions.
 pub fn add_to(environment: &mut Environment<'static>) {
-    environment.add_function("py__list", |items: Rest<Value>| {
-        let items = items
-            .first()
-            .map(|list| list.try_iter().map(Iterator::collect));
-        Ok::<_, Error>(List::value(items.transpose()?.unwrap_or_default()))
-    });
+    environment.add_function("py__list", |items: Vec<Value>| List::value(items));
     environment.add_function("py__dict", |items: Vec<Value>| {
         let mut map = IndexMap::with_capacity(items.len() / 2);
         for pair in items.chunks_exact(2) {
@@ -27,15 +25,12 @@ pub fn add_to(environment: &mut Environment<'static>) {
         }
         Ok::<_, Error>(Dict::value(map))
     });
-    environment.add_function("dict", |state: &mut State, args: Rest<ValueOrKwargs>| {
+    environment.add_function("dict", |state: &mut State, args: Args| {
         dict(state, &args.into_values())
     });
-    environment.add_function(
-        "namespace",
-        |state: &mut State, args: Rest<ValueOrKwargs>| {
-            functions::namespace(Some(dict(state, &args.into_values())?.into()))
-        },
-    );
+    environment.add_function("namespace", |state: &mut State, args: Args| {
+        functions::namespace(Some(dict(state, &args.into_values())?.into()))
+    });
     environment.add_function("cycler", |state: &mut State, items: Rest<Value>| {
         let mut kept = Vec::with_capacity(items.len());
         for item in items.iter() {

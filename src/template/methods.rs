@@ -1,8 +1,6 @@
 //! Python's methods of strings, lists, tuples and dictionaries: those that minijinja-contrib's pycompat lacks or has
 //! otherwise than Python. The others are left to it.
 
-use std::cmp::Ordering;
-
 use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat;
@@ -131,13 +129,12 @@ fn string(state: &mut State, s: &str, method: &str, args: &[Value]) -> Called {
         "ljust" | "rjust" | "center" | "zfill" => {
             let arguments = bind(&["width", "fillchar"])?;
             arguments.required(0)?;
-            let fill = arguments
-                .optional(1)
-                .map_or(Ok(" "), |_| arguments.string(1))?;
+            let fill = arguments.optional(1).map(|_| arguments.string(1));
+            let fill = fill.unwrap_or(Ok(" "))?;
             if fill.chars().count() != 1 {
                 return Err(refuse(format!("`{method}` fills with one character")));
             }
-            pad(state, s, method, arguments.size_or(0, 0)?, fill)?.into()
+            pad(state, s, (method, arguments.size_or(0, 0)?, fill))?.into()
         }
         "removeprefix" => {
             let arguments = bind(&["prefix"])?;
@@ -221,21 +218,14 @@ fn bounds(length: usize, arguments: &Arguments) -> Result<(usize, usize), Error>
 /// Replaces at most so many.
 pub fn replace(state: &State, s: &str, old: &str, new: &str, most: usize) -> Result<String, Error> {
     let found = s.matches(old).count().min(most);
-    afford(
-        state,
-        found.saturating_mul(new.len()).saturating_add(s.len()),
-    )?;
+    let more = found.saturating_mul(new.len());
+    afford(state, more.saturating_add(s.len()))?;
     Ok(s.replacen(old, new, most))
 }
 
 /// Fills up a text to a width.
-pub fn pad(
-    state: &State,
-    s: &str,
-    method: &str,
-    width: usize,
-    fill: &str,
-) -> Result<String, Error> {
+pub fn pad(state: &State, s: &str, how: (&str, usize, &str)) -> Result<String, Error> {
+    let (method, width, fill) = how;
     let missing = width.saturating_sub(s.chars().count());
     afford(state, missing.saturating_mul(fill.len()))?;
     let fill = |count: usize| fill.repeat(count);
@@ -336,51 +326,42 @@ pub fn sort(
     reverse: bool,
     key: impl Fn(&Value) -> Result<Value, Error>,
 ) -> Result<Vec<Value>, Error> {
-    let keyed: Result<Vec<_>, Error> = items
-        .into_iter()
-        .map(|item| Ok((key(&item)?, item)))
-        .collect();
-    let mut keyed = keyed?;
-    let mut problem = None;
-    keyed.sort_by(|(left, _), (right, _)| {
-        // Python reverses the comparison, not the result: equal items keep their order.
-        let (left, right) = if reverse {
-            (right, left)
-        } else {
-            (left, right)
-        };
-        order(left, right).unwrap_or_else(|error| {
-            problem.get_or_insert(error);
-            Ordering::Equal
-        })
-    });
-    match problem {
-        Some(error) => Err(error),
-        None => Ok(keyed.into_iter().map(|(_, item)| item).collect()),
+    let mut keyed = Vec::with_capacity(items.len());
+    for item in items {
+        keyed.push((key(&item)?, item));
     }
+    let mut checked = Ok(());
+    keyed.sort_by(|(left, _), (right, _)| {
+        if checked.is_ok() {
+            checked = have_order(left, right);
+        }
+        // Python reverses the comparison, not the result: equal items keep their order.
+        if reverse {
+            right.cmp(left)
+        } else {
+            left.cmp(right)
+        }
+    });
+    checked.map(|()| keyed.into_iter().map(|(_, item)| item).collect())
 }
 
-/// The order of two values, which must be of one kind.
-fn order(left: &Value, right: &Value) -> Result<Ordering, Error> {
+/// Refuses two values that are not of one kind.
+fn have_order(left: &Value, right: &Value) -> Result<(), Error> {
     use ValueKind::{Bool, Number, Seq, String};
     match (left.kind(), right.kind()) {
-        (Bool | Number, Bool | Number) | (String, String) => Ok(left.cmp(right)),
+        (Bool | Number, Bool | Number) | (String, String) => Ok(()),
         (Seq, Seq) if left.is_tuple() == right.is_tuple() => {
-            for (left, right) in left.try_iter()?.zip(right.try_iter()?) {
-                match left == right {
-                    true => {}
-                    // They may hold themselves.
-                    false if left.kind() == Seq => return Ok(left.cmp(&right)),
-                    false => return order(&left, &right),
-                }
+            let mut pairs = left.try_iter()?.zip(right.try_iter()?);
+            match pairs.find(|(left, right)| left != right) {
+                // Lists in lists may hold themselves.
+                Some((left, right)) if left.kind() != Seq => have_order(&left, &right),
+                _ => Ok(()),
             }
-            Ok(left.len().cmp(&right.len()))
         }
-        _ => Err(refuse(format!(
-            "{} and {} have no order",
-            kind(left),
-            kind(right)
-        ))),
+        _ => {
+            let (left, right) = (kind(left), kind(right));
+            Err(refuse(format!("{left} and {right} have no order")))
+        }
     }
 }
 
@@ -401,9 +382,8 @@ fn dict(state: &mut State, value: &Value, dict: &Dict, method: &str, args: &[Val
             let arguments = arguments?;
             super::percent::defined(state, arguments.required(0)?)?;
             let found = dict.get(&key(&arguments)?);
-            found
-                .or_else(|| arguments.optional(1).cloned())
-                .unwrap_or_else(none)
+            let found = found.or_else(|| arguments.optional(1).cloned());
+            found.unwrap_or_else(none)
         }
         "setdefault" => {
             let arguments = arguments?;
@@ -452,11 +432,8 @@ pub fn update(state: &mut State, dict: &Dict, args: &[Value]) -> Result<(), Erro
         }
         _ => return Err(refuse("a dictionary takes one other, and named values")),
     }
-    more.extend(
-        named
-            .into_iter()
-            .map(|(name, value)| (Value::from(name), value)),
-    );
+    let named = named.into_iter();
+    more.extend(named.map(|(name, value)| (Value::from(name), value)));
     afford_items(state, more.len().saturating_mul(2))?;
     for (key, value) in more {
         hashable(&key)?;

@@ -79,51 +79,43 @@ fn missing_key(base: &str, key: &Value, set: &[&str]) -> (String, Option<String>
         None if key.is_undefined() => "such item".to_owned(),
         None => format!("item {key:?}"),
     };
+    let without = format!("{path} has no {what}");
     let Some(container) = MISSED.with_borrow(|missed| missed.get(key).cloned()) else {
-        let hint = set.contains(&base).then(|| {
-            format!("is it from a loop over a map, which gives its keys? then write `for key, {base} in MAP.items()`")
-        });
-        return (format!("{path} has no {what}"), hint);
+        let asks = "is it from a loop over a map, which gives its keys? then write";
+        let hint = format!("{asks} `for key, {base} in MAP.items()`");
+        return (without, set.contains(&base).then_some(hint));
     };
     if container.kind() != ValueKind::Map {
-        let length = container.len().unwrap_or(0);
-        let kind = kind(&container);
-        return (
-            format!("{path} is {kind} of length {length}: it has no {what}"),
-            None,
-        );
+        let (length, kind) = (container.len().unwrap_or(0), kind(&container));
+        let message = format!("{path} is {kind} of length {length}: it has no {what}");
+        return (message, None);
     }
     let known = keys(&container);
     if known.is_empty() {
-        return (format!("{path} has no {what}: it is empty"), None);
+        return (format!("{without}: it is empty"), None);
     }
     let list: Vec<&str> = known.iter().map(String::as_str).collect();
     let has = format!("it has {}", names(&list));
-    let near = key
-        .as_str()
-        .and_then(|name| nearest(name, list.iter().copied()));
+    let near = nearest(key.as_str().unwrap_or(""), list.iter().copied());
     let hint = near.map_or(has.clone(), |near| format!("{near} {has}"));
-    (format!("{path} has no {what}"), Some(hint))
+    (without, Some(hint))
 }
 
 fn keys(container: &Value) -> Vec<String> {
     let pairs = container.downcast_object_ref::<Dict>().map(Dict::now);
-    let shown = |key: &Value| {
-        key.as_str()
-            .map_or_else(|| format!("{key:?}"), str::to_owned)
-    };
-    pairs.unwrap_or_default().keys().map(shown).collect()
+    pairs
+        .unwrap_or_default()
+        .keys()
+        .map(Value::to_string)
+        .collect()
 }
 
 fn missing_name(name: &str, context: &Value, set: &[&str]) -> (String, Option<String>) {
     let mut known = keys(context);
     known.sort();
     let list: Vec<&str> = known.iter().map(String::as_str).collect();
-    let all = list
-        .iter()
-        .chain(set)
-        .copied()
-        .chain(functions::NAMES.split(' '));
+    let more = set.iter().copied().chain(functions::NAMES.split(' '));
+    let all = list.iter().copied().chain(more);
     let hint = match nearest(name, all.filter(|other| *other != name)) {
         None if list.is_empty() => None,
         None => Some(format!("there is {}", names(&list))),

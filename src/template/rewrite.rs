@@ -25,44 +25,42 @@ pub fn rewrite(source: &str) -> Result<String, Problem> {
     let mut elifs = 0;
     let mut done = 0;
     while let Some((begin, tag)) = next_tag(source, done) {
-        let problem =
-            |at: usize, message: String| Err((source[..at].matches('\n').count() + 1, message));
+        let problem = |at: usize, message: &str| {
+            let line = source[..at].matches('\n').count() + 1;
+            Err((line, message.to_owned()))
+        };
         if let Err(Some(at)) = tag {
-            return problem(at, "brackets are nested too deeply here".to_owned());
+            return problem(at, "brackets are nested too deeply here");
         }
         let Ok((tokens, end)) = tag else {
-            let marks = [("{{", "}}"), ("{%", "%}"), ("{#", "#}")];
-            let rest = &source[begin..];
-            let mut open = marks
-                .iter()
-                .filter(|(open, close)| rest.starts_with(open) && !rest.contains(close));
-            match open.next() {
-                Some((open, close)) => {
-                    return problem(begin, format!("this `{open}` has no end `{close}`"));
-                }
-                None => break,
+            let (open, close) = match &source[begin..begin + 2] {
+                "{{" => ("{{", "}}"),
+                "{%" => ("{%", "%}"),
+                _ => ("{#", "#}"),
+            };
+            match source[begin..].contains(close) {
+                true => break,
+                false => return problem(begin, &format!("this `{open}` has no end `{close}`")),
             }
         };
         let is_statement = source[begin..].starts_with("{%");
-        let text = |at: usize| tokens.get(at).map_or("", |token: &Token| token.text);
-        elifs += usize::from(is_statement && text(0) == "elif");
+        elifs += usize::from(is_statement && tokens.first().is_some_and(|t| t.text == "elif"));
         if elifs >= ROW {
-            return problem(begin, format!("there are {ROW} or more `elif`"));
+            return problem(begin, &format!("there are {ROW} or more `elif`"));
         }
         // minijinja divides by the number of what there is to choose from.
-        let cycle = (0..tokens.len()).find(|at| {
-            let is_call = text(*at) == "." && text(at + 1) == "cycle" && text(at + 2) == "(";
-            is_call && matches!(text(at + 3), ")" | "*")
-        });
-        if let Some(at) = cycle {
-            let message = "`cycle` takes the values to choose from".to_owned();
-            return problem(tokens[at].at, message);
+        let chooses = |four: &[Token]| match [four[0].text, four[1].text, four[2].text] {
+            [".", "cycle", "("] => !matches!(four[3].text, ")" | "*"),
+            _ => true,
+        };
+        if !tokens.windows(4).all(chooses) {
+            return problem(begin, "`cycle` takes the values to choose from");
         }
         let inserted = match Writer::new(&tokens, is_statement).write() {
             Ok(inserted) => inserted,
             Err(at) => {
                 let what = "operators, filters or subscripts in a row";
-                return problem(at, format!("there are more than {ROW} {what}"));
+                return problem(at, &format!("there are more than {ROW} {what}"));
             }
         };
         for (token, inserted) in tokens.iter().zip(&inserted) {
@@ -76,11 +74,9 @@ pub fn rewrite(source: &str) -> Result<String, Problem> {
             }
             done = token.at + token.text.len();
         }
-        let behind = inserted.last().map_or("", |last| &last.before);
         // Where there are no tokens, there is nothing to write.
-        if !tokens.is_empty() {
-            out.push_str(behind);
-        }
+        let behind = inserted.last().filter(|_| !tokens.is_empty());
+        out.push_str(behind.map_or("", |last| &last.before));
         out.push_str(&source[done..end]);
         done = end;
     }
@@ -96,9 +92,8 @@ pub fn names(source: &str) -> Vec<&str> {
         done = end;
         let first = tokens.first().map_or("", |token| token.text);
         if ["set", "for", "macro", "import", "from", "with", "call"].contains(&first) {
-            let targets = tokens[1..]
-                .iter()
-                .take_while(|t| !["=", "in"].contains(&t.text));
+            let targets = tokens[1..].iter();
+            let targets = targets.take_while(|t| !["=", "in"].contains(&t.text));
             names.extend(targets.filter(|t| t.kind == Kind::Name).map(|t| t.text));
         }
     }
@@ -180,23 +175,21 @@ fn tokens(source: &str, begin: usize) -> Tag<'_> {
             return Ok((tokens, at + end.len()));
         }
         let first = rest.chars().next().ok_or(None)?;
-        let word = |c: char| c.is_alphanumeric() || c == '_';
         let (kind, length) = match first {
             '\'' | '"' => (Kind::Literal, string(rest, first).ok_or(None)?),
             '0'..='9' => {
-                let after_dot = tokens.last().is_some_and(|t: &Token| t.text == ".");
-                let fraction = |c: char| word(c) || (c == '.' && !after_dot);
-                let length = rest.find(|c| !fraction(c)).unwrap_or(rest.len());
-                let mut length = rest[..length].trim_end_matches('.').len();
-                let is_exponent = rest[..length].ends_with(['e', 'E']) && !rest.starts_with("0x");
-                if is_exponent && rest[length..].starts_with(['+', '-']) {
-                    let digits = |c: char| !c.is_ascii_digit();
-                    let after = &rest[length + 1..];
-                    length += 1 + after.find(digits).unwrap_or(after.len());
+                let mut length = word_length(rest);
+                let fraction = rest[length..].strip_prefix('.').map_or(0, word_length);
+                if fraction > 0 && tokens.last().is_none_or(|t: &Token| t.text != ".") {
+                    length += 1 + fraction;
+                }
+                if rest[..length].ends_with(['e', 'E']) && !rest.starts_with("0x") {
+                    let exponent = rest[length..].strip_prefix(['+', '-']);
+                    length += exponent.map_or(0, |after| 1 + word_length(after));
                 }
                 (Kind::Literal, length)
             }
-            _ if word(first) => (Kind::Name, rest.find(|c| !word(c)).unwrap_or(rest.len())),
+            _ if word_length(rest) > 0 => (Kind::Name, word_length(rest)),
             _ => {
                 let two = ["//", "**", "==", "!=", ">=", "<="];
                 let length = match two.iter().any(|mark| rest.starts_with(mark)) {
@@ -221,6 +214,12 @@ fn tokens(source: &str, begin: usize) -> Tag<'_> {
         });
         at += length;
     }
+}
+
+/// How many letters, digits and underscores a text begins with.
+fn word_length(text: &str) -> usize {
+    let ends = |c: char| !c.is_alphanumeric() && c != '_';
+    text.find(ends).unwrap_or(text.len())
 }
 
 /// The length of a string with its quotes.
@@ -411,12 +410,10 @@ impl<'a> Writer<'a> {
             }
             "macro" => self.defaults(),
             "set" => {
-                let Some(equals) = self.tokens.iter().position(|token| token.text == "=") else {
-                    return;
-                };
-                let has_attribute = (1..equals).any(|at| self.text(at) == ".");
-                if has_attribute && equals + 1 < end {
-                    self.inserted[equals + 1].before.insert(0, '(');
+                let equals = self.tokens.iter().position(|token| token.text == "=");
+                let equals = equals.filter(|at| (1..*at).any(|at| self.text(at) == "."));
+                if let Some(at) = equals.filter(|at| at + 1 < end) {
+                    self.inserted[at + 1].before.insert(0, '(');
                     self.put(end, ")|py__kept");
                 }
             }
@@ -451,9 +448,8 @@ impl<'a> Writer<'a> {
                 }
                 text += &std::mem::take(&mut self.inserted[at].before);
                 self.put(at, "py__unset");
-                let set = format!(
-                    " %}}{{% if {name} is undefined %}}{{% set {name} = {text} %}}{{% endif "
-                );
+                let set = format!("{{% set {name} = {text} %}}{{% endif ");
+                let set = format!(" %}}{{% if {name} is undefined %}}{set}");
                 self.put(self.tokens.len(), &set);
             }
             names.push(name);

@@ -55,12 +55,9 @@ pub fn shown(name: &str) -> &str {
 
 /// A text of minijinja's with the names in it as they are shown.
 pub fn cleaned(text: &str) -> String {
-    text.replace(FILE, "")
-        .replace([PARENT, '\u{3}'], "")
-        .replace("\\u{2}", "")
-        .replace("\\u{3}", "")
-        .replace("\\x02", "")
-        .replace("\\x03", "")
+    let marks = [FILE, "\u{2}", "\u{3}", "\\u{2}", "\\u{3}", "\\x02", "\\x03"];
+    let cleaned = |text: String, mark: &&str| text.replace(mark, "");
+    marks.iter().fold(text.to_owned(), cleaned)
 }
 
 impl Search {
@@ -132,10 +129,7 @@ impl Search {
 
     /// The names in the search path, for hints.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = BUILT_IN
-            .iter()
-            .map(|(name, _)| (*name).to_owned())
-            .collect();
+        let mut names: Vec<String> = BUILT_IN.iter().map(|(name, _)| name.to_string()).collect();
         for directory in &self.directories {
             let files = WalkDir::new(directory).max_depth(6).sort_by_file_name();
             for entry in files.into_iter().flatten().take(MOST_FILES) {

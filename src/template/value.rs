@@ -100,9 +100,7 @@ pub fn kept(state: &State, value: Value) -> Result<Value, Error> {
 fn is_bounded(value: &Value, depth: usize, left: &mut usize) -> Result<(), Error> {
     let object = value.as_object();
     if object.is_some_and(|object| object.type_name().ends_with("::Namespace")) {
-        return Err(refuse(
-            "a namespace is not kept in a list, a dictionary or a namespace",
-        ));
+        return Err(refuse("a namespace is not kept in another value"));
     }
     let Some(tuple) = value.downcast_object_ref::<Tuple>() else {
         return Ok(());
@@ -392,12 +390,12 @@ pub fn was_cut() -> bool {
     CUT.replace(false)
 }
 
-/// Compares what two containers hold. Past the bounds they count as different.
+/// Compares what two containers hold, as far as the bounds.
 fn compare(what: impl FnOnce() -> Ordering) -> Ordering {
     let (depth, steps) = COMPARING.get();
     let steps = if depth == 0 { 0 } else { steps };
     if depth >= DEPTH || steps >= STEPS {
-        return Ordering::Less;
+        return Ordering::Equal;
     }
     COMPARING.set((depth + 1, steps + 1));
     let ordering = what();

@@ -24,5 +24,6 @@ fn lists_that_hold_themselves_can_be_compared() {
         }
         list
     };
-    assert_ne!(ring(), ring());
+    assert_eq!(ring(), ring());
+    assert_ne!(ring(), List::value(vec![Value::from(1)]));
 }
