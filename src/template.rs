@@ -114,9 +114,11 @@ impl Templates {
     /// What tells whether the templates of the search path are as they were; what is compiled in is the program's own. `None`
     /// where that cannot be told.
     pub fn print(&self) -> Option<u64> {
-        let strict = self.undefined == Undefined::Strict;
-        let stamps = || Stamp::below(&self.search.directories);
-        let made = || Some(fingerprint(&(strict, stamps()?)));
+        let (strict, files) = (
+            self.undefined == Undefined::Strict,
+            &self.search.directories,
+        );
+        let made = || Some(fingerprint(&(strict, Stamp::below(files)?)));
         *self.print.get_or_init(made)
     }
 

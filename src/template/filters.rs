@@ -10,7 +10,7 @@ use minijinja_contrib::filters as contrib;
 use super::arguments::Arguments;
 use super::functions::Args;
 use super::methods::{lines, pad, replace, sort};
-use super::percent::{defined, percent, printf};
+use super::percent::{ascii, defined, percent, printf};
 use super::quote::quote;
 use super::value::{self, Dict, List, afford, items, kept, kind, refuse, text};
 
@@ -283,16 +283,6 @@ fn sorted(value: &Value) -> Value {
         (None, Some(list)) => list.now().iter().map(sorted).collect(),
         (None, None) => value.clone(),
     }
-}
-
-/// A text with all but ASCII escaped, as JSON has it, and nearly as `ascii()` does in Python.
-pub fn ascii(text: &str) -> String {
-    let code = |unit: &mut u16| format!("\\u{unit:04x}");
-    let escaped = |c: char| match c.is_ascii() {
-        true => c.to_string(),
-        false => c.encode_utf16(&mut [0; 2]).iter_mut().map(code).collect(),
-    };
-    text.chars().map(escaped).collect()
 }
 
 /// With a filter's name, whose arguments may have names, which minijinja drops; it does the rest.

@@ -31,16 +31,13 @@ pub fn add_to(environment: &mut Environment<'static>) {
     environment.add_function("namespace", |state: &mut State, args: Args| {
         functions::namespace(Some(dict(state, &args.into_values())?.into()))
     });
-    environment.add_function("cycler", |state: &mut State, items: Rest<Value>| {
-        let mut kept = Vec::with_capacity(items.len());
-        for item in items.iter() {
-            // One in another would be dropped by recursion.
-            if item.kind() == ValueKind::Plain {
-                return Err(refuse(format!("`cycler` does not take {}", kind(item))));
-            }
-            kept.push(value::kept(state, item.clone())?);
+    environment.add_function("cycler", |state: &State, items: Rest<Value>| {
+        // One in another would be dropped by recursion.
+        if let Some(other) = items.iter().find(|item| item.kind() == ValueKind::Plain) {
+            return Err(refuse(format!("`cycler` does not take {}", kind(other))));
         }
-        globals::cycler(kept)
+        let kept = items.iter().map(|item| value::kept(state, item.clone()));
+        globals::cycler(kept.collect::<Result<_, Error>>()?)
     });
     environment.add_function("joiner", |sep: Option<Value>| {
         match sep.as_ref().filter(|sep| sep.as_str().is_none()) {

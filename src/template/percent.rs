@@ -5,7 +5,6 @@ use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, State, UndefinedBehavior, Value};
 
-use super::filters::ascii;
 use super::value::{Dict, List, afford, kind, refuse, repr, text};
 use crate::diagnostic::did_you_mean;
 
@@ -209,4 +208,14 @@ fn afford_spec(spec: &str) -> Result<(), Error> {
             "a value is at most {WIDEST} characters wide"
         ))),
     }
+}
+
+/// A text with all but ASCII escaped, as JSON has it, and nearly as `ascii()` does in Python.
+pub fn ascii(text: &str) -> String {
+    let code = |unit: &mut u16| format!("\\u{unit:04x}");
+    let escaped = |c: char| match c.is_ascii() {
+        true => c.to_string(),
+        false => c.encode_utf16(&mut [0; 2]).iter_mut().map(code).collect(),
+    };
+    text.chars().map(escaped).collect()
 }

@@ -12,8 +12,7 @@
 
 use super::error::Problem;
 
-/// How many operators, filters or subscripts stand in a row, with an operand for each, and how many `elif`
-/// are in a template: minijinja recurses for each.
+/// How many operators, filters or subscripts are in a row, and `elif` in a template: minijinja recurses for each.
 const ROW: usize = 1000;
 
 /// How deep brackets are nested.

@@ -1,6 +1,6 @@
 //! The parts by themselves: `search`.
 
-use crate::confined::Confined;
+use crate::file::confined::Confined;
 use crate::template::search::*;
 
 #[test]
