@@ -130,15 +130,24 @@ fn undefined(detail: &str) -> Option<&str> {
     before[at..].strip_prefix('`')
 }
 
+/// Hints for what minijinja says, by how it begins.
+const HINTS: [(&str, &str); 3] = [
+    ("tried to use + operator", "`~` joins anything as text"),
+    ("sequence has", "`|list` makes a list that can change"),
+    ("iterator has", "`|list` makes a list that can change"),
+];
+
 /// What is wrong, and how to mend it.
 fn said(error: &Error, search: &Search, source: &str, context: &Value) -> (String, Option<String>) {
     let detail = error.detail().map(cleaned);
     if let Some(expression) = detail.as_deref().and_then(undefined) {
         return missing::explain(expression, context, &rewrite::names(source));
     }
-    let hint = error.source().and_then(|source| source.downcast_ref());
-    let hint = hint.map(|Hint(hint)| hint.clone());
     let detail = detail.unwrap_or_else(|| error.kind().to_string());
+    let hint = error.source().and_then(|source| source.downcast_ref());
+    let known = HINTS.iter().find(|(begin, _)| detail.starts_with(begin));
+    let known = known.map(|(_, hint)| hint.to_string());
+    let hint = hint.map(|Hint(hint)| hint.clone()).or(known);
     let simple = |message: &str, hint: &str| (message.to_owned(), Some(hint.to_owned()));
     let unknown = |what: &str, known: &str| {
         let words = detail.split_whitespace();
@@ -176,19 +185,15 @@ fn said(error: &Error, search: &Search, source: &str, context: &Value) -> (Strin
             "templates or macros ask for each other without end",
             "does a template include itself, or a macro call itself?",
         ),
-        ErrorKind::InvalidOperation if detail.starts_with("tried to use + operator") => {
-            (detail, Some("`~` joins anything as text".to_owned()))
-        }
         ErrorKind::SyntaxError if detail == "template exceeds maximum recursion limits" => simple(
             "blocks or expressions are nested too deeply here",
             "put what is inside into a macro or a file of its own",
         ),
         ErrorKind::InvalidOperation if detail.ends_with(" is not iterable") => {
-            let range = error
-                .range()
-                .and_then(|range| error.template_source()?.get(range));
-            let of = range.map(|text| format!("`{text}`: ")).unwrap_or_default();
-            (format!("{of}{detail}"), None)
+            let of = error.range().zip(error.template_source());
+            let of = of.and_then(|(range, source)| source.get(range));
+            let of = of.map(|text| format!("`{text}`: ")).unwrap_or_default();
+            (of + &detail, None)
         }
         ErrorKind::SyntaxError => (format!("syntax error: {detail}"), hint),
         ErrorKind::InvalidOperation | ErrorKind::UndefinedError | ErrorKind::UnknownMethod => {

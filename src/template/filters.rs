@@ -215,10 +215,8 @@ pub fn add_to(environment: &mut Environment<'static>) {
             test.call(state, &args).map(|passes| passes.is_true())
         });
     }
-    environment.add_test("sequence", |value: &Value| {
-        use ValueKind::{Map, Seq, String};
-        matches!(value.kind(), Map | Seq | String)
-    });
+    let parts = [ValueKind::Map, ValueKind::Seq, ValueKind::String];
+    environment.add_test("sequence", move |v: &Value| parts.contains(&v.kind()));
     environment.add_test("callable", |value: &Value| match value.kind() {
         ValueKind::Plain | ValueKind::Undefined => true,
         ValueKind::Map => value.to_string().starts_with("<macro "),
@@ -227,7 +225,7 @@ pub fn add_to(environment: &mut Environment<'static>) {
 }
 
 fn no_names() -> Kwargs {
-    Kwargs::from_iter(std::iter::empty::<(&str, Value)>())
+    Kwargs::from_iter([("", Value::UNDEFINED); 0])
 }
 
 /// A value as text, which an undefined one is only where the template is lenient.

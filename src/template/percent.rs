@@ -76,11 +76,8 @@ pub fn printf(state: &mut State, pattern: &str, values: &Value) -> Result<String
         }
         // Flags, a width and a precision: numbers, or `*` that takes one.
         let mut spec = String::from("%");
-        while let Some(c) = rest
-            .chars()
-            .next()
-            .filter(|c| "-+ #.*0123456789".contains(*c))
-        {
+        let flag = |c: &char| "-+ #.*0123456789".contains(*c);
+        while let Some(c) = rest.chars().next().filter(flag) {
             rest = &rest[1..];
             if c != '*' {
                 spec.push(c);
@@ -88,9 +85,8 @@ pub fn printf(state: &mut State, pattern: &str, values: &Value) -> Result<String
             }
             let number = i64::try_from(left.next().ok_or_else(few)?.clone());
             let number = number.map_err(|_| refuse("`*` takes an integer"))?;
-            spec += &number
-                .max(if spec.ends_with('.') { 0 } else { number })
-                .to_string();
+            let least = if spec.ends_with('.') { 0 } else { i64::MIN };
+            spec += &number.max(least).to_string();
         }
         afford_spec(&spec)?;
         rest = rest.trim_start_matches(['h', 'l', 'L']);

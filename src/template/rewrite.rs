@@ -7,8 +7,8 @@
 //! - a macro's default is set in its body where it uses other arguments.
 //! - `set n.a = b` has `b` looked at, lest a namespace is put into itself.
 //!
-//! All else stays, and every line in its place, so that minijinja's line numbers are the template's. What cannot be read is
-//! left as it is: minijinja says what is wrong with it. Each character is looked at once.
+//! All else stays, and each line in its place, as minijinja names it. What cannot be read is left to minijinja, which says
+//! what is wrong with it. Each character is looked at once.
 
 use super::error::Problem;
 

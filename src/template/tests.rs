@@ -186,6 +186,11 @@ fn what_is_missing_is_named_with_what_is_there() {
             "",
         ),
         (
+            "{% do (guests + [1]).append(2) %}",
+            "iterator has no method named append",
+            "`|list` makes a list that can change",
+        ),
+        (
             "{{ guest|uper }}",
             "there is no filter `uper`",
             "did you mean `upper`?",
