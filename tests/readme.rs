@@ -85,7 +85,7 @@ fn wanted(output: &Output, what: &str) {
 #[test]
 fn every_command_is_known() {
     let commands = commands(&page("README.md"));
-    assert_eq!(commands.len(), 11, "{commands:?}");
+    assert_eq!(commands.len(), 13, "{commands:?}");
     for arguments in commands {
         // Help wins over what a command would do, and still every option before it has to be known.
         let mut asked = arguments.clone();
