@@ -178,7 +178,13 @@ fn kind(error: &Error) -> ErrorKind {
         ErrorNumber::StorageVolExist | ErrorNumber::DomExist | ErrorNumber::NetworkExist => {
             ErrorKind::Exists
         }
-        ErrorNumber::OperationFailed if message.contains("already exists") => ErrorKind::Exists,
+        ErrorNumber::OperationFailed
+            if ["already exists", "is already defined with uuid"]
+                .iter()
+                .any(|text| message.contains(text)) =>
+        {
+            ErrorKind::Exists
+        }
         _ if is_missing(error) => ErrorKind::NotFound,
         _ => ErrorKind::Failed,
     }

@@ -231,7 +231,9 @@ impl Fake {
         match kind {
             Kind::Network => {
                 let xml = fill::network(&xml, &model.bridges());
-                model.networks.insert(name, object(xml, Element::clone));
+                model
+                    .networks
+                    .insert(name, object(xml, fill::running_network));
             }
             Kind::Pool => {
                 if let Some(path) = xml.text_at("target/path") {
@@ -255,10 +257,10 @@ impl Fake {
 
     /// Stops or starts an object behind the tool's back. Volumes are neither.
     pub fn switch(&self, kind: Kind, name: &str, activity: Activity) {
-        let live = if kind == Kind::Guest {
-            fill::running
-        } else {
-            Element::clone
+        let live: fn(&Element) -> Element = match kind {
+            Kind::Network => fill::running_network,
+            Kind::Guest => fill::running,
+            Kind::Pool | Kind::Reservations | Kind::Image | Kind::Volume => Element::clone,
         };
         if let Some(object) = self.model().object(kind, name) {
             object.live = (activity == Activity::Active).then(|| live(&object.xml));
@@ -548,12 +550,10 @@ impl Model {
             Step::DefineNetwork { xml } => self.define_network(&xml.tree()).map(done),
             Step::StartNetwork { name } => self.start_network(&name.name).map(done),
             Step::StopNetwork { name } => {
-                stop(&mut self.networks, &name.name);
+                self.stop_network(&name.name);
                 Ok(Outcome::default())
             }
-            Step::UndefineNetwork { name } => {
-                undefine(&mut self.networks, "network", &name.name).map(done)
-            }
+            Step::UndefineNetwork { name } => self.undefine_network(&name.name).map(done),
             Step::AutostartNetwork { name, on } => {
                 autostart(&mut self.networks, "network", &name.name, *on).map(done)
             }
@@ -634,7 +634,12 @@ impl Model {
                 self.settle_guest(&install.tree(), &wanted.tree()).map(done)
             }
             Step::UndefineGuest { name } => self.undefine_guest(&name.name).map(done),
-            Step::DeleteVariables { .. } => Ok(Outcome::default()),
+            Step::DeleteVariables { guest, .. } => {
+                match get(&self.guests, "guest", &guest.name)?.live {
+                    Some(_) => refuse("it is running"),
+                    None => Ok(Outcome::default()),
+                }
+            }
             Step::SetMemory { guest, kib } => self.set_memory(&guest.name, *kib).map(done),
             Step::SetVcpus { guest, count } => self.set_vcpus(&guest.name, *count).map(done),
             Step::UpdateDevice { guest, xml } => self.update_device(&guest.name, xml).map(done),

@@ -6,10 +6,13 @@
 
 mod guests;
 mod lab;
+#[path = "../common/contract/mod.rs"]
+mod suite;
 #[path = "../common/terminal.rs"]
 mod terminal;
 
 mod away;
+mod contract;
 mod crash;
 mod daemon;
 mod data;

@@ -31,7 +31,7 @@ fn default_text(parent: &mut Element, name: &str, text: &str) {
     }
 }
 
-/// A network: bridge, MAC, ports of the address translation. `bridges` are those in use, by network.
+/// A network: bridge, MAC. `bridges` are those in use, by network.
 pub(super) fn network(xml: &Element, bridges: &[(String, String)]) -> Element {
     let mut xml = base(xml);
     let mode = xml
@@ -41,11 +41,7 @@ pub(super) fn network(xml: &Element, bridges: &[(String, String)]) -> Element {
         return xml;
     }
     if mode.as_deref() == Some("nat") {
-        let forward = xml.child_or_insert("forward");
-        forward.set_attribute("mode", "nat");
-        let port = forward.child_or_insert("nat").child_or_insert("port");
-        default_attribute(port, "start", "1024");
-        default_attribute(port, "end", "65535");
+        xml.child_or_insert("forward").set_attribute("mode", "nat");
     }
     if let Some(forward) = xml
         .child_mut("forward")
@@ -65,6 +61,18 @@ pub(super) fn network(xml: &Element, bridges: &[(String, String)]) -> Element {
     let bridge = bridge.attribute("name").unwrap_or_default().to_owned();
     let mac = xml.child_or_insert("mac");
     default_attribute(mac, "address", &invented_mac(&format!("{name} {bridge}")));
+    xml
+}
+
+/// What a network runs with: the definition and the ports of its address translation.
+pub(super) fn running_network(xml: &Element) -> Element {
+    let mut xml = xml.clone();
+    if xml.attribute_at("forward", "mode") == Some("nat") {
+        let forward = xml.child_or_insert("forward");
+        let port = forward.child_or_insert("nat").child_or_insert("port");
+        default_attribute(port, "start", "1024");
+        default_attribute(port, "end", "65535");
+    }
     xml
 }
 
@@ -272,6 +280,19 @@ fn number_ports(devices: &mut Element) {
     }
 }
 
+/// Whether a device needs a place on the PCI bus.
+pub(super) fn is_on_pci(device: &Element) -> bool {
+    match device.name.as_str() {
+        "disk" => device.attribute_at("target", "bus") == Some("virtio"),
+        "interface" | "memballoon" | "rng" => true,
+        "controller" => matches!(
+            device.attribute("type"),
+            Some("usb" | "virtio-serial" | "scsi")
+        ),
+        _ => false,
+    }
+}
+
 /// Where a device stands that needs a place on the PCI bus; on q35 each has a port of its own.
 fn addresses(devices: &mut Element, is_q35: bool) {
     number_ports(devices);
@@ -285,19 +306,10 @@ fn addresses(devices: &mut Element, is_q35: bool) {
         .collect();
     let first = if is_q35 { 1 } else { 3 };
     for device in &mut devices.children {
-        let on_pci = match device.name.as_str() {
-            "disk" => device.attribute_at("target", "bus") == Some("virtio"),
-            "interface" | "memballoon" | "rng" => true,
-            "controller" => matches!(
-                device.attribute("type"),
-                Some("usb" | "virtio-serial" | "scsi")
-            ),
-            _ => false,
-        };
         if device.child("address").is_some() {
             continue;
         }
-        if on_pci {
+        if is_on_pci(device) {
             let Some(free) = (first..).find(|n| !used.contains(n)) else {
                 continue;
             };
@@ -354,41 +366,11 @@ pub(super) fn running(xml: &Element) -> Element {
         xml.children
             .push(Element::new("vcpus").with_child(first.with("hotpluggable", "no")));
     }
-    let mut count = 0;
+    let guest = xml.text_at("name").unwrap_or_default().to_owned();
     let devices = &mut xml.child_or_insert("devices").children;
-    for device in devices
-        .iter_mut()
-        .filter(|device| device.name != "emulator")
-    {
-        count += 1;
-        let name = device.name.clone();
-        match name.as_str() {
-            "interface" => {
-                let target = device.child_or_insert("target");
-                default_attribute(target, "dev", &format!("vnet{count}"));
-                if let Some(source) = device.child_mut("source")
-                    && source.attribute("network").is_some()
-                {
-                    source.set_attribute("portid", format!("port-{count}"));
-                    source.set_attribute("bridge", "virbr0");
-                }
-            }
-            "disk" => {
-                if let Some(source) = device.child_mut("source") {
-                    source.set_attribute("index", "1");
-                    device.child_or_insert("backingStore");
-                }
-            }
-            "serial" | "console" if device.attribute("type") == Some("pty") => {
-                let source = device.child_or_insert("source");
-                source.set_attribute("path", "/dev/pts/1");
-            }
-            _ => {}
-        }
-        if device.child("alias").is_none() {
-            let alias = Element::new("alias").with("name", format!("{name}{count}"));
-            device.children.push(alias);
-        }
+    let devices = devices.iter_mut().filter(|it| it.name != "emulator");
+    for (at, device) in devices.enumerate() {
+        plugged(device, &guest, at + 1);
     }
     xml.children.push(
         Element::new("seclabel")
@@ -397,6 +379,38 @@ pub(super) fn running(xml: &Element) -> Element {
             .with("relabel", "yes"),
     );
     xml
+}
+
+/// Gives a device what it has only while it is plugged in: `number` tells it from the guest's others.
+pub(super) fn plugged(device: &mut Element, guest: &str, number: usize) {
+    let name = device.name.clone();
+    match name.as_str() {
+        "interface" => {
+            let target = device.child_or_insert("target");
+            default_attribute(target, "dev", &format!("tap-{guest}-{number}"));
+            if let Some(source) = device.child_mut("source")
+                && source.attribute("network").is_some()
+            {
+                source.set_attribute("portid", format!("port-{number}"));
+                source.set_attribute("bridge", "virbr0");
+            }
+        }
+        "disk" => {
+            if let Some(source) = device.child_mut("source") {
+                source.set_attribute("index", "1");
+                device.child_or_insert("backingStore");
+            }
+        }
+        "serial" | "console" if device.attribute("type") == Some("pty") => {
+            let source = device.child_or_insert("source");
+            source.set_attribute("path", "/dev/pts/1");
+        }
+        _ => {}
+    }
+    if device.child("alias").is_none() {
+        let alias = Element::new("alias").with("name", format!("{name}{number}"));
+        device.children.push(alias);
+    }
 }
 
 /// The UUID in a definition, or one that comes from its name, where libvirt would roll the dice.

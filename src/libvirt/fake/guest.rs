@@ -24,8 +24,7 @@ impl Model {
             return refuse("cannot rename domain with snapshots");
         }
         if self.guests.contains_key(to) {
-            let text = format!("domain with name '{to}' already exists");
-            return Err((ErrorKind::Exists, text));
+            return refuse(format!("domain with name '{to}' already exists"));
         }
         if let Some(mut object) = self.guests.remove(from) {
             to.clone_into(&mut object.xml.child_or_insert("name").text);
@@ -66,9 +65,8 @@ impl Model {
                 Some(network) if network.live.is_some() => {}
                 Some(_) => return refuse(format!("network '{name}' is not active")),
                 None => {
-                    return refuse(format!(
-                        "Network not found: no network with matching name '{name}'"
-                    ));
+                    let text = format!("Network not found: no network with matching name '{name}'");
+                    return Err((ErrorKind::NotFound, text));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What the fake does with guests that run.
 
-use super::{Model, Refusal, get, get_mut, refuse};
+use super::{Model, Refusal, fill, get, get_mut, refuse};
 use crate::step::MetadataPart;
 use crate::xml::tree::Element;
 
@@ -103,7 +103,11 @@ impl Model {
         };
         let rest = |device: &Element| {
             let mut rest = device.children.clone();
-            rest.retain(|child| !CHANGEABLE.contains(&child.name.as_str()));
+            // A place that is not given stays.
+            rest.retain(|child| {
+                let name = child.name.as_str();
+                !CHANGEABLE.contains(&name) && (name != "address" || xml.child(name).is_some())
+            });
             rest.sort_by_key(ToString::to_string);
             rest
         };
@@ -112,39 +116,63 @@ impl Model {
                 "cannot modify this of a device: {now} is to be {xml}"
             ));
         }
-        for device in devices.iter_mut().filter(|device| **device == now) {
-            let target = now.child("target").cloned();
+        let places = devices.iter_mut().enumerate();
+        for (at, device) in places.filter(|(_, device)| **device == now) {
             *device = xml.clone();
-            if let (Some(target), None) = (target, device.child("target")) {
-                device.children.push(target);
+            for name in ["target", "address"] {
+                if let (Some(child), None) = (now.child(name), device.child(name)) {
+                    device.children.push(child.clone());
+                }
             }
+            fill::plugged(device, name, at);
         }
         Ok(())
     }
 
+    /// Where the definition has it, if there is room.
     pub(super) fn attach_device(&mut self, name: &str, xml: &Element) -> Result<(), Refusal> {
-        if get(&self.guests, "guest", name)?.live.is_none() {
+        let guest = get(&self.guests, "guest", name)?;
+        if guest.live.is_none() {
             return Ok(());
         }
+        let defined = guest.xml.child("devices");
+        let defined = defined.and_then(|it| {
+            let device = it.children.iter().find(|it| is_device(xml, it))?;
+            device.child("address")
+        });
+        let wanted = xml.child("address").or(defined).and_then(bus);
         self.can_plug(xml)?;
         let Some(live) = self.live_guest(name)? else {
             return Ok(());
         };
         let devices = live.child_or_insert("devices");
-        if devices.children.iter().any(|it| is_device(xml, it)) {
+        let alias = |device: &Element| device.attribute_at("alias", "name").map(str::to_owned);
+        let has_its_name = |it: &Element| alias(xml).is_none() || alias(xml) == alias(it);
+        let mut same = devices.children.iter().filter(|it| is_device(xml, it));
+        if same.any(has_its_name) {
             return Ok(());
         }
-        let bus = |device: &Element| -> Option<u32> {
-            let bus = device.attribute_at("address", "bus")?;
-            u32::from_str_radix(bus.trim_start_matches("0x"), 16).ok()
-        };
-        let taken: Vec<u32> = devices.children.iter().filter_map(bus).collect();
-        let free = devices
-            .children_named("controller")
+        let dev = xml.attribute_at("target", "dev");
+        let is_taken = |disk: &Element| dev.is_some() && disk.attribute_at("target", "dev") == dev;
+        if devices.children_named(&xml.name).any(is_taken) {
+            return refuse(format!("target '{}' duplicated", dev.unwrap_or_default()));
+        }
+        let mut plugged = xml.clone();
+        fill::plugged(&mut plugged, name, devices.children.len());
+        if !fill::is_on_pci(xml) {
+            devices.children.push(plugged);
+            return Ok(());
+        }
+        let addresses = devices.children.iter().filter_map(|it| it.child("address"));
+        let taken: Vec<u32> = addresses.filter_map(bus).collect();
+        let ports = devices.children_named("controller");
+        let free: Vec<u32> = ports
             .filter(|port| port.attribute("model") == Some("pcie-root-port"))
             .filter_map(|port| port.attribute("index")?.parse().ok())
-            .find(|index: &u32| !taken.contains(index));
-        let Some(free) = free else {
+            .filter(|index| !taken.contains(index))
+            .collect();
+        let wanted = wanted.filter(|wanted| free.contains(wanted));
+        let Some(free) = wanted.or(free.first().copied()) else {
             return refuse("internal error: No more available PCI slots");
         };
         let address = Element::new("address")
@@ -153,7 +181,8 @@ impl Model {
             .with("bus", format!("0x{free:02x}"))
             .with("slot", "0x00")
             .with("function", "0x0");
-        devices.children.push(xml.clone().with_child(address));
+        plugged.children.retain(|child| child.name != "address");
+        devices.children.push(plugged.with_child(address));
         Ok(())
     }
 
@@ -166,7 +195,7 @@ impl Model {
         let Some(found) = devices.iter().position(|it| is_device(xml, it)) else {
             return Ok(());
         };
-        if deaf {
+        if deaf && fill::is_on_pci(&devices[found]) {
             return refuse("the guest did not let go of it within 30 s");
         }
         devices.remove(found);
@@ -216,4 +245,9 @@ fn says(all: &Element, some: &Element) -> bool {
             .children
             .iter()
             .all(|it| all.children.iter().any(|all| says(all, it)))
+}
+
+/// The bus that an address has.
+fn bus(address: &Element) -> Option<u32> {
+    u32::from_str_radix(address.attribute("bus")?.trim_start_matches("0x"), 16).ok()
 }

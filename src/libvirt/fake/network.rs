@@ -53,7 +53,7 @@ impl Model {
             }
         }
         let object = get_mut(&mut self.networks, "network", name)?;
-        object.live = Some(object.xml.clone());
+        object.live = Some(fill::running_network(&object.xml));
         self.plug_in(name, |_, _| true);
         Ok(())
     }
@@ -76,12 +76,46 @@ impl Model {
         }
     }
 
+    /// Where the network does not start, it is as it was, and runs.
     pub(super) fn restart_network(&mut self, name: &str, xml: &Element) -> Result<(), Refusal> {
-        get(&self.networks, "network", name)?;
+        let before = get(&self.networks, "network", name)?.xml.clone();
         self.define_network(xml)?;
-        super::stop(&mut self.networks, name);
+        self.stop_network(name);
         self.networks.remove(&parking_name(name));
-        self.start_network(name)
+        self.start_network(name).inspect_err(|_| {
+            let _ = self
+                .define_network(&before)
+                .and_then(|()| self.start_network(name));
+        })
+    }
+
+    /// The taps of guests that are on it hang on nothing then.
+    pub(super) fn stop_network(&mut self, name: &str) {
+        let guests = self.guests.values();
+        let running = guests.filter_map(|guest| guest.live.as_ref()?.child("devices"));
+        let nics = running.flat_map(|devices| devices.children_named("interface"));
+        let on_it = nics.filter(|nic| nic.attribute_at("source", "network") == Some(name));
+        let taps = on_it.filter_map(|nic| nic.attribute_at("target", "dev"));
+        self.loose_taps.extend(taps.map(str::to_owned));
+        super::stop(&mut self.networks, name);
+    }
+
+    /// Removes a definition; one that is gone is fine. A network that runs goes when it stops.
+    pub(super) fn undefine_network(&mut self, name: &str) -> Result<(), Refusal> {
+        match self.networks.get_mut(name) {
+            Some(object) if object.live.is_some() && !object.persistent => {
+                refuse("can't undefine transient network")
+            }
+            Some(object) if object.live.is_some() => {
+                object.persistent = false;
+                object.autostart = false;
+                Ok(())
+            }
+            Some(_) | None => {
+                self.networks.remove(name);
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn update_network(
@@ -158,6 +192,9 @@ fn update(
             ));
         }
         (UpdateVerb::Delete, [at]) => drop(holder.children.remove(*at)),
+        (UpdateVerb::Modify, _) if !section.modifies() => {
+            return refuse(format!("'modify' of {item} entries is not supported"));
+        }
         (UpdateVerb::Modify, [at]) => holder.children[*at] = entry.clone(),
         (UpdateVerb::Delete | UpdateVerb::Modify, []) => {
             return refuse(format!("couldn't locate a matching {item} entry: {entry}"));

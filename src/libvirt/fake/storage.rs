@@ -182,6 +182,10 @@ impl Model {
         };
         let read: std::io::Result<(u64, String)> = read();
         match read {
+            Ok((_, content)) if expected.as_ref().is_some_and(|it| *it != content) => {
+                self.files.remove(&path);
+                refuse(format!("{} has the SHA-256 {content}", source.display()))
+            }
             Ok((size, content)) => {
                 monitor.moved(size, size);
                 let filled = Filled {
