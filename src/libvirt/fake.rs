@@ -590,10 +590,15 @@ impl Model {
             Step::CreateVolume { pool, xml } => {
                 self.create_volume(&pool.name, &xml.tree()).map(done)
             }
-            Step::CheckRoom { content, .. } => match content {
-                Some(Content::File { path, .. }) if !path.is_file() => refuse("it is not there"),
-                Some(_) | None => Ok(Outcome::default()),
-            },
+            Step::CheckRoom { pool, content, .. } => {
+                get(&self.pools, "pool", &pool.name)?;
+                match content {
+                    Some(Content::File { path, .. }) if !path.is_file() => {
+                        refuse("it is not there")
+                    }
+                    Some(_) | None => Ok(Outcome::default()),
+                }
+            }
             Step::TryVolume { pool, xml } => {
                 let xml = xml.tree();
                 self.create_volume(&pool.name, &xml)?;

@@ -2,7 +2,7 @@
 
 use miniascape::libvirt::observed::Power;
 use miniascape::libvirt::{ErrorKind, Outcome};
-use miniascape::step::{Named, Step};
+use miniascape::step::{Content, MetadataPart, Named, NetworkSection, Side, Step, UpdateVerb};
 use uuid::Uuid;
 
 use super::{Can, Script, Site, assert_holds, create_volume, define, named, nat, xml};
@@ -391,9 +391,10 @@ fn belong_together(site: &Site) {
     remove_three(site, 31, names);
 }
 
-/// Every step that names an object, but for some of guests that run.
+/// Every step that names an object and nothing else that has to be there: those that need it, and those that are done without.
 fn of_each(net: &Named, pool: &Named, guest: &Named) -> [Vec<Step>; 2] {
     let (net, pool, guest) = (|| net.clone(), || pool.clone(), || guest.clone());
+    let device = || xml(&nic("eth0", &net()));
     let needs = vec![
         Step::StartNetwork { name: net() },
         Step::AutostartNetwork {
@@ -427,6 +428,59 @@ fn of_each(net: &Named, pool: &Named, guest: &Named) -> [Vec<Step>; 2] {
         Step::SetVcpus {
             guest: guest(),
             count: 1,
+        },
+        Step::UpdateNetwork {
+            name: net(),
+            side: Side::Running,
+            verb: UpdateVerb::Add,
+            section: NetworkSection::DnsTxt,
+            parent: -1,
+            xml: xml("<txt name='a' value='b'/>"),
+        },
+        Step::CheckRoom {
+            pool: pool(),
+            content: None,
+            size: 1,
+            frees: 0,
+        },
+        Step::TryVolume {
+            pool: pool(),
+            xml: xml("<volume><name>a</name><capacity>1</capacity></volume>").into(),
+        },
+        Step::UploadVolume {
+            pool: pool(),
+            name: "a".to_owned(),
+            seen: None,
+            content: Content::Bytes(vec![0].into()),
+        },
+        Step::GrowVolume {
+            pool: pool(),
+            name: "a".to_owned(),
+            seen: None,
+            capacity: 1,
+            guest: None,
+        },
+        Step::UpdateDevice {
+            guest: guest(),
+            xml: device(),
+        },
+        Step::AttachDevice {
+            guest: guest(),
+            xml: device(),
+        },
+        Step::DetachDevice {
+            guest: guest(),
+            xml: device(),
+            timeout: 1,
+        },
+        Step::SetMetadata {
+            guest: guest(),
+            part: MetadataPart::Title,
+            value: None,
+        },
+        Step::DeleteVariables {
+            guest: guest(),
+            xml: xml("<domain/>").into(),
         },
     ];
     let removes = vec![

@@ -200,6 +200,7 @@ fn volume(site: &Site) {
 fn formats(site: &Site) {
     site.make_pool(&shop());
     let base = format!("{}/base", site.path(&shop()));
+    let none = format!("{}/none", site.path(&shop()));
     let backed =
         |by: &str| format!("<backingStore><path>{by}</path><format type='qcow2'/></backingStore>");
     let over = |by: &str| create_volume(&shop(), "over", "qcow2", &backed(by));
@@ -213,7 +214,7 @@ fn formats(site: &Site) {
         formats: names
             .iter()
             .map(file)
-            .chain([DiskFile::Path(base.clone())])
+            .chain([&base, &none].map(|path| DiskFile::Path(path.clone())))
             .collect(),
         ..volumes(&shop(), &names)
     };
@@ -232,6 +233,9 @@ fn formats(site: &Site) {
         seen.formats[&DiskFile::Path(base.clone())],
         Some(Format::of_volume("qcow2"))
     );
+    // Of what is not there nobody can tell.
+    let of_none = seen.formats.get(&DiskFile::Path(none));
+    assert!(of_none.is_none_or(Option::is_none));
     assert_eq!(text(&seen, "over", "backingStore/path"), Some(base));
     assert_eq!(text(&seen, "base", "backingStore/path"), None);
     site.remove_pool(&shop(), &names);
