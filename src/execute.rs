@@ -465,7 +465,11 @@ impl Run<'_> {
             crash::point(format_args!("{address}, {step}: after"));
             let is_here = |it: &&Checkpoint| (it.phase, it.step) == (phase, at);
             if let Some(checkpoint) = change.checkpoints.iter().find(is_here) {
-                self.store.lock().intend(address, &checkpoint.entry)?;
+                let entry = Entry {
+                    made_directory: checkpoint.entry.made_directory || done.made_directory,
+                    ..checkpoint.entry.clone()
+                };
+                self.store.lock().intend(address, &entry)?;
             }
             done.filled = outcome.filled.or(done.filled);
             if let Some(text) = outcome.note {

@@ -98,33 +98,33 @@ pub enum UnitError {
     OutOfRange,
 }
 
-/// The units of sizes; a bare letter is binary, as QEMU and `qemu-img` have it.
-const SIZES: [(&str, u64); 13] = [
-    ("B", 1),
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("TiB", 1 << 40),
-    ("K", 1 << 10),
-    ("M", 1 << 20),
-    ("G", 1 << 30),
-    ("T", 1 << 40),
-    ("KB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("TB", 1_000_000_000_000),
-];
+/// How many bytes a unit is, as libvirt and QEMU read it, in any case: a bare letter is binary.
+/// <https://libvirt.org/formatdomain.html#memory-allocation>
+pub fn factor(unit: &str) -> Option<u64> {
+    Some(match unit.to_ascii_lowercase().as_str() {
+        "b" | "byte" | "bytes" => 1,
+        "kb" => 1_000,
+        "k" | "kib" => 1 << 10,
+        "mb" => 1_000_000,
+        "m" | "mib" => 1 << 20,
+        "gb" => 1_000_000_000,
+        "g" | "gib" => 1 << 30,
+        "tb" => 1_000_000_000_000,
+        "t" | "tib" => 1 << 40,
+        "pb" => 1_000_000_000_000_000,
+        "p" | "pib" => 1 << 50,
+        "eb" => 1_000_000_000_000_000_000,
+        "e" | "eib" => 1 << 60,
+        _ => return None,
+    })
+}
 
 const DURATIONS: [(&str, u64); 3] = [("s", 1), ("m", 60), ("h", 3600)];
 
 /// Reads `1GiB`, `512 MiB`, `1.5G`: the number of bytes. A unit is required.
 pub fn parse_size(text: &str) -> Result<u64, UnitError> {
     let (number, unit) = split(text)?;
-    let factor = SIZES
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-        .map(|(_, factor)| *factor);
-    match (factor, unit) {
+    match (factor(unit), unit) {
         (Some(factor), _) => scale(number, factor),
         (None, "") => Err(UnitError::NoUnit),
         (None, _) => Err(UnitError::UnknownUnit),

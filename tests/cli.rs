@@ -279,9 +279,9 @@ fn keys_are_explained() {
             "did you mean `memory`?",
         ),
         (
-            "guests.a.vars.b",
-            "`guests.a.vars` has no key `b`",
-            "`miniascape explain 'guests.a.vars'`",
+            "guests.a.memory.b",
+            "`guests.a.memory` has no key `b`",
+            "`miniascape explain 'guests.a.memory'`",
         ),
     ];
     for (path, problem, hint) in unknown {

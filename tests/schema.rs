@@ -16,10 +16,20 @@ use serde_json::{Value, json};
 fn definitions() -> BTreeMap<String, Value> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = BTreeMap::new();
-    for directory in ["examples", "tests/cases/plan", "tests/cases/generate"] {
+    for directory in [
+        "examples",
+        "tests/cases/plan",
+        "tests/cases/generate",
+        "tests/cases/definition",
+    ] {
         for file in walkdir::WalkDir::new(root.join(directory)) {
             let file = file.unwrap();
             if file.path().extension().is_none_or(|end| end != "yaml") {
+                continue;
+            }
+            // Most cases of definitions are none.
+            let is_case = directory == "tests/cases/definition";
+            if is_case && !file.path().with_file_name("lab.json").exists() {
                 continue;
             }
             let text = fs::read_to_string(file.path()).unwrap();

@@ -1,7 +1,9 @@
 //! The definition's keys, each in one place: a row of [`object!`] says what a key is called, what it takes, its default and what it
 //! does. The decoder comes from that, and so do [`schema`](super::schema) and the tables of docs/definition.md.
 
+use std::fmt::Display;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 
@@ -174,16 +176,16 @@ kinds! {
 #[derive(Debug)]
 pub struct Whole<T, const LEAST: i64, const MOST: i64>(std::marker::PhantomData<T>);
 
-impl<T: TryFrom<i64>, const LEAST: i64, const MOST: i64> Kind for Whole<T, LEAST, MOST> {
+impl<T, const LEAST: i64, const MOST: i64> Kind for Whole<T, LEAST, MOST>
+where
+    T: TryFrom<i64> + FromStr + PartialOrd + Display,
+{
     type Field = Given<T>;
     const TYPE: Type = Type::Integer(LEAST, MOST);
 
     fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
-        let number = d.integer::<i64>(node, LEAST, MOST)?;
-        Some(Spanned {
-            value: T::try_from(number.value).ok()?,
-            span: number.span,
-        })
+        let (least, most) = (T::try_from(LEAST).ok()?, T::try_from(MOST).ok()?);
+        d.integer(node, least, most)
     }
 }
 
@@ -269,7 +271,7 @@ pub struct Map<T>(std::marker::PhantomData<T>);
 
 impl<T: Keys> Kind for Map<T> {
     type Field = Vec<Named<T>>;
-    const TYPE: Type = Type::Map(&Type::Object(&T::OBJECT));
+    const TYPE: Type = Type::Map(&T::TYPE);
 
     fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
         named(d, node, &format!("a map of {}", T::MANY), T::decode)
@@ -285,13 +287,13 @@ pub struct TextMap<T>(std::marker::PhantomData<T>);
 
 impl<T: Keys> Kind for TextMap<T> {
     type Field = ByText<T>;
-    const TYPE: Type = Type::Map(&Type::Object(&T::OBJECT));
+    const TYPE: Type = Type::Map(&T::TYPE);
 
     fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
         let entries = d.entries(node, &format!("a map of {}", T::MANY));
-        let read = entries.into_iter().map(|(key, node)| {
-            let spec = T::decode(d, node, key.span).unwrap_or_default();
-            (text_of(key), spec)
+        let read = entries.into_iter().filter_map(|(key, node)| {
+            let spec = T::decode(d, node, key.span)?;
+            Some((text_of(key), spec))
         });
         read.collect()
     }

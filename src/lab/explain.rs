@@ -13,6 +13,8 @@ pub enum Explained {
     Key(&'static Attribute),
     /// One of things that have names: the keys that each has.
     Named(&'static Object),
+    /// One of values that have names.
+    Value(&'static Type),
 }
 
 /// Why there is nothing at a path.
@@ -26,38 +28,43 @@ pub struct Unknown {
     pub hint: Option<String>,
 }
 
-/// Looks up a path such as `guests.*.disks.*.cache`. Whatever a thing is called, `*` stands for it.
+/// Looks up a path such as `guests.*.disks.*.cache`. Whatever a thing is called, `*` stands for it; a name may have dots.
 pub fn explain(path: &str) -> Result<Explained, Unknown> {
-    let mut at: &'static [Type] = &[Type::Object(&LAB)];
+    let parts: Vec<&str> = path.split('.').collect();
+    let mut at: &'static Type = &Type::Object(&LAB);
     let mut found = Explained::Named(&LAB);
-    let mut known: Vec<&str> = Vec::new();
-    for part in path.split('.') {
-        let keys: Vec<&Attribute> = at.iter().flat_map(objects).flat_map(|it| it.keys).collect();
-        let key = keys.iter().find(|it| it.key == part);
-        let named = at.iter().find_map(values);
-        (at, found) = match (key, named) {
-            (Some(key), _) => (std::slice::from_ref(&key.takes), Explained::Key(key)),
-            (None, Some(of)) => match objects(of).first() {
-                Some(object) => (std::slice::from_ref(of), Explained::Named(object)),
-                None => {
-                    return Err(Unknown {
-                        known: known.join("."),
-                        part: part.to_owned(),
-                        hint: None,
-                    });
-                }
-            },
+    let mut next = 0;
+    while let Some(part) = parts.get(next) {
+        let key = key_of(at, part);
+        (at, found, next) = match (key, values(at)) {
+            (Some(key), _) => (&key.takes, Explained::Key(key), next + 1),
+            (None, Some(of)) => {
+                // A name goes on until something that is below what has it.
+                let below = |part: &&str| key_of(of, part).is_some();
+                let end = parts.iter().skip(next + 1).position(below);
+                let named = match objects(of).first() {
+                    Some(object) => Explained::Named(object),
+                    None => Explained::Value(of),
+                };
+                let length = end.map_or(1, |end| end + 1);
+                (of, named, next + length)
+            }
             (None, None) => {
+                let keys = objects(at).into_iter().flat_map(|it| it.keys);
                 return Err(Unknown {
-                    known: known.join("."),
-                    part: part.to_owned(),
-                    hint: did_you_mean_all(part, keys.iter().map(|it| it.key)),
+                    known: parts[..next].join("."),
+                    part: (*part).to_owned(),
+                    hint: did_you_mean_all(part, keys.map(|it| it.key)),
                 });
             }
         };
-        known.push(part);
     }
     Ok(found)
+}
+
+fn key_of(of: &Type, key: &str) -> Option<&'static Attribute> {
+    let mut keys = objects(of).into_iter().flat_map(|it| it.keys);
+    keys.find(|it| it.key == key)
 }
 
 /// The maps of known keys that a value can be.
@@ -205,7 +212,15 @@ mod tests {
         assert_eq!(unknown.known, "guests.*");
         assert_eq!(unknown.hint.as_deref(), Some("did you mean `memory`?"));
         assert!(explain("guests.*.memory.more").is_err());
-        assert!(explain("guests.*.vars.role").is_err());
+        assert!(matches!(
+            explain("guests.*.vars.role"),
+            Ok(Explained::Value(Type::Any))
+        ));
+        assert_eq!(
+            key("host.iscsi.targets.iqn.2024-01.test.shop:data.luns"),
+            "luns"
+        );
+        assert_eq!(key("guests.web1.lan.memory"), "memory");
     }
 
     #[test]

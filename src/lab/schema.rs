@@ -68,11 +68,11 @@ fn choices(of: &Type, definitions: &mut Map<String, Value>) -> Vec<Value> {
         }
         Type::Size => json!({
             "type": "string",
-            "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*([KMGTPEkmgtpe]([Ii]?[Bb])?|[Bb]([Yy][Tt][Ee][Ss]?)?)\s*$",
+            "pattern": r"^\s*[0-9]+(\.[0-9]*)?\s*([KMGTPEkmgtpe]([Ii]?[Bb])?|[Bb]([Yy][Tt][Ee][Ss]?)?)\s*$",
         }),
         Type::Duration => json!({
             "type": ["string", "number"],
-            "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*[smh]?\s*$",
+            "pattern": r"^\s*[0-9]+(\.[0-9]*)?\s*[smh]?\s*$",
         }),
         Type::Name => json!({
             "type": ["string", "number"],

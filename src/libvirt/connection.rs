@@ -128,7 +128,7 @@ impl Connection {
         })
     }
 
-    /// Does not look again into what was seen before.
+    /// Does not look again into what was seen before. All that is in a cache goes by content, so an older one only spares less.
     pub fn set_cache(&self, seen: Arc<Cache>) {
         *self.cache.lock() = seen;
     }

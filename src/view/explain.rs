@@ -22,6 +22,11 @@ pub fn text(path: &str, explained: Explained, color: Color) -> String {
             );
             return out + &keys(object);
         }
+        Explained::Value(of) => {
+            let _ = writeln!(out, "{}\n", color.paint(Role::Strong, path));
+            write_told("takes", &takes(of), &mut out);
+            return out;
+        }
         Explained::Key(attribute) => {
             let _ = writeln!(out, "{}\n", color.paint(Role::Strong, path));
             key(attribute, &mut out);
@@ -60,11 +65,15 @@ fn key(attribute: &Attribute, out: &mut String) {
     };
     for (word, told) in [("takes", takes(&attribute.takes)), ("default", default)] {
         if !told.is_empty() {
-            let column = LEFT + "default".len() + GAP;
-            let line = wrapped(&told, column);
-            let _ = write!(out, "{:LEFT$}{word}{}", "", &line[LEFT + word.len()..]);
+            write_told(word, &told, out);
         }
     }
+}
+
+fn write_told(word: &str, told: &str, out: &mut String) {
+    let column = LEFT + "default".len() + GAP;
+    let line = wrapped(told, column);
+    let _ = write!(out, "{:LEFT$}{word}{}", "", &line[LEFT + word.len()..]);
 }
 
 /// A table of keys, each with what it does.

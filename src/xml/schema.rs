@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::tree::Element;
+use crate::units;
 
 /// Namespace and element of the mark that guests and networks carry.
 pub const MARK: &str = "miniascape:resource";
@@ -581,7 +582,7 @@ pub fn bytes(path: &str, number: &str) -> Option<u64> {
     let bytes = number
         .parse::<u128>()
         .ok()?
-        .checked_mul(bytes_of(unit(path)?)?)?;
+        .checked_mul(u128::from(units::factor(unit(path)?)?))?;
     u64::try_from(bytes).ok()
 }
 
@@ -601,28 +602,8 @@ fn rewrite_unit(element: &mut Element, unit: &str) {
 /// Converts a number between libvirt's units, rounding up as libvirt does. `None` for what is not a number or unit.
 fn scale(number: &str, from: &str, to: &str) -> Option<String> {
     let number = number.trim().parse::<u128>().ok()?;
-    let bytes = number.checked_mul(bytes_of(from)?)?;
-    Some(bytes.div_ceil(bytes_of(to)?).to_string())
-}
-
-/// The bytes of one of libvirt's units, which it reads in any case. <https://libvirt.org/formatdomain.html#memory-allocation>
-fn bytes_of(unit: &str) -> Option<u128> {
-    Some(match unit.to_ascii_lowercase().as_str() {
-        "b" | "byte" | "bytes" => 1,
-        "kb" => 1000,
-        "k" | "kib" => 1 << 10,
-        "mb" => 1_000_000,
-        "m" | "mib" => 1 << 20,
-        "gb" => 1_000_000_000,
-        "g" | "gib" => 1 << 30,
-        "tb" => 1_000_000_000_000,
-        "t" | "tib" => 1 << 40,
-        "pb" => 1_000_000_000_000_000,
-        "p" | "pib" => 1 << 50,
-        "eb" => 1_000_000_000_000_000_000,
-        "e" | "eib" => 1 << 60,
-        _ => return None,
-    })
+    let bytes = number.checked_mul(u128::from(units::factor(from)?))?;
+    Some(bytes.div_ceil(u128::from(units::factor(to)?)).to_string())
 }
 
 /// Whether what is wanted and what is live mean the same at a path that ends in `@attribute` or, for a text, in the
@@ -644,6 +625,7 @@ pub fn same(path: &str, wanted: &str, live: &str) -> bool {
         // libvirt counts them as they come, and its own for the first serial port among them.
         "domain/devices/console/target@port" => true,
         "domain/clock@adjustment" => wanted.strip_prefix('+') == Some(live),
+        "domain/launchSecurity/policy" => same_hex(wanted, live),
         // These are the user's words, whatever they look like.
         _ if !path.contains('@') || path.ends_with("@value") => false,
         _ => match (wanted.parse::<IpAddr>(), live.parse::<IpAddr>()) {
@@ -682,6 +664,12 @@ fn same_number(wanted: &str, live: &str) -> bool {
     }
 }
 
+/// What libvirt reads in hex, with or without `0x`, and writes with it.
+fn same_hex(wanted: &str, live: &str) -> bool {
+    let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
+    number(wanted).is_some_and(|wanted| number(live) == Some(wanted))
+}
+
 fn hex(text: &str) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
@@ -689,6 +677,15 @@ fn hex(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_path_stands_twice() {
+        let mut paths: Vec<&str> = KEYS.iter().map(|(path, _)| *path).collect();
+        let count = paths.len();
+        paths.sort_unstable();
+        paths.dedup();
+        assert_eq!(paths.len(), count);
+    }
 
     #[test]
     fn units_and_spellings_become_libvirts() {
@@ -725,6 +722,9 @@ mod tests {
         assert!(same("x@slot", "0x03", "3"));
         assert!(same("network/ip@address", "fd00:0::1", "fd00::1"));
         assert!(!same("x@slot", "3", "03"));
+        assert!(same("domain/launchSecurity/policy", "3", "0x0003"));
+        assert!(same("domain/launchSecurity/policy", "0x10", "0x0010"));
+        assert!(!same("domain/launchSecurity/policy", "0x3", "0x0007"));
         // A text record, and any text, is what it says.
         assert!(!same("network/dns/txt@value", "1", "0x1"));
         assert!(!same("domain/title", "fd00:0::1", "fd00::1"));

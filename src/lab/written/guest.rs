@@ -81,7 +81,7 @@ object! {
         /// The groups whose settings it has; later ones win.
         group: OneOrList<Name>,
         /// The host name of the system inside.
-        hostname: Text [default: "the key's first label"],
+        hostname: Text [default: "the first label of `fqdn`, or of the key"],
         /// The same with its domain.
         fqdn: Text [default: "`hostname` with the domain of its first network that has one"],
         /// A title in a few words.
@@ -172,12 +172,13 @@ object! {
 object! {
     /// A disk as written.
     DiskSpec: "a disk" / "disks", "the settings of a disk" {
-        /// The pool of its volume; needed where the lab makes one.
+        /// The pool of its volume; needed where the lab makes one. A disk has an `image`, a `size`, a `volume` or a `path`; a CD drive
+        /// may be empty.
         pool: Name [default: "that of its image"],
-        /// The image that its volume is an overlay of.
+        /// The image that its volume is an overlay of; of a CD what is in the drive.
         image: Name,
         /// The size of its volume: at least the image's, without one an empty volume.
-        size: DiskSize [default: "the image's"],
+        size: DiskSize [default: "the image's, if it has one"],
         /// How its bytes are laid out.
         format: Word<Formats> [default: "`qcow2`; of what exists it is found out"],
         /// It takes what is written to it, or all its room when it is made.
@@ -195,7 +196,7 @@ object! {
         /// Several guests may use it at once; raw only.
         shareable: Switch [default: "`false`"],
         /// The guest cannot write to it.
-        readonly: Switch [default: "`false`"],
+        readonly: Switch [default: "`false`; of CDs `true`"],
         /// Neither `destroy` nor leaving the definition deletes its volume.
         keep: Switch [default: "`false`"],
         /// Its device name, which orders the disks of a bus.
@@ -210,7 +211,7 @@ object! {
 object! {
     /// A NIC as written.
     InterfaceSpec: "a NIC" / "NICs", "the settings of a NIC" {
-        /// The network that it is on.
+        /// The network that it is on. A NIC has this, a `bridge`, or `user: true`.
         network: Name,
         /// A bridge of the host, without a network of libvirt's.
         bridge: Text,
@@ -518,7 +519,7 @@ impl Kind for Graphics {
 object! {
     /// `serial` as a map.
     SerialSpec: "`serial`" / "serial ports", "`pty` or `{file: PATH}`" {
-        /// A file of the host that all is written to.
+        /// A file of the host that all is written to. Needed.
         file: Text,
     }
 }

@@ -187,13 +187,31 @@ object! {
     /// `nfs` as written.
     NfsSpec: "`nfs`" / "servers", "`{exports: {PATH: …}}`" {
         /// Directories that others may mount, by path.
-        exports: TextMap<ExportSpec>,
+        exports: Exports,
+    }
+}
+
+/// Exports by path.
+#[derive(Debug)]
+pub struct Exports;
+
+impl Kind for Exports {
+    type Field = ByText<ExportSpec>;
+    const TYPE: Type = TextMap::<ExportSpec>::TYPE;
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        let entries = d.entries(node, "a map of directories and their clients");
+        let exports = entries.into_iter().map(|(key, node)| {
+            let spec = ExportSpec::decode(d, node, key.span).unwrap_or_default();
+            (text_of(key), spec)
+        });
+        exports.collect()
     }
 }
 
 object! {
     /// An export as written.
-    ExportSpec: "an export" / "directories and their clients", "the settings of an export", after clients_are_given {
+    ExportSpec: "an export" / "exports", "the settings of an export", after clients_are_given {
         /// Who may mount it: hosts, subnets, wildcards, @netgroups; a map gives each options of its own.
         clients: Clients [needed: "write who may mount it, `clients: [192.168.155.0/24]`, or `\"*\"` for everyone"],
         /// Options for all of them.
@@ -386,9 +404,9 @@ fn portal(d: &mut Decoder<'_>, node: &Node) -> Given<SocketAddr> {
 object! {
     /// `chap` as written.
     ChapSpec: "`chap`" / "accounts", "`{userid: …, password_file: …}`", after chap_is_whole {
-        /// The name of the account.
+        /// The name of the account. Needed.
         userid: Text,
-        /// A file of the host whose first line is the password.
+        /// A file of the host whose first line is the password. Needed.
         password_file: Text,
     }
 }

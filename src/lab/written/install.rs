@@ -175,7 +175,7 @@ impl Kind for Seed {
 object! {
     /// A file for a guest or the host as written.
     FileSpec: "a file" / "files", "the settings of a file" {
-        /// A template beside the definition, which gives it.
+        /// A template beside the definition, which gives it. This or `content` is needed.
         src: Text,
         /// The text of such a template, in its place.
         content: Text,

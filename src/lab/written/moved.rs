@@ -23,9 +23,9 @@ kinds! {
 object! {
     /// A move as written.
     MoveKeys: "a move" / "moves", "`{from: guest.web1, to: guest.app1}`", after move_is_whole {
-        /// The address that it had: `guest.web1`.
+        /// The address that it had: `guest.web1`. Needed.
         from: ResourceAddress,
-        /// The address that it has.
+        /// The address that it has. Needed.
         to: ResourceAddress,
     }
 }

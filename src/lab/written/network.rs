@@ -36,7 +36,7 @@ object! {
         /// Its name in libvirt.
         name: Text [default: "its key"],
         /// It exists: it is referred to, and never created, changed or deleted. With `{reservations: true}` it gets reservations for
-        /// guests that have an `ip`; with `false` others make them.
+        /// guests that have an `ip`; with `{reservations: false}` others make them.
         external: External [default: "`false`"],
         /// How it reaches the world: with address translation, without, without libvirt's firewall rules either, not at all, or by
         /// a bridge that the host has.
@@ -51,7 +51,7 @@ object! {
         address: OneOrList<Subnet>,
         /// The DNS domain of its guests.
         domain: Text,
-        /// `true` is a derived range, `false` no DHCP at all; or a range, or a list of them. Where it is not given, DHCP gives guests
+        /// `true` is a derived range, `false` no DHCP at all; or a range, or a list of ranges. Where it is not given, DHCP gives guests
         /// the `ip` that they have, and no one else any.
         dhcp: Dhcp,
         /// Its name server.
@@ -174,9 +174,9 @@ pub struct RangeSpec {
 object! {
     /// A range of addresses as written.
     RangeKeys: "a DHCP range" / "DHCP ranges", "a range, `{start: …, end: …}`", after range_is_whole {
-        /// Its first address.
+        /// Its first address. Needed.
         start: Address,
-        /// Its last address.
+        /// Its last address. Needed.
         end: Address,
     }
 }
@@ -326,9 +326,9 @@ object! {
     /// An SRV record as written (RFC 2782).
     SrvSpec: "an SRV record" / "SRV records", "an SRV record, `{service: …, protocol: …, target: …}`",
         after srv_is_whole {
-        /// The service.
+        /// The service. Needed.
         service: Text,
-        /// Its protocol.
+        /// Its protocol. Needed.
         protocol: Word<Protocols>,
         /// The domain that it is of.
         domain: Text,

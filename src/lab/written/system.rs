@@ -24,7 +24,7 @@ object! {
         root: Nested<RootSpec>,
         /// Users, by login name.
         users: Map<UserSpec>,
-        /// What to install: a list, or a map.
+        /// Packages to install: a list, or a map that says which to remove, too.
         packages: Nested<PackagesSpec>,
         /// Services that start with the system, or do not.
         services: Nested<ServicesSpec>,
@@ -218,7 +218,7 @@ impl Words for Layouts {
 object! {
     /// `storage` as a map.
     CustomStorage: "`storage`" / "layouts", "`auto`, `lvm`, or `{custom: TEXT}`", after storage_is_custom {
-        /// What the installer is to read.
+        /// What the installer is to read. Needed.
         custom: Text,
     }
 }

@@ -155,3 +155,11 @@ fn the_directory_of_a_state_may_be_a_link() {
     assert!(real.join("shop.toml").exists());
     assert_eq!(read(&link), read(&real));
 }
+
+#[test]
+fn what_an_earlier_version_cached_of_images_is_kept() {
+    let written = r#"{"by":"another","prints":[7],"volumes":{},"digests":{"/a.img":{"stamp":{"device":1,"inode":2,"size":3,"modified":4,"changed":5},"content":"sha256:00"}}}"#;
+    let cache: crate::state::cache::Cache = serde_json::from_str(written).unwrap();
+    assert_eq!(cache.digests.len(), 1);
+    assert!(cache.has(7));
+}
