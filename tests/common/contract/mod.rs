@@ -10,6 +10,7 @@ mod networks;
 mod pools;
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use miniascape::libvirt::observed::{Observed, ObservedGuest};
 use miniascape::libvirt::{ErrorKind, Hypervisor, Outcome, Scope, Unwatched};
@@ -75,16 +76,24 @@ pub fn scripts() -> impl Iterator<Item = &'static Script> {
 /// Runs each script that the site can run, and gives the names of the others. Each leaves things as they were.
 pub fn run(site: &Site) -> Vec<&'static str> {
     let mut left_out = Vec::new();
+    let mut failed = Vec::new();
     for script in scripts() {
         if !script.needs.iter().all(|need| site.can.contains(need)) {
             left_out.push(script.name);
             continue;
         }
         println!("{}", script.name);
-        let before = site.names();
-        (script.run)(site);
-        assert_eq!(site.names(), before, "{}: something is left", script.name);
+        let run = || {
+            let before = site.names();
+            (script.run)(site);
+            assert_eq!(site.names(), before, "something is left");
+        };
+        // The others tell more; what is said of each stands above.
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            failed.push(script.name);
+        }
     }
+    assert!(failed.is_empty(), "failed: {failed:#?}");
     left_out
 }
 

@@ -158,15 +158,10 @@ fn entries(site: &Site) {
         assert_eq!(running().len(), before.len() + 1);
         assert_holds(running().last().unwrap(), &xml(entry));
         site.refused(act(UpdateVerb::Add, entry), ErrorKind::Failed);
-        match section.modifies() {
-            true => {
-                site.done(act(UpdateVerb::Modify, changed));
-                assert_holds(running().last().unwrap(), &xml(changed));
-            }
-            false => {
-                site.refused(act(UpdateVerb::Modify, changed), ErrorKind::Failed);
-                assert_holds(running().last().unwrap(), &xml(entry));
-            }
+        // libvirt 9 refuses it of the others, and libvirt 11 does not: no plan asks for it.
+        if section.modifies() {
+            site.done(act(UpdateVerb::Modify, changed));
+            assert_holds(running().last().unwrap(), &xml(changed));
         }
         assert_eq!(running().len(), before.len() + 1);
         let entry = if section.modifies() { changed } else { entry };
