@@ -8,7 +8,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use super::decode::{Decoder, Given, Spanned};
-use super::yaml::{Node, Value};
+use super::yaml::Node;
 use crate::address::Name as ResourceName;
 use crate::diagnostic::{Diagnostic, Span};
 
@@ -121,10 +121,7 @@ pub trait Keys: Default + 'static {
 
 /// Whether a map has a key.
 pub fn has(node: &Node, key: &str) -> bool {
-    match &node.value {
-        Value::Mapping(entries) => entries.get(key).is_some_and(|value| !value.is_null()),
-        Value::Scalar(..) | Value::Sequence(_) => false,
-    }
+    node.given(key).is_some()
 }
 
 /// Says of a map which keys it lacks.
@@ -202,6 +199,24 @@ pub trait Words {
         Self::WORDS.iter().map(|(word, _)| *word).collect()
     }
 }
+
+/// Lists of words, each word alone or with what it means.
+macro_rules! words {
+    ($($(#[doc = $doc:literal])+ $name:ident: $meaning:ty = [$($word:literal $(=> $means:expr)?),+ $(,)?];)+) => {$(
+        $(#[doc = $doc])+
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl $crate::lab::attributes::Words for $name {
+            type Meaning = $meaning;
+            const WORDS: &'static [(&'static str, $meaning)] =
+                &[$(($word, $crate::lab::attributes::words!(@ $word $($means)?))),+];
+        }
+    )+};
+    (@ $word:literal) => { $word };
+    (@ $word:literal $means:expr) => { $means };
+}
+pub(super) use words;
 
 /// One of a few words.
 #[derive(Debug)]

@@ -111,6 +111,11 @@ impl Node {
         }
     }
 
+    /// The same of a key that is not null, which is as good as not given.
+    pub fn given(&self, key: &str) -> Option<&Node> {
+        self.get(key).filter(|value| !value.is_null())
+    }
+
     /// Puts a later layer over this one: mappings merge deeply, everything else replaces.
     /// A null replaces too and stays, so that it also removes what a group or `common` gives.
     pub fn overlay(&mut self, later: Node) {

@@ -13,27 +13,12 @@ use super::{LifecycleSpec, Xml};
 use crate::diagnostic::{Diagnostic, Span, did_you_mean_of};
 use crate::lab::attributes::{
     Address, Attribute, Duration, Keys, Kind, Map, Name, Named, Nested, Object, OneOrList,
-    Optional, Switch, Text, Type, Whole, Word, Words, has, kinds, named, object,
+    Optional, Switch, Text, Type, Whole, Word, has, kinds, named, object, words,
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::load;
 use crate::lab::model::{Allocation, DiskDevice, DomainType, Firmware, Link, OnChange, Serial};
 use crate::lab::yaml::{Entries, Key, Node, Value};
-
-macro_rules! words {
-    ($($(#[doc = $doc:literal])+ $name:ident: $meaning:ty = [$($word:literal $(=> $means:expr)?),+ $(,)?];)+) => {$(
-        $(#[doc = $doc])+
-        #[derive(Debug)]
-        pub struct $name;
-
-        impl Words for $name {
-            type Meaning = $meaning;
-            const WORDS: &'static [(&'static str, $meaning)] = &[$(($word, words!(@ $word $($means)?))),+];
-        }
-    )+};
-    (@ $word:literal) => { $word };
-    (@ $word:literal $means:expr) => { $means };
-}
 
 words! {
     /// Kinds of virtualization.
@@ -347,7 +332,7 @@ pub fn guests(
         return Vec::new();
     };
     named(d, node, "a map of guests", |d, own, place| {
-        let groups = own.get("group").filter(|node| !node.is_null());
+        let groups = own.given("group");
         let groups = groups.map(|node| d.one_or_list(node, Decoder::name));
         let mut merged = Node {
             value: Value::Mapping(Entries::new()),

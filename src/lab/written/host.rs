@@ -7,7 +7,7 @@ use crate::address::Name as ResourceName;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::attributes::{
     ByText, Duration, Keys as _, Kind, Map, Nested, OneOrList, Optional, Size, Switch, Text,
-    TextMap, Type, Whole, Word, Words, has, kinds, object, text_of,
+    TextMap, Type, Whole, Word, has, kinds, object, text_of, words,
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::model::host::{Listen, Resolver, WebServer};
@@ -39,17 +39,9 @@ object! {
     }
 }
 
-/// What asks name servers on the host.
-#[derive(Debug)]
-pub struct Resolvers;
-
-impl Words for Resolvers {
-    type Meaning = Resolver;
-    const WORDS: &'static [(&'static str, Resolver)] = &[
-        ("systemd-resolved", Resolver::SystemdResolved),
-        ("NetworkManager", Resolver::NetworkManager),
-        ("dnsmasq", Resolver::Dnsmasq),
-    ];
+words! {
+    /// What asks name servers on the host.
+    Resolvers: Resolver = ["systemd-resolved" => Resolver::SystemdResolved, "NetworkManager" => Resolver::NetworkManager, "dnsmasq" => Resolver::Dnsmasq];
 }
 
 /// Options of a mount or an export: a list, or a text with commas as in fstab(5).
@@ -91,14 +83,9 @@ fn options(d: &mut Decoder<'_>, node: &Node) -> Vec<Spanned<String>> {
     split.collect()
 }
 
-/// Web servers.
-#[derive(Debug)]
-pub struct WebServers;
-
-impl Words for WebServers {
-    type Meaning = WebServer;
-    const WORDS: &'static [(&'static str, WebServer)] =
-        &[("nginx", WebServer::Nginx), ("httpd", WebServer::Httpd)];
+words! {
+    /// Web servers.
+    WebServers: WebServer = ["nginx" => WebServer::Nginx, "httpd" => WebServer::Httpd];
 }
 
 kinds! {

@@ -3,23 +3,13 @@
 use crate::address::Name as ResourceName;
 use crate::diagnostic::Span;
 use crate::install::os::Installer;
-use crate::lab::attributes::{Duration, Keys as _, Kind, Name, Text, Type, Word, Words, object};
+use crate::lab::attributes::{Duration, Keys as _, Kind, Name, Text, Type, Word, object, words};
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::yaml::{Node, Value};
 
-/// Installers by whose answers they take.
-#[derive(Debug)]
-pub struct Installers;
-
-impl Words for Installers {
-    type Meaning = Installer;
-    const WORDS: &'static [(&'static str, Installer)] = &[
-        ("kickstart", Installer::Kickstart),
-        ("preseed", Installer::Preseed),
-        ("autoinstall", Installer::Autoinstall),
-        ("autoyast", Installer::Autoyast),
-        ("other", Installer::Other),
-    ];
+words! {
+    /// Installers by whose answers they take.
+    Installers: Installer = ["kickstart" => Installer::Kickstart, "preseed" => Installer::Preseed, "autoinstall" => Installer::Autoinstall, "autoyast" => Installer::Autoyast, "other" => Installer::Other];
 }
 
 object! {

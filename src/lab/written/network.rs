@@ -6,25 +6,15 @@ use super::{LifecycleSpec, Xml};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::attributes::{
     Address, ByText, Keys as _, Kind, Nested, OneOrList, Subnet, Switch, Text, Type, Whole, Word,
-    Words, has, object, text_of,
+    has, object, text_of, words,
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::model::NetworkMode;
 use crate::lab::yaml::{Node, Value};
 
-/// The modes of networks.
-#[derive(Debug)]
-pub struct Modes;
-
-impl Words for Modes {
-    type Meaning = NetworkMode;
-    const WORDS: &'static [(&'static str, NetworkMode)] = &[
-        ("nat", NetworkMode::Nat),
-        ("route", NetworkMode::Route),
-        ("open", NetworkMode::Open),
-        ("isolated", NetworkMode::Isolated),
-        ("bridge", NetworkMode::Bridge),
-    ];
+words! {
+    /// The modes of networks.
+    Modes: NetworkMode = ["nat" => NetworkMode::Nat, "route" => NetworkMode::Route, "open" => NetworkMode::Open, "isolated" => NetworkMode::Isolated, "bridge" => NetworkMode::Bridge];
 }
 
 /// The MTU of a bridge or NIC. IPv4 needs 68 bytes (RFC 791); 65535 is what libvirt takes.
@@ -67,10 +57,7 @@ object! {
 
 /// Reads a network that exists: all else has no effect.
 fn if_external(d: &mut Decoder<'_>, node: &Node, _: Span) -> Option<NetworkSpec> {
-    let Value::Mapping(entries) = &node.value else {
-        return None;
-    };
-    let external = entries.get("external").filter(|value| !value.is_null())?;
+    let external = node.given("external")?;
     let is_meant = match &external.value {
         Value::Mapping(_) => true,
         Value::Scalar(text, _) => text.eq_ignore_ascii_case("true"),
@@ -83,9 +70,8 @@ fn if_external(d: &mut Decoder<'_>, node: &Node, _: Span) -> Option<NetworkSpec>
     if !external.is {
         return None;
     }
-    let name = entries.get("name").filter(|value| !value.is_null());
     let spec = NetworkSpec {
-        name: name.and_then(|name| d.text(name)),
+        name: node.given("name").and_then(|name| d.text(name)),
         external,
         ..NetworkSpec::default()
     };
@@ -313,13 +299,9 @@ impl Kind for Forwarders {
     }
 }
 
-/// The protocols of SRV records.
-#[derive(Debug)]
-pub struct Protocols;
-
-impl Words for Protocols {
-    type Meaning = &'static str;
-    const WORDS: &'static [(&'static str, &'static str)] = &[("tcp", "tcp"), ("udp", "udp")];
+words! {
+    /// The protocols of SRV records.
+    Protocols: &'static str = ["tcp", "udp"];
 }
 
 object! {

@@ -3,42 +3,19 @@
 use super::network::refuse_more;
 use super::{LifecycleSpec, Xml};
 use crate::diagnostic::Span;
-use crate::lab::attributes::{Name, Nested, Switch, Text, Word, Words, object};
+use crate::lab::attributes::{Name, Nested, Switch, Text, Word, object, words};
 use crate::lab::decode::Decoder;
 use crate::lab::model::VolumeFormat;
 use crate::lab::yaml::{Node, Value};
 
-/// libvirt's types of pools. <https://libvirt.org/storage.html>
-#[derive(Debug)]
-pub struct PoolTypes;
-
-impl Words for PoolTypes {
-    type Meaning = &'static str;
-    const WORDS: &'static [(&'static str, &'static str)] = &[
-        ("dir", "dir"),
-        ("fs", "fs"),
-        ("netfs", "netfs"),
-        ("logical", "logical"),
-        ("disk", "disk"),
-        ("iscsi", "iscsi"),
-        ("iscsi-direct", "iscsi-direct"),
-        ("scsi", "scsi"),
-        ("mpath", "mpath"),
-        ("rbd", "rbd"),
-        ("gluster", "gluster"),
-        ("zfs", "zfs"),
-        ("vstorage", "vstorage"),
+words! {
+    /// libvirt's types of pools. <https://libvirt.org/storage.html>
+    PoolTypes: &'static str = [
+        "dir", "fs", "netfs", "logical", "disk", "iscsi", "iscsi-direct", "scsi", "mpath", "rbd", "gluster",
+        "zfs", "vstorage",
     ];
-}
-
-/// The formats of volumes.
-#[derive(Debug)]
-pub struct Formats;
-
-impl Words for Formats {
-    type Meaning = VolumeFormat;
-    const WORDS: &'static [(&'static str, VolumeFormat)] =
-        &[("qcow2", VolumeFormat::Qcow2), ("raw", VolumeFormat::Raw)];
+    /// The formats of volumes.
+    Formats: VolumeFormat = ["qcow2" => VolumeFormat::Qcow2, "raw" => VolumeFormat::Raw];
 }
 
 object! {
@@ -64,15 +41,11 @@ object! {
 
 /// Reads a pool that exists: all else has no effect, but for where it is, for what is compiled without asking a hypervisor.
 fn if_external(d: &mut Decoder<'_>, node: &Node, _: Span) -> Option<PoolSpec> {
-    let Value::Mapping(entries) = &node.value else {
-        return None;
-    };
-    let get = |key| entries.get(key).filter(|value| !value.is_null());
     let is_meant = |value: &Node| matches!(&value.value, Value::Scalar(text, _) if text.eq_ignore_ascii_case("true"));
-    let external = get("external").filter(|value| is_meant(value))?;
+    let external = node.given("external").filter(|value| is_meant(value))?;
     let external = d.boolean(external)?;
-    let name = get("name").and_then(|name| d.text(name));
-    let path = get("path").and_then(|path| d.text(path));
+    let name = node.given("name").and_then(|name| d.text(name));
+    let path = node.given("path").and_then(|path| d.text(path));
     refuse_more(d, node, "pool", &["path"]);
     Some(PoolSpec {
         name,

@@ -3,7 +3,7 @@
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::attributes::{
     Address, Keys as _, Kind, Map, Nested, OneOrList, Optional, Switch, Text, Type, Whole, Word,
-    Words, has, object,
+    Words, has, object, words,
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::model::system::{Finish, Missing, Selinux};
@@ -58,30 +58,14 @@ fn place_of_system(spec: &mut SystemSpec, _: &mut Decoder<'_>, node: &Node, _: S
     spec.span = Some(node.span);
 }
 
-/// The modes of SELinux.
-#[derive(Debug)]
-pub struct SelinuxModes;
-
-impl Words for SelinuxModes {
-    type Meaning = Selinux;
-    const WORDS: &'static [(&'static str, Selinux)] = &[
-        ("enforcing", Selinux::Enforcing),
-        ("permissive", Selinux::Permissive),
-        ("disabled", Selinux::Disabled),
-    ];
+words! {
+    /// The modes of SELinux.
+    SelinuxModes: Selinux = ["enforcing" => Selinux::Enforcing, "permissive" => Selinux::Permissive, "disabled" => Selinux::Disabled];
 }
 
-/// What an installer does at its end.
-#[derive(Debug)]
-pub struct Finishes;
-
-impl Words for Finishes {
-    type Meaning = Finish;
-    const WORDS: &'static [(&'static str, Finish)] = &[
-        ("reboot", Finish::Reboot),
-        ("poweroff", Finish::Poweroff),
-        ("halt", Finish::Halt),
-    ];
+words! {
+    /// What an installer does at its end.
+    Finishes: Finish = ["reboot" => Finish::Reboot, "poweroff" => Finish::Poweroff, "halt" => Finish::Halt];
 }
 
 object! {
@@ -149,14 +133,9 @@ impl Kind for Sudo {
     }
 }
 
-/// What becomes of packages that nobody has.
-#[derive(Debug)]
-pub struct MissingPackages;
-
-impl Words for MissingPackages {
-    type Meaning = Missing;
-    const WORDS: &'static [(&'static str, Missing)] =
-        &[("fail", Missing::Fail), ("ignore", Missing::Ignore)];
+words! {
+    /// What becomes of packages that nobody has.
+    MissingPackages: Missing = ["fail" => Missing::Fail, "ignore" => Missing::Ignore];
 }
 
 object! {
@@ -206,13 +185,9 @@ pub enum StorageSpec {
     Custom(Spanned<String>),
 }
 
-/// Layouts that installers know by themselves.
-#[derive(Debug)]
-pub struct Layouts;
-
-impl Words for Layouts {
-    type Meaning = bool;
-    const WORDS: &'static [(&'static str, bool)] = &[("auto", false), ("lvm", true)];
+words! {
+    /// Layouts that installers know by themselves.
+    Layouts: bool = ["auto" => false, "lvm" => true];
 }
 
 object! {
