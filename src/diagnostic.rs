@@ -237,6 +237,11 @@ impl Diagnostics {
         self.all.iter().any(|d| d.severity == Severity::Error)
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// Whether nothing was found at all.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()

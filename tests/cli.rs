@@ -254,7 +254,9 @@ fn keys_are_explained() {
         .out;
     assert_eq!(
         told,
-        "guests.web1.memory\n\n  How much memory it has, in whole MiB.\n\n  takes    a size\n  default  `1GiB`\n"
+        "guests.web1.memory\n\n  How much memory it has, in whole MiB.\n\n  takes    a size\n  default  `1GiB`\n  \
+         libvirt  `domain/currentMemory`\n  change   live (up to the `max_memory` that it runs with):\n           \
+         `virDomainSetMemory`; the guest's balloon driver gives or takes it,\n           in its own time; beyond that it restarts\n"
     );
     let all = nowhere().run(&["explain"]).exits(0).out;
     assert!(all.contains("  guests    Guests, by name.\n"), "{all}");
@@ -575,8 +577,8 @@ fn a_template_error_names_file_line_and_way_out() {
 
     let cases = [
         ("gone.yaml", "cannot read variables from gone.yaml"),
-        ("list.yaml", "it is not a map"),
-        ("broken.yaml", "at line 2 column 1"),
+        ("list.yaml", "variables are a map, found a list"),
+        ("broken.yaml", "broken.yaml:2:1"),
         ("tag.yaml", "the tag `!mine` means nothing here"),
         ("nan.yaml", "`.nan` is not a number to reckon with"),
     ];

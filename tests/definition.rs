@@ -268,17 +268,36 @@ fn var_files_are_yaml_maps() {
         "base: &b {a: 1}\nmore: {<<: *b, yes: no, on: true}\n",
     )
     .unwrap();
-    let vars = lab::load::read_var_file(&path).unwrap();
+    let read = |path: &Path| {
+        let (mut sources, mut problems) = Default::default();
+        let vars = lab::load::read_var_file(path, &mut sources, &mut problems);
+        let vars = vars.map(|vars| serde_json::to_string(&vars).unwrap());
+        vars.ok_or_else(|| render(&problems, &sources, Color::Never))
+    };
+    // What is merged comes first, the first source that has a key wins, and the order is that in which PyYAML gives it to Jinja2.
+    let vars = read(&path);
     assert_eq!(
-        serde_json::to_string(&vars).unwrap(),
+        vars.unwrap(),
         r#"{"base":{"a":1},"more":{"a":1,"yes":"no","on":true}}"#
     );
-    fs::write(&path, "- 1\n").unwrap();
-    let problem = lab::load::read_var_file(&path).unwrap_err();
+    let text = "a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nall: {own: 0, <<: [*a, *b], x: 5}\n";
+    fs::write(&path, text).unwrap();
     assert!(
-        problem.summary.ends_with("it is not a map"),
-        "{}",
-        problem.summary
+        read(&path)
+            .unwrap()
+            .ends_with(r#""all":{"y":2,"z":4,"x":5,"own":0}}"#)
     );
-    assert!(lab::load::read_var_file(&dir.path().join("none")).is_err());
+    for (text, problem) in [
+        ("- 1\n", "variables are a map, found a list"),
+        ("a: .inf\n", "`.inf` is not a number to reckon with"),
+        ("a: !mine 1\n", "the tag `!mine` means nothing here"),
+        ("a: 1\na: 2\n", "`a` is given twice"),
+    ] {
+        fs::write(&path, text).unwrap();
+        let told = read(&path).unwrap_err();
+        assert!(told.contains(problem), "{told}");
+        assert!(told.contains("vars.yaml:"), "{told}");
+    }
+    let told = read(&dir.path().join("none")).unwrap_err();
+    assert!(told.contains("cannot read variables from"), "{told}");
 }

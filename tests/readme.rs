@@ -225,6 +225,7 @@ fn the_documented_plan_has_the_keys_of_a_plan() {
             after: None,
             disruption: Disruption::Restart,
             note: None,
+            beside: None,
             cause: None,
             last: None,
         }],
@@ -303,6 +304,7 @@ fn the_documented_drift_has_the_keys_of_a_drift() {
         after: None,
         disruption: Disruption::Live,
         note: None,
+        beside: None,
         cause: None,
         last: None,
     };

@@ -18,7 +18,12 @@ use serde_json::{Map, Value};
 fn yaml(text: &str) -> Map<String, Value> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), text).unwrap();
-    miniascape::lab::load::read_var_file(file.path()).unwrap()
+    miniascape::lab::load::read_var_file(
+        file.path(),
+        &mut Default::default(),
+        &mut Default::default(),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -74,7 +79,8 @@ fn templates_and_what_they_see_are_printed() {
     lab.run(&arguments)
         .fails(&["v.j2:2", "`{{ b }}`", "`b` is not set", "there is `a`"]);
     lab.put("values.json", "[1]");
-    lab.run(&arguments).fails(&["it is not a map"]);
+    lab.run(&arguments)
+        .fails(&["variables are a map, found a list"]);
 }
 
 #[test]
@@ -119,7 +125,7 @@ guests:
     }
     lab.put("values.yaml", "m: {<<: 1}\n");
     lab.run(&["render", "f.j2", "--context-file", "values.yaml"])
-        .fails(&["`<<` merges maps only", "<<: *ANCHOR"]);
+        .fails(&["`<<` merges maps, found `1`", "<<: *ANCHOR"]);
     // Variables of a definition, of the settings and of a file.
     lab.put(
         "miniascape.toml",

@@ -78,6 +78,7 @@ fn attribute(
         after: after.map(Into::into),
         disruption: class,
         note: None,
+        beside: None,
         cause: None,
         last: None,
     }
@@ -169,7 +170,7 @@ fn sample() -> Plan {
         )
     });
     let mut memory = attribute("memory", Some("1 GiB"), Some("4 GiB"), Disruption::Restart);
-    memory.note = Some("live maximum is 2 GiB".to_owned());
+    memory.note = Some("live maximum is 2 GiB".into());
     changes.push(Change {
         power: Some(PowerChange::Restart),
         quiesce: vec![Step::ShutdownGuest {
@@ -439,7 +440,7 @@ fn nothing_is_cut_and_no_line_is_too_long() {
                 all(&plain(&plan(vec![replaced])), &[&name, &other, class]);
             }
             let mut one = attribute(&name, Some(&other), Some(&text), Disruption::Live);
-            one.note = Some("live maximum is 2 GiB".to_owned());
+            one.note = Some("live maximum is 2 GiB".into());
             let updated = update("guest.one", Disruption::Restart, vec![one]);
             let shown = plain(&plan(vec![updated]));
             all(

@@ -9,7 +9,7 @@ use minijinja::value::Serde;
 
 use super::generate::{assumed, guest_named, root};
 use super::output::{Failure, result};
-use super::session::{Session, Warnings, settings, templates};
+use super::session::{Session, Warnings, settings, templates, var_file};
 use super::{Common, Exit};
 use crate::address::Address;
 use crate::desired::Formats;
@@ -17,7 +17,7 @@ use crate::desired::answers::whole_lines;
 use crate::diagnostic::Diagnostics;
 use crate::generate::{self, Request, Selection};
 use crate::lab::HOST;
-use crate::lab::load::{read_var_file, to_yaml};
+use crate::lab::load::to_yaml;
 use crate::lab::model::{Guest, Lab};
 use crate::template::{TemplateError, Templates};
 use crate::view::Color;
@@ -76,7 +76,7 @@ fn with_file(common: &Common, name: String, file: &Path) -> Result<String, Failu
         problems.push(problem);
         Failure::Problems(problems, Box::default())
     };
-    let values = read_var_file(file).map_err(problem)?;
+    let values = var_file(file)?;
     rendered(&templates, &name, &Value::from(Serde(values)))
         .map_err(|error| problem(error.diagnostic("with the values of that file")))
 }

@@ -668,14 +668,19 @@ fn variables(
 ) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
     let mut vars = settings.vars.clone();
     for path in &common.var_file {
-        let read =
-            lab::load::read_var_file(path).map_err(|problem| one(problem, SourceMap::default()))?;
-        vars.extend(read);
+        vars.extend(var_file(path)?);
     }
     for (name, value) in &common.var {
         vars.insert(name.clone(), value.clone().into());
     }
     Ok(vars)
+}
+
+/// The variables of a file.
+pub fn var_file(path: &Path) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+    let (mut sources, mut problems) = (SourceMap::default(), Diagnostics::default());
+    lab::load::read_var_file(path, &mut sources, &mut problems)
+        .ok_or_else(|| Failure::Problems(problems, Box::new(sources)))
 }
 
 fn one(problem: Diagnostic, sources: SourceMap) -> Failure {

@@ -1,6 +1,8 @@
 //! The definition's keys, each in one place: a row of [`object!`] says what a key is called, what it takes, its default and what it
 //! does. The decoder comes from that, and so do [`schema`](super::schema) and the tables of docs/definition.md.
 
+mod place;
+
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -11,6 +13,7 @@ use super::decode::{Decoder, Given, Spanned};
 use super::yaml::Node;
 use crate::address::Name as ResourceName;
 use crate::diagnostic::{Diagnostic, Span};
+pub use place::{Disruption, Place, Way, at};
 
 /// A key of the definition.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +28,10 @@ pub struct Attribute {
     pub default: &'static str,
     /// It has to be given; how to write it.
     pub needed: Option<&'static str>,
+    /// Where it is in libvirt's XML, if it is there.
+    pub xml: &'static [Place],
+    /// Paths there of what goes along with it.
+    pub follows: &'static [&'static str],
 }
 
 impl Attribute {
@@ -35,6 +42,8 @@ impl Attribute {
         takes: Type::Any,
         default: "",
         needed: None,
+        xml: &[],
+        follows: &[],
     };
 
     /// What it does.
@@ -424,6 +433,8 @@ macro_rules! object {
     (@key $field:ident) => { stringify!($field) };
     (@key $field:ident $key:literal) => { $key };
     (@property needed $value:expr) => { Some($value) };
+    (@property xml $value:expr) => { &$value };
+    (@property follows $value:expr) => { &$value };
     (@property $property:ident $value:expr) => { $value };
     (@type) => { $crate::lab::attributes::Type::Object(&Self::OBJECT) };
     (@type $kind:ty,) => {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use super::synonyms;
-use super::yaml::{Entries, Key, Node, Style, Value};
+use super::yaml::{self, Entries, Key, Node, Style, Value};
 use crate::address::Name;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, did_you_mean_all, near, one_of};
 use crate::units::{self, UnitError};
@@ -58,7 +58,7 @@ impl<'a> Decoder<'a> {
     /// A text. A bare number is taken as it was written; a bare `true` is not a text.
     pub fn text(&mut self, node: &Node) -> Given<String> {
         match &node.value {
-            Value::Scalar(text, Style::Plain) if boolean_of(text).is_some() => {
+            Value::Scalar(text, Style::Plain) if yaml::boolean(text).is_some() => {
                 let hint = format!("write \"{text}\" if the text is meant");
                 self.expected("a text", node, Some(&hint))
             }
@@ -76,7 +76,7 @@ impl<'a> Decoder<'a> {
             return self.expected("`true` or `false`", node, None);
         };
         if *style == Style::Plain
-            && let Some(value) = boolean_of(text)
+            && let Some(value) = yaml::boolean(text)
         {
             return Some(Spanned {
                 value,
@@ -353,13 +353,5 @@ impl<'n> Fields<'n> {
                 decoder.report(problem);
             }
         }
-    }
-}
-
-fn boolean_of(text: &str) -> Option<bool> {
-    match text {
-        "true" | "True" | "TRUE" => Some(true),
-        "false" | "False" | "FALSE" => Some(false),
-        _ => None,
     }
 }

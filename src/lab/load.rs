@@ -1,5 +1,5 @@
 //! Finds, reads and merges the files of a definition. The only part of `lab` that touches files besides
-//! the look at images, and the only user of serde_yaml, which is archived upstream.
+//! the look at images, and the only user of serde_yaml, which is archived upstream and only writes.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -317,81 +317,59 @@ fn place_in_template(
     })
 }
 
-/// Reads a `--var-file`, which may be a pipe: a YAML map of variables for templates, whose order stays. Anchors and `<<` work.
+/// Reads a `--var-file`, which may be a pipe: a YAML map of variables for templates, whose order stays. `None` where there is a
+/// problem, which is reported.
 pub fn read_var_file(
     path: &Path,
-) -> Result<serde_json::Map<String, serde_json::Value>, Diagnostic> {
-    let shown = path.display();
-    let fail =
-        |why: String| Diagnostic::error(format!("cannot read variables from {shown}: {why}"));
-    let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
-    let value: serde_yaml::Value =
-        serde_yaml::from_str(&text).map_err(|error| fail(error.to_string()))?;
-    let value = merged(value).map_err(|why| fail(why.into()).hint("write `<<: *ANCHOR`"))?;
-    if value.is_null() {
-        return Ok(serde_json::Map::new());
-    }
-    if let Some((why, hint)) = unusable(&value) {
-        return Err(fail(why).hint(hint));
-    }
-    match serde_json::to_value(&value) {
-        Ok(serde_json::Value::Object(vars)) => Ok(vars),
-        Ok(_) => Err(fail("it is not a map".into()).hint("write `NAME: VALUE` on each line")),
-        Err(error) => Err(fail(error.to_string()).hint("use texts as keys")),
-    }
-}
-
-/// Fills in what `<<` brings, in the order that PyYAML gives to those who render the same with Jinja2: what is merged comes first.
-fn merged(value: serde_yaml::Value) -> Result<serde_yaml::Value, &'static str> {
-    use serde_yaml::{Mapping, Value};
-    let entries = match value {
-        Value::Sequence(items) => {
-            let items: Result<_, _> = items.into_iter().map(merged).collect();
-            return items.map(Value::Sequence);
-        }
-        Value::Mapping(entries) => entries,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Tagged(_) => {
-            return Ok(value);
+    sources: &mut SourceMap,
+    problems: &mut Diagnostics,
+) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let shown = path.display();
+            let problem = format!("cannot read variables from {shown}: {error}");
+            problems.push(Diagnostic::error(problem));
+            return None;
         }
     };
-    let (mut all, mut own) = (Mapping::new(), Mapping::new());
-    for (key, value) in entries {
-        let value = merged(value)?;
-        if key.as_str() != Some("<<") {
-            own.insert(key, value);
-            continue;
-        }
-        let sources = match value {
-            Value::Sequence(sources) => sources,
-            source => vec![source],
-        };
-        // The first that has a key wins.
-        for source in sources.into_iter().rev() {
-            let Value::Mapping(source) = source else {
-                return Err("`<<` merges maps only");
-            };
-            all.extend(source);
-        }
+    let before = problems.len();
+    let file = sources.add(SourceFile {
+        path: path.to_owned(),
+        text: text.clone(),
+        rendered: false,
+    });
+    let node = yaml::parse(file, &text, problems);
+    let Some(node) = node.filter(|node| !node.is_null()) else {
+        return (problems.len() == before).then(Default::default);
+    };
+    if let Value::Mapping(entries) = &node.value {
+        report_no_numbers(entries, problems);
+        let vars = entries
+            .iter()
+            .map(|(key, value)| (key.text.clone(), free_form(value)));
+        return (problems.len() == before).then(|| vars.collect());
     }
-    all.extend(own);
-    Ok(Value::Mapping(all))
+    let problem = format!("variables are a map, found {}", node.describe());
+    let problem = Diagnostic::error(problem).at(node.span);
+    problems.push(problem.hint("write `NAME: VALUE` on each line"));
+    None
 }
 
-/// What in a value is no variable, and how to mend it: a tag, or a number that is none.
-fn unusable(value: &serde_yaml::Value) -> Option<(String, &'static str)> {
-    use serde_yaml::Value;
-    match value {
-        Value::Tagged(tagged) => Some((
-            format!("the tag `{}` means nothing here", tagged.tag),
-            "remove it; only `!!str` is known",
-        )),
-        Value::Number(number) if !number.as_f64().is_none_or(f64::is_finite) => Some((
-            format!("`{number}` is not a number to reckon with"),
-            "write it in quotes, where it is a text",
-        )),
-        Value::Sequence(items) => items.iter().find_map(unusable),
-        Value::Mapping(entries) => entries.values().find_map(unusable),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+/// Says of numbers that YAML knows and templates do not reckon with that they are none.
+fn report_no_numbers(entries: &yaml::Entries, problems: &mut Diagnostics) {
+    let mut open: Vec<&Node> = entries.values().collect();
+    while let Some(node) = open.pop() {
+        match &node.value {
+            Value::Sequence(items) => open.extend(items),
+            Value::Mapping(entries) => open.extend(entries.values()),
+            Value::Scalar(text, Style::Plain) if yaml::is_no_number(text) => {
+                let problem = format!("`{text}` is not a number to reckon with");
+                let problem = Diagnostic::error(problem).at(node.span);
+                problems.push(problem.hint("write it in quotes, where it is a text"));
+            }
+            Value::Scalar(..) => {}
+        }
     }
 }
 
@@ -405,14 +383,13 @@ pub fn to_yaml<T: Serialize>(value: &T) -> Result<String, Diagnostic> {
 pub fn free_form(node: &Node) -> serde_json::Value {
     match &node.value {
         Value::Scalar(..) if node.is_null() => serde_json::Value::Null,
-        Value::Scalar(text, Style::Plain) => match serde_yaml::from_str(text) {
-            Ok(value @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_))) => value,
+        Value::Scalar(text, Style::Plain) => match (yaml::boolean(text), yaml::number(text)) {
+            (Some(is), _) => is.into(),
+            (None, Some(number)) => number.into(),
             // What JSON has no number for, as `.inf`, stays a text.
-            Ok(_) | Err(_) => serde_json::Value::String(text.clone()),
+            (None, None) => text.clone().into(),
         },
-        Value::Scalar(text, Style::Quoted | Style::Block) => {
-            serde_json::Value::String(text.clone())
-        }
+        Value::Scalar(text, Style::Quoted | Style::Block) => text.clone().into(),
         Value::Sequence(items) => items.iter().map(free_form).collect(),
         Value::Mapping(entries) => entries
             .iter()

@@ -9,6 +9,7 @@ mod jinja;
 pub mod load;
 pub mod model;
 pub mod moves;
+pub mod places;
 pub mod resolve;
 pub mod schema;
 mod synonyms;

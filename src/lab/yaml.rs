@@ -3,7 +3,7 @@
 //! Aliases are expanded and `<<` is merged here; what is left is scalars, sequences and mappings.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 use indexmap::IndexMap;
@@ -46,6 +46,54 @@ pub enum Style {
     Quoted,
     /// A block after `|` or `>`.
     Block,
+}
+
+/// What a bare scalar is as a boolean (YAML 1.2, core schema: <https://yaml.org/spec/1.2.2/#103-core-schema>).
+pub fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// What a bare scalar is as a number, of any base that YAML has had. Digits behind a zero are a text: a phone number, a mode.
+pub fn number(text: &str) -> Option<serde_json::Number> {
+    let (sign, digits) = match text.strip_prefix(['+', '-']) {
+        Some(digits) => (&text[..1], digits),
+        None => ("", text),
+    };
+    let is_decimal = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if digits.len() > 1 && digits.starts_with('0') && is_decimal(digits) {
+        return None;
+    }
+    let base = [("0x", 16), ("0o", 8), ("0b", 2)].into_iter();
+    let mut base = base.filter_map(|(prefix, base)| Some((digits.strip_prefix(prefix)?, base)));
+    if let Some((digits, base)) = base.next() {
+        let is_signed = digits.starts_with(['+', '-']);
+        let number = u64::from_str_radix(digits, base).ok();
+        let number = number.filter(|_| !is_signed)?;
+        return match sign {
+            "-" => Some(0_i64.checked_sub_unsigned(number)?.into()),
+            _ => Some(number.into()),
+        };
+    }
+    let is_float = digits.starts_with(|c: char| c == '.' || c.is_ascii_digit())
+        && digits.contains(|c: char| c.is_ascii_digit());
+    if let Ok(number) = text.parse::<u64>() {
+        return Some(number.into());
+    }
+    if let Ok(number) = text.parse::<i64>() {
+        return Some(number.into());
+    }
+    let float = is_float.then(|| text.parse::<f64>().ok()).flatten()?;
+    serde_json::Number::from_f64(float)
+}
+
+/// Whether a bare scalar is an infinite number, or none at all.
+pub fn is_no_number(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN")
 }
 
 /// The entries of a mapping.
@@ -172,7 +220,7 @@ enum Items {
     Mapping {
         entries: Entries,
         key: Option<Key>,
-        merges: Vec<(usize, Node)>,
+        merges: Vec<Node>,
     },
 }
 
@@ -333,7 +381,7 @@ impl Builder<'_> {
                 }
                 // Its key was reported.
                 Some(written) if written.text.is_empty() => {}
-                Some(written) if written.text == "<<" => merges.push((entries.len(), node)),
+                Some(written) if written.text == "<<" => merges.push(node),
                 Some(written) => match entries.get_key_value(written.text.as_str()) {
                     Some((first, _)) => self.problems.push(
                         Diagnostic::error(format!("`{}` is given twice", written.text))
@@ -354,41 +402,30 @@ impl Builder<'_> {
         }
     }
 
-    /// Fills in what `<<` brings, at its place: the mapping's own keys win, then the earlier source.
-    fn merge(&mut self, own: Entries, merges: Vec<(usize, Node)>) -> Entries {
+    /// Fills in what `<<` brings: that comes first, and the first source that has a key wins, but the mapping's own keys win over all.
+    /// The order is PyYAML's, for those who render the same with Jinja2.
+    fn merge(&mut self, own: Entries, merges: Vec<Node>) -> Entries {
         if merges.is_empty() {
             return own;
         }
-        let names: HashSet<Key> = own.keys().cloned().collect();
-        let mut entries = Entries::new();
-        let mut own = own.into_iter();
-        let mut taken = 0;
-        for (at, source) in merges {
-            entries.extend(own.by_ref().take(at - taken));
-            taken = at;
-            let sources = match source.value {
-                Value::Sequence(items) => items,
-                Value::Mapping(_) | Value::Scalar(..) => vec![source],
-            };
-            for source in sources {
-                let found = source.describe();
-                let Value::Mapping(merged) = source.value else {
-                    self.problems.push(
-                        Diagnostic::error(format!("`<<` merges maps, found {found}"))
-                            .at(source.span)
-                            .hint("write `<<: *ANCHOR`"),
-                    );
-                    continue;
-                };
-                for (key, value) in merged {
-                    if !names.contains(&key) {
-                        entries.entry(key).or_insert(value);
-                    }
-                }
+        let sources = merges.into_iter().flat_map(|source| match source.value {
+            Value::Sequence(items) => items,
+            Value::Mapping(_) | Value::Scalar(..) => vec![source],
+        });
+        let (mut maps, mut others) = (Vec::new(), Vec::new());
+        for source in sources {
+            match source.value {
+                Value::Mapping(entries) => maps.push(entries),
+                Value::Scalar(..) | Value::Sequence(_) => others.push(source),
             }
         }
-        entries.extend(own);
-        entries
+        for other in others {
+            let problem = format!("`<<` merges maps, found {}", other.describe());
+            let problem = Diagnostic::error(problem).at(other.span);
+            self.problems.push(problem.hint("write `<<: *ANCHOR`"));
+        }
+        let merged = maps.into_iter().rev().flatten().collect();
+        over(merged, own)
     }
 
     fn remember(&mut self, anchor: usize, node: &Node, nodes: usize) {
@@ -511,5 +548,79 @@ fn depth(node: &Node) -> usize {
         Value::Scalar(..) => 0,
         Value::Sequence(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
         Value::Mapping(entries) => 1 + entries.values().map(depth).max().unwrap_or(0),
+    }
+}
+
+/// One mapping's entries over another's, at the other's places, and then what that has not.
+fn over(under: Entries, own: Entries) -> Entries {
+    let entry = |(key, node): (Key, Node)| (key.clone(), Some((key, node)));
+    let mut own: IndexMap<Key, Option<(Key, Node)>> = own.into_iter().map(entry).collect();
+    let mut all = Entries::with_capacity(under.len() + own.len());
+    for (key, node) in under {
+        let entry = own.get_mut(&key).and_then(Option::take);
+        let (key, node) = entry.unwrap_or((key, node));
+        all.insert(key, node);
+    }
+    all.extend(own.into_values().flatten());
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_what_serde_yaml_takes_for_numbers() {
+        for text in [
+            "0",
+            "1",
+            "-1",
+            "+1",
+            "007",
+            "0x1F",
+            "-0x1f",
+            "0o17",
+            "0b101",
+            "0x",
+            "0x-1",
+            "18446744073709551615",
+            "-9223372036854775808",
+            "1.5",
+            ".5",
+            "5.",
+            "-.5",
+            "+.5",
+            "1e3",
+            "1E-3",
+            "1.5e+3",
+            "1_000",
+            "0.",
+            "00.5",
+            "1e999",
+            "e3",
+            ".",
+            "-",
+            "",
+            "1a",
+            "12:30",
+            ".inf",
+            "-.inf",
+            ".nan",
+            "inf",
+            "nan",
+            "infinity",
+            "1 2",
+            "0o8",
+            "0b2",
+            "+0x1",
+            "0X1F",
+            "-0",
+            "1e",
+            "--1",
+            "+-1",
+        ] {
+            let theirs: serde_json::Value = serde_yaml::from_str(text).unwrap_or_default();
+            assert_eq!(number(text), theirs.as_number().cloned(), "{text}");
+        }
     }
 }

@@ -1,13 +1,27 @@
 //! Attribute changes that all kinds have.
 
-use super::{AttributeChange, Disruption};
+use super::{AttributeChange, Beside, Disruption};
+
+/// The attribute change of something beside the definition.
+pub(super) fn beside(
+    what: Beside,
+    before: &str,
+    after: &str,
+    disruption: Disruption,
+) -> AttributeChange {
+    AttributeChange {
+        beside: Some(what),
+        ..AttributeChange::new(what.as_str(), before, after, disruption)
+    }
+}
 
 /// The attribute change of an object that has another name now.
 pub(super) fn renamed(old: &str, new: &str, disruption: Disruption) -> AttributeChange {
-    AttributeChange::new("name", old, new, disruption)
+    beside(Beside::Name, old, new, disruption)
 }
 
-/// The attribute change of a switch, `autostart` or `active`.
-pub(super) fn switched(name: &str, on: bool) -> AttributeChange {
-    AttributeChange::new(name, (!on).to_string(), on.to_string(), Disruption::Live)
+/// The attribute change of a switch.
+pub(super) fn switched(what: Beside, on: bool) -> AttributeChange {
+    let (before, after) = ((!on).to_string(), on.to_string());
+    beside(what, &before, &after, Disruption::Live)
 }

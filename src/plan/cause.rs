@@ -1,6 +1,6 @@
 //! Who is behind a change: the definition, someone who changed libvirt's side, or both.
 
-use super::{Action, AttributeChange, Change, PowerChange, Reason, Said};
+use super::{Action, AttributeChange, Beside, Change, PowerChange, Reason, Said};
 use crate::state::Entry;
 use crate::xml::merge::Cause;
 
@@ -31,13 +31,12 @@ pub(super) fn find(change: &mut Change, entry: Option<&Entry>) {
 /// Who changed what the state records beside the definition.
 fn recorded(attribute: &AttributeChange, entry: Option<&Entry>) -> Option<Cause> {
     let entry = entry?;
-    let applied = match attribute.name.as_str() {
-        "autostart" => entry.autostart?.to_string(),
-        "active" => entry.active?.to_string(),
+    let applied = match attribute.beside? {
+        Beside::Autostart => entry.autostart?.to_string(),
+        Beside::Active => entry.active?.to_string(),
         // Whatever is made is made so.
-        "persistent" => true.to_string(),
-        "name" => entry.name.clone(),
-        _ => return None,
+        Beside::Persistent => true.to_string(),
+        Beside::Name => entry.name.clone(),
     };
     let applied = Said::from(applied);
     let is = |value: &Option<Said>| value.as_ref() == Some(&applied);

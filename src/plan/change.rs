@@ -132,30 +132,7 @@ pub enum Action {
     Forget,
 }
 
-/// How far a change is felt, from the least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Disruption {
-    /// No one notices.
-    Live,
-    /// A network restarts and its running guests' NICs are plugged in again: seconds of packet loss.
-    Relink,
-    /// A running guest stops and starts.
-    Restart,
-    /// The object is deleted and made anew.
-    Recreate,
-}
-
-impl std::fmt::Display for Disruption {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Disruption::Live => "live",
-            Disruption::Relink => "relink",
-            Disruption::Restart => "restart",
-            Disruption::Recreate => "recreate",
-        })
-    }
-}
+pub use crate::lab::attributes::Disruption;
 
 /// What happens to a guest's power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -202,8 +179,10 @@ pub struct AttributeChange {
     pub after: Option<Said>,
     /// What it costs.
     pub disruption: Disruption,
-    /// A remark: `live maximum is 2 GiB`.
-    pub note: Option<String>,
+    /// A remark.
+    pub note: Option<Remark>,
+    /// What beside the definition it is of, where the state records that.
+    pub beside: Option<Beside>,
     /// Who is behind it; `None` where nothing tells.
     pub cause: Option<Cause>,
     /// What was applied last, where both sides have something else now.
@@ -224,8 +203,58 @@ impl AttributeChange {
             after: Some(after.into()),
             disruption,
             note: None,
+            beside: None,
             cause: None,
             last: None,
+        }
+    }
+}
+
+/// A remark on a change of an attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remark {
+    /// It waits for the guest's next restart.
+    Deferred,
+    /// Why it costs what it costs, or what else is to be said: `live maximum is 2 GiB`.
+    Said(String),
+}
+
+impl std::fmt::Display for Remark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Remark::Deferred => "restart deferred",
+            Remark::Said(text) => text,
+        })
+    }
+}
+
+impl From<&str> for Remark {
+    fn from(text: &str) -> Self {
+        Remark::Said(text.to_owned())
+    }
+}
+
+/// What an object has beside its definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Whether it starts with the host.
+    Autostart,
+    /// Whether it runs.
+    Active,
+    /// Whether it is defined, and not only there while it runs.
+    Persistent,
+    /// Its name in libvirt.
+    Name,
+}
+
+impl Beside {
+    /// What it is called in plans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Beside::Autostart => "autostart",
+            Beside::Active => "active",
+            Beside::Persistent => "persistent",
+            Beside::Name => "name",
         }
     }
 }

@@ -7,7 +7,9 @@ use super::foreign::Foreign;
 use super::storage::made::merge_lasting;
 use super::storage::sight::{self, Sight};
 use super::storage::volumes::{Sizes, sizes};
-use super::{AttributeChange, Disruption, Options, guest, label, reservations, unplugged};
+use super::{
+    AttributeChange, Beside, Disruption, Options, attribute, guest, label, reservations, unplugged,
+};
 use crate::address::{Address, Kind, Name};
 use crate::libvirt::observed::{Observed, Power};
 use crate::state::{Entry, State, Status};
@@ -96,9 +98,9 @@ fn network(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>>
         .as_ref()
         .map(|xml| changed(entry, &xml.tree(), Sizes::Exact, Foreign::of_running));
     add(&mut found, running.into_iter().flatten());
-    found.extend(switched("active", entry.active, live.active));
-    found.extend(switched("persistent", Some(true), live.persistent));
-    found.extend(switched("autostart", entry.autostart, live.autostart));
+    found.extend(switched(Beside::Active, entry.active, live.active));
+    found.extend(switched(Beside::Persistent, Some(true), live.persistent));
+    found.extend(switched(Beside::Autostart, entry.autostart, live.autostart));
     Some(found)
 }
 
@@ -106,9 +108,9 @@ fn pool(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     let (name, live) = planner.owned(entry, &planner.observed.pools)?;
     let mut found = renamed(entry, name);
     found.extend(changed(entry, &live.xml.tree(), Sizes::Exact, stored));
-    found.extend(switched("active", entry.active, live.active));
-    found.extend(switched("persistent", Some(true), live.persistent));
-    found.extend(switched("autostart", entry.autostart, live.autostart));
+    found.extend(switched(Beside::Active, entry.active, live.active));
+    found.extend(switched(Beside::Persistent, Some(true), live.persistent));
+    found.extend(switched(Beside::Autostart, entry.autostart, live.autostart));
     Some(found)
 }
 
@@ -117,8 +119,8 @@ fn guest(planner: &Planner<'_>, entry: &Entry) -> Option<Vec<AttributeChange>> {
     let mut found = renamed(entry, name);
     found.extend(changed(entry, &live.xml.tree(), Sizes::Exact, Foreign::of));
     add(&mut found, guest::changed_while_running(entry, live));
-    found.extend(switched("autostart", entry.autostart, live.autostart));
-    found.extend(switched("persistent", Some(true), live.persistent));
+    found.extend(switched(Beside::Autostart, entry.autostart, live.autostart));
+    found.extend(switched(Beside::Persistent, Some(true), live.persistent));
     found.extend(unplugged::by_others(planner.observed, name, live));
     let now = match live.power {
         Power::Running => "running",
@@ -201,13 +203,12 @@ fn add(found: &mut Vec<AttributeChange>, more: impl IntoIterator<Item = Attribut
 fn renamed(entry: &Entry, now: &str) -> Vec<AttributeChange> {
     match entry.name == now {
         true => Vec::new(),
-        false => vec![attribute("name", &entry.name, now)],
+        false => vec![attribute::renamed(&entry.name, now, Disruption::Live)],
     }
 }
 
-fn switched(name: &str, applied: Option<bool>, now: bool) -> Option<AttributeChange> {
-    let applied = applied.filter(|applied| *applied != now)?;
-    Some(attribute(name, &applied.to_string(), &now.to_string()))
+fn switched(what: Beside, applied: Option<bool>, now: bool) -> Option<AttributeChange> {
+    applied?.ne(&now).then(|| attribute::switched(what, now))
 }
 
 fn attribute(name: &str, before: &str, after: &str) -> AttributeChange {

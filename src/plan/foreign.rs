@@ -5,10 +5,10 @@ use super::context::Planner;
 use super::history::last_trees;
 use super::{AttributeChange, Disruption, label};
 use crate::address::{Address, Kind};
+use crate::plan::whose;
 use crate::state::{Entry, Status};
 use crate::xml::merge::{Difference, Merged, like, merge};
 use crate::xml::tree::Element;
-use crate::xml::whose;
 
 /// What others changed, as differences that lead back.
 #[derive(Default)]

@@ -1,6 +1,7 @@
 //! Differences of XML in the user's words: the attribute's name in the definition, values in the definition's units.
 
-use super::{AttributeChange, Disruption, Said};
+use super::{AttributeChange, Disruption, Remark, Said};
+use crate::lab::places::{self, Known};
 use crate::units::kilobytes;
 use crate::xml::merge::{Cause, Difference, Value};
 use crate::xml::schema;
@@ -12,7 +13,7 @@ pub struct Cost {
     /// Its class.
     pub class: Disruption,
     /// Why it is that class, or what else is to be said.
-    pub note: Option<String>,
+    pub note: Option<Remark>,
 }
 
 impl From<Disruption> for Cost {
@@ -33,13 +34,18 @@ pub fn attributes<C: Into<Cost>>(
             continue;
         }
         let Cost { class, note } = class(difference).into();
-        let (before, after) = values(difference, differences);
+        let (mut before, mut after) = values(difference, differences);
+        if let Some(absent) = places::known(&difference.path).and_then(|it| it.place.absent) {
+            before.get_or_insert_with(|| absent.into());
+            after.get_or_insert_with(|| absent.into());
+        }
         let change = AttributeChange {
             name: name(difference),
             before,
             after,
             disruption: class,
             note,
+            beside: None,
             cause: Some(difference.cause),
             last: (difference.cause == Cause::Both)
                 .then(|| difference.last.as_ref().map(|v| value(difference, v)))
@@ -63,11 +69,6 @@ pub fn attributes<C: Into<Cost>>(
             }
             None => changes.push(change),
         }
-    }
-    for change in changes.iter_mut().filter(|change| change.name == "mode") {
-        // A network without a way out has no word for it in XML.
-        change.before.get_or_insert_with(|| "isolated".into());
-        change.after.get_or_insert_with(|| "isolated".into());
     }
     changes.retain(|change| change.before != change.after);
     changes
@@ -103,110 +104,6 @@ fn values(difference: &Difference, all: &[Difference]) -> (Option<Said>, Option<
     (before.or(most_before), after.or(wanted))
 }
 
-/// Names for places that the definition has a word for; a list's element is put in for `*`.
-const NAMES: &[(&str, &str)] = &[
-    ("domain@type", "type"),
-    ("domain/metadata/miniascape:resource", "mark"),
-    ("network/metadata/miniascape:resource", "mark"),
-    ("domain/title", "title"),
-    ("domain/description", "description"),
-    ("domain/memory", "max_memory"),
-    ("domain/currentMemory", "memory"),
-    ("domain/vcpu@current", "vcpus"),
-    ("domain/cpu@mode", "cpu.mode"),
-    ("domain/cpu/model", "cpu.model"),
-    ("domain/os@firmware", "firmware"),
-    ("domain/os/type@arch", "arch"),
-    ("domain/os/type@machine", "machine"),
-    ("domain/os/kernel", "boot.kernel"),
-    ("domain/os/initrd", "boot.initrd"),
-    ("domain/os/cmdline", "boot.cmdline"),
-    ("domain/os/boot", "boot.order"),
-    ("domain/os/boot@dev", "boot.order"),
-    ("domain/devices/disk", "disks.*"),
-    ("domain/devices/disk/alias@name", "disks.*"),
-    ("domain/devices/disk@device", "disks.*.device"),
-    ("domain/devices/disk/driver@type", "disks.*.format"),
-    ("domain/devices/disk/driver@cache", "disks.*.cache"),
-    ("domain/devices/disk/source", "disks.*.path"),
-    ("domain/devices/disk/source@file", "disks.*.path"),
-    ("domain/devices/disk/source@dev", "disks.*.path"),
-    ("domain/devices/disk/source@volume", "disks.*.volume"),
-    ("domain/devices/disk/source@pool", "disks.*.pool"),
-    ("domain/devices/disk/target@dev", "disks.*.dev"),
-    ("domain/devices/disk/target@bus", "disks.*.bus"),
-    ("domain/devices/disk/readonly", "disks.*.readonly"),
-    ("domain/devices/disk/shareable", "disks.*.shareable"),
-    ("domain/devices/interface", "interfaces.*"),
-    ("domain/devices/interface/alias@name", "interfaces.*"),
-    (
-        "domain/devices/interface/source@network",
-        "interfaces.*.network",
-    ),
-    (
-        "domain/devices/interface/source@bridge",
-        "interfaces.*.bridge",
-    ),
-    ("domain/devices/interface@type", "interfaces.*.type"),
-    ("domain/devices/interface/source", "interfaces.*.network"),
-    ("domain/devices/interface/mac@address", "interfaces.*.mac"),
-    ("domain/devices/interface/model@type", "interfaces.*.model"),
-    ("domain/devices/interface/mtu", "interfaces.*.mtu"),
-    ("domain/devices/interface/mtu@size", "interfaces.*.mtu"),
-    ("domain/devices/interface/link", "interfaces.*.link"),
-    (
-        "domain/devices/interface/bandwidth",
-        "interfaces.*.bandwidth",
-    ),
-    (
-        "domain/devices/interface/bandwidth/inbound",
-        "interfaces.*.bandwidth.inbound",
-    ),
-    (
-        "domain/devices/interface/bandwidth/outbound",
-        "interfaces.*.bandwidth.outbound",
-    ),
-    ("domain/devices/interface/link@state", "interfaces.*.link"),
-    ("domain/devices/graphics", "graphics"),
-    ("domain/devices/graphics@type", "graphics.type"),
-    ("domain/devices/graphics@listen", "graphics.listen"),
-    ("domain/devices/serial", "serial"),
-    ("domain/devices/serial@type", "serial.type"),
-    ("domain/devices/serial/source@path", "serial.file"),
-    ("network/forward", "mode"),
-    ("network/forward@mode", "mode"),
-    ("network/forward@dev", "dev"),
-    ("network/bridge@name", "bridge"),
-    ("network/mtu", "mtu"),
-    ("network/mtu@size", "mtu"),
-    ("network/domain", "domain"),
-    ("network/domain@name", "domain"),
-    ("network/domain@localOnly", "dns.local_only"),
-    ("network/ip", "address"),
-    ("network/ip@address", "address"),
-    ("network/ip@prefix", "address.prefix"),
-    ("network/ip/dhcp", "dhcp"),
-    ("network/ip/dhcp/range", "dhcp.range"),
-    ("network/ip/dhcp/host", "dhcp.hosts.*"),
-    ("network/ip/dhcp/host@mac", "dhcp.hosts.*.mac"),
-    ("network/ip/dhcp/host@ip", "dhcp.hosts.*.ip"),
-    ("network/ip/dhcp/host@name", "dhcp.hosts.*.name"),
-    ("network/dns/host", "dns.hosts.*"),
-    ("network/dns/host/hostname", "dns.hosts.*"),
-    ("network/dns/txt", "dns.txt.*"),
-    ("network/dns/txt@value", "dns.txt.*"),
-    ("network/dns/srv", "dns.srv.*"),
-    ("network/dns/forwarder", "dns.forwarders"),
-    ("network/portgroup", "portgroups.*"),
-    ("network/portgroup@default", "portgroups.*.default"),
-    ("pool/target/path", "path"),
-    ("volume/capacity", "size"),
-    ("volume/target/format@type", "format"),
-    ("volume/backingStore/path", "image"),
-    ("volume/backingStore", "image"),
-    ("volume/backingStore/format@type", "image.format"),
-];
-
 fn name(difference: &Difference) -> String {
     if difference.path == "domain/vcpu" {
         // Without a maximum of its own the number is the maximum.
@@ -214,10 +111,7 @@ fn name(difference: &Difference) -> String {
         let has_maximum = vcpu.is_some_and(|vcpu| vcpu.attribute("current").is_some());
         return if has_maximum { "max_vcpus" } else { "vcpus" }.to_owned();
     }
-    let known = NAMES
-        .iter()
-        .find(|(path, _)| *path == difference.path)
-        .map(|(_, name)| *name);
+    let known = places::known(&difference.path).and_then(Known::name);
     match known {
         Some(name) => match list_item(difference) {
             Some(item) => name.replace('*', &item),
@@ -311,128 +205,75 @@ fn value(difference: &Difference, value: &Value) -> Said {
 
 /// An element in one line: the words that matter to the user where we know them, else its XML.
 fn element(difference: &Difference, tree: &Element) -> String {
-    let attribute = |name: &str| tree.attribute(name).unwrap_or_default().to_owned();
-    let of = |path: &str, name: &str| tree.attribute_at(path, name).unwrap_or_default().to_owned();
-    let text = match difference.path.as_str() {
-        "network/ip/dhcp/host" => format!("{} {}", attribute("mac"), attribute("ip")),
-        "domain/metadata/miniascape:resource" | "network/metadata/miniascape:resource" => {
-            format!("{} of lab {}", attribute("address"), attribute("lab"))
-        }
-        "network/ip/dhcp/range" => format!("{} - {}", attribute("start"), attribute("end")),
-        "network/dns/host" => attribute("ip"),
-        "network/dns/host/hostname" => difference
-            .within
-            .last()
-            .and_then(|host| host.attribute("ip"))
-            .unwrap_or_default()
-            .to_owned(),
-        "network/dns/txt" => attribute("value"),
-        "network/dns/srv" => format!("{}:{}", attribute("target"), attribute("port")),
-        "network/dns/forwarder" => format!("{} {}", attribute("domain"), attribute("addr")),
-        "network/ip" => format!("{}/{}", attribute("address"), attribute("prefix")),
-        "network/domain" => attribute("name"),
-        "network/mtu" | "domain/devices/interface/mtu" => attribute("size"),
-        "network/forward" => attribute("mode"),
-        "domain/os/boot" => attribute("dev"),
-        "volume/backingStore" => tree.text_at("path").unwrap_or_default().to_owned(),
-        "domain/devices/interface/link" => attribute("state"),
-        "domain/devices/interface/source" | "domain/devices/disk/source" => {
-            ["network", "bridge", "file", "dev", "volume"]
-                .into_iter()
-                .map(attribute)
-                .find(|value| !value.is_empty())
-                .unwrap_or_default()
+    match difference.path.as_str() {
+        "network/dns/host/hostname" => {
+            let host = difference.within.last();
+            let ip = host.and_then(|host| host.attribute("ip"));
+            return ip.unwrap_or_default().to_owned();
         }
         "domain/devices/interface/bandwidth" => {
             let rates: Vec<String> = tree.children.iter().map(rate).collect();
-            rates.join(", ")
+            return rates.join(", ");
         }
         "domain/devices/interface/bandwidth/inbound"
-        | "domain/devices/interface/bandwidth/outbound" => rate(tree),
-        "domain/devices/disk/readonly" | "domain/devices/disk/shareable" => "true".to_owned(),
-        "domain/devices/disk" => {
-            let source = ["file", "dev", "volume"]
-                .into_iter()
-                .find_map(|name| tree.attribute_at("source", name));
-            format!(
-                "{} {}",
-                of("target", "dev"),
-                source.unwrap_or(&attribute("device"))
-            )
-        }
-        "domain/devices/interface" => {
-            let source = ["network", "bridge", "dev"]
-                .into_iter()
-                .find_map(|name| tree.attribute_at("source", name));
-            format!(
-                "{} {}",
-                source.unwrap_or(&attribute("type")),
-                of("mac", "address")
-            )
-        }
-        "domain/devices/graphics" | "domain/devices/serial" => attribute("type"),
-        _ if !tree.text.is_empty() && tree.attributes.is_empty() => tree.text.clone(),
-        path if path.starts_with("domain/features/") && tree == &Element::new(&*tree.name) => {
-            "on".to_owned()
-        }
-        path => {
-            let device = path.strip_prefix("domain/devices/");
-            let device = device.filter(|name| !name.contains('/'));
-            device
-                .and_then(|name| device_in_words(name, tree))
-                .unwrap_or_else(|| one_line(tree))
-        }
-    };
-    text.trim().to_owned()
+        | "domain/devices/interface/bandwidth/outbound" => return rate(tree),
+        _ => {}
+    }
+    if tree.attribute_at("target", "name") == Some("org.qemu.guest_agent.0") {
+        return "for the guest agent".to_owned();
+    }
+    let known = places::known(&difference.path);
+    if let Some((known, pattern)) = known.and_then(|it| Some((it, it.place.says?)))
+        && let Some(words) = in_words(pattern, tree, known.has_key())
+    {
+        return words;
+    }
+    if !tree.text.is_empty() && tree.attributes.is_empty() {
+        return tree.text.trim().to_owned();
+    }
+    if difference.path.starts_with("domain/features/") && tree == &Element::new(&*tree.name) {
+        return "on".to_owned();
+    }
+    one_line(tree)
 }
 
-/// What tells a device that the definition has no word for, where the rest is as good as nothing.
-const DEVICES: &[(&str, &[&str])] = &[
-    ("channel", &["@type", "target@name"]),
-    ("console", &["@type", "target@type"]),
-    ("controller", &["@type", "@model"]),
-    ("filesystem", &["source@dir", "source@file", "target@dir"]),
-    (
-        "hostdev",
-        &[
-            "@type",
-            "source/vendor@id",
-            "source/product@id",
-            "source/address@bus",
-            "source/address@slot",
-            "source/address@function",
-            "source/address@uuid",
-        ],
-    ),
-    ("input", &["@type", "@bus"]),
-    ("memballoon", &["@model"]),
-    ("rng", &["@model", "backend"]),
-    ("sound", &["@model"]),
-    ("tpm", &["@model", "backend@type"]),
-    ("video", &["model@type"]),
-    ("watchdog", &["@model", "@action"]),
-];
-
-/// A device in words: `i6300esb reset`. `None` where there is more to it.
-fn device_in_words(name: &str, tree: &Element) -> Option<String> {
-    let (_, parts) = DEVICES.iter().find(|(known, _)| *known == name)?;
+/// What a pattern of [`Place::says`](crate::lab::attributes::Place::says) makes of an element. `None` where it has none of that; and
+/// where there is more to it, unless it is a key's: the rest then has keys of its own.
+fn in_words(pattern: &str, tree: &Element, has_key: bool) -> Option<String> {
+    let mut words = String::new();
+    let mut told = Vec::new();
+    for part in pattern.split_inclusive('}') {
+        let (before, choices) = part.split_once('{').unwrap_or((part, ""));
+        words.push_str(before);
+        let mut choices = choices.trim_end_matches('}').split('|');
+        let found = choices.find_map(|choice| Some((choice, value_at(choice, tree)?)));
+        if let Some((choice, value)) = found {
+            told.push(choice);
+            words.push_str(value);
+        }
+    }
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    if has_key {
+        return Some(words);
+    }
+    let names: Vec<&str> = pattern.split(['{', '}']).collect();
     let is_told = |child: &Element| {
         let holds = |part: &&str| {
             let rest = part.strip_prefix(child.name.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '@']))
         };
-        matches!(child.name.as_str(), "address" | "alias") || parts.iter().any(holds)
+        matches!(child.name.as_str(), "address" | "alias") || names.iter().any(holds)
     };
-    let of = |part: &&str| match part.split_once('@') {
+    (!told.is_empty() && tree.children.iter().all(is_told)).then_some(words)
+}
+
+/// `child/child@attribute`, `@attribute`, or `child/child` for its text.
+fn value_at<'a>(part: &str, tree: &'a Element) -> Option<&'a str> {
+    match part.split_once('@') {
         Some(("", attribute)) => tree.attribute(attribute),
         Some((path, attribute)) => tree.attribute_at(path, attribute),
         None => tree.text_at(part),
-    };
-    if tree.attribute_at("target", "name") == Some("org.qemu.guest_agent.0") {
-        return Some("for the guest agent".to_owned());
     }
-    let told: Vec<&str> = parts.iter().filter_map(of).collect();
-    (!told.is_empty() && tree.children.iter().all(is_told)).then(|| told.join(" "))
 }
 
 /// `inbound 10 MB/s, peak 20 MB/s, burst 1 MB`

@@ -29,19 +29,19 @@ mod schedule;
 mod secrets;
 mod snapshots;
 mod storage;
-pub mod table;
 mod transient;
 mod unchanged;
 pub mod unfit;
 mod unmanaged;
 mod unplugged;
 mod users;
+pub mod whose;
 
 pub use backing::Overlays;
 pub use build::{destroy, make, verify};
 pub use change::{
-    Action, AttributeChange, Change, Checkpoint, Disruption, Node, Phase, Plan, PowerChange,
-    Reason, Said,
+    Action, AttributeChange, Beside, Change, Checkpoint, Disruption, Node, Phase, Plan,
+    PowerChange, Reason, Remark, Said,
 };
 pub use context::{Marked, Options, PendingRestarts};
 pub use guest::{pending_restarts, summary};

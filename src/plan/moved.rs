@@ -124,7 +124,7 @@ pub(super) fn rename(
     change.attributes.insert(
         0,
         AttributeChange {
-            note: forgets.then(|| "UEFI starts with new variables".to_owned()),
+            note: forgets.then(|| "UEFI starts with new variables".into()),
             ..super::attribute::renamed(old, &resource.name, class)
         },
     );
@@ -194,7 +194,7 @@ fn keeps_name(from: &Address, resource: &Resource) -> Option<AttributeChange> {
         Kind::Image | Kind::Volume => stem(&resource.name)? == from.name,
     };
     old.then(|| AttributeChange {
-        note: Some("libvirt cannot rename it".to_owned()),
+        note: Some("libvirt cannot rename it".into()),
         ..super::attribute::renamed(&resource.name, &resource.name, Disruption::Live)
     })
 }

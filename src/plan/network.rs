@@ -11,15 +11,16 @@ use super::definition::with_uuid;
 use super::foreign::Foreign;
 use super::history::{last_trees, reason, reason_to_create};
 use super::label;
-use super::table;
 use super::unplugged;
-use super::{Action, Change, Disruption, Reason};
+use super::{Action, Beside, Change, Disruption, Reason};
 use crate::address::Address;
 use crate::desired::Resource;
+use crate::lab::places;
 use crate::libvirt::observed::{ObservedNetwork, parking_name};
 use crate::state::Entry;
 use crate::step::{Named, Step};
 use crate::xml::document::Document;
+use crate::xml::merge::Difference;
 use crate::xml::schema;
 use crate::xml::tree::Element;
 use updates::Strategy;
@@ -124,7 +125,7 @@ fn update(
     let merge = |live: &Element| {
         let foreign = Foreign::of_running(entry, live, &wanted);
         let mut merged = foreign.merge(&last, live, &wanted);
-        merged.differences = table::taken_apart(table::NETWORK, merged.differences);
+        merged.differences = taken_apart(merged.differences);
         merged
     };
     let merged = merge(&live_xml);
@@ -205,7 +206,7 @@ fn update(
         });
     }
     if !live.active {
-        change.attributes.push(switched("active", true));
+        change.attributes.push(switched(Beside::Active, true));
         steps.push(Step::StartNetwork { name: name.clone() });
     }
     let restarts = |step: &Step| matches!(step, Step::RestartNetwork { .. });
@@ -214,7 +215,9 @@ fn update(
         steps.extend(step);
     }
     if live.autostart != autostart {
-        change.attributes.push(switched("autostart", autostart));
+        change
+            .attributes
+            .push(switched(Beside::Autostart, autostart));
         steps.push(Step::AutostartNetwork {
             name,
             on: autostart,
@@ -306,6 +309,15 @@ fn summary(xml: &Element) -> String {
         .chain(domain)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// Differences so that each is changed in one way: an element that comes or goes as a whole is taken apart where its parts have ways
+/// of their own. A network's first DNS host brings `<dns>` along, and is a DNS host all the same.
+fn taken_apart(differences: Vec<Difference>) -> Vec<Difference> {
+    let apart = differences.into_iter();
+    apart
+        .flat_map(|it| it.taken_apart(&places::differs_below))
+        .collect()
 }
 
 #[cfg(test)]

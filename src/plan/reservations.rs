@@ -366,6 +366,7 @@ fn attributes(work: &[(Side, Work)], entry: &Entry) -> Vec<AttributeChange> {
                 after: after.map(|host| host.describe().into()),
                 disruption: Disruption::Live,
                 note: None,
+                beside: None,
                 cause: Some(match is_drift {
                     true => Cause::Drift,
                     false => Cause::Definition,

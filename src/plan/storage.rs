@@ -17,11 +17,13 @@ use super::foreign::Foreign;
 use super::history::{reason, reason_to_create};
 use super::label;
 use super::{Action, AttributeChange, Change, Disruption, Reason, Said};
-use super::{overlay, table, users};
+use super::{overlay, users};
 use crate::address::{Address, Kind};
 use crate::desired::{Detail, Resource};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::fingerprint::sha256;
+use crate::lab::attributes::Way;
+use crate::lab::places;
 use crate::libvirt::observed::ObservedVolume;
 use crate::state::{Entry, Status};
 use crate::step::{Content, Step};
@@ -150,11 +152,11 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
     let (action, class, summary, notes) = match is_seed && !asked_for {
         true => (
             Action::Update,
-            table::SEED.class,
+            Way::WriteSeed.class(),
             String::new(),
             vec![heeded_once(resource)],
         ),
-        false => (Action::Replace, table::CONTENT.class, summary, Vec::new()),
+        false => (Action::Replace, Way::Upload.class(), summary, Vec::new()),
     };
     let mut change = Change {
         action,
@@ -163,7 +165,7 @@ pub(super) fn image(planner: &mut Planner<'_>, resource: &Resource) -> Change {
         attributes: vec![AttributeChange {
             before: entry.content.as_deref().map(content_text),
             after: record.content.as_deref().map(content_text),
-            note: unfinished.then(|| "an upload was not finished".to_owned()),
+            note: unfinished.then(|| "an upload was not finished".into()),
             ..AttributeChange::new("source", "", "", class)
         }],
         disruption: Some(class),
@@ -445,13 +447,9 @@ fn out_of_reach(planner: &mut Planner<'_>, resource: &Resource, pool: &str) -> O
 
 /// What a difference costs a volume whose capacity is `before` and to be `after`.
 fn volume_class(difference: &Difference, before: u64, after: u64) -> Disruption {
-    match table::row(table::VOLUME, &difference.path) {
-        Some(row) if row.path == table::GROWS.path => match after > before {
-            true => table::GROWS.class,
-            false => table::SHRINKS.class,
-        },
-        Some(row) => row.class,
-        None => Disruption::Recreate,
+    match places::way(&difference.path) {
+        Way::Grow if after <= before => Way::ReplaceVolume.class(),
+        way => way.class(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What runs and has no definition any more: someone undefined it meanwhile, or made it so.
 
 use super::attribute::switched;
-use super::{Action, AttributeChange, Change, Disruption};
+use super::{Action, AttributeChange, Beside, Change, Disruption};
 use crate::address::Kind;
 use crate::libvirt::observed::Observed;
 use crate::step::Step;
@@ -41,8 +41,8 @@ pub(super) fn persist(change: &mut Change, observed: &Observed) {
         Action::Create | Action::Replace | Action::Delete | Action::Forget => return,
     }
     change.attributes.push(AttributeChange {
-        note: Some("transient: made persistent again".to_owned()),
-        ..switched("persistent", true)
+        note: Some("transient: made persistent again".into()),
+        ..switched(Beside::Persistent, true)
     });
     change.disruption = change.disruption.max(Some(Disruption::Live));
 }

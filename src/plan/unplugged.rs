@@ -151,7 +151,7 @@ pub(super) fn by_others(
 fn attribute(nics: &[String]) -> AttributeChange {
     AttributeChange {
         after: None,
-        note: Some("plugged in again".to_owned()),
+        note: Some("plugged in again".into()),
         cause: Some(Cause::Drift),
         ..AttributeChange::new("unplugged", nics.join(", "), "", Disruption::Live)
     }

@@ -6,6 +6,7 @@ use super::plan::GAP;
 use super::{Color, Role, WIDTH};
 use crate::lab::attributes::{Attribute, Object, Type};
 use crate::lab::explain::{Explained, objects, takes, values};
+use crate::lab::places;
 
 /// How far all stands from the left.
 const LEFT: usize = 2;
@@ -67,6 +68,10 @@ fn key(attribute: &Attribute, out: &mut String) {
         if !told.is_empty() {
             write_told(word, &told, out);
         }
+    }
+    for (paths, cost) in places::costs(attribute) {
+        write_told("libvirt", &paths, out);
+        write_told("change", &cost, out);
     }
 }
 

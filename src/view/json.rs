@@ -83,7 +83,7 @@ fn change(change: &Change) -> Value {
                 "before": attribute.before,
                 "after": attribute.after,
                 "disruption": attribute.disruption,
-                "note": attribute.note,
+                "note": attribute.note.as_ref().map(ToString::to_string),
                 "cause": attribute.cause,
                 "last_applied": attribute.last,
             })

@@ -348,7 +348,7 @@ pub(super) fn write_attribute(
         .then(|| attribute.disruption.to_string());
     let remarks: Vec<String> = own
         .into_iter()
-        .chain(attribute.note.clone())
+        .chain(attribute.note.as_ref().map(ToString::to_string))
         .chain(drift_of(attribute, change))
         .collect();
     if !remarks.is_empty() {

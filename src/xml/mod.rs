@@ -6,4 +6,3 @@ pub mod merge;
 pub mod schema;
 pub mod shape;
 pub mod tree;
-pub mod whose;

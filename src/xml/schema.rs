@@ -264,7 +264,7 @@ pub fn rank(path: &str) -> Option<usize> {
 
 /// Lists that are the user's: an element that neither the definition nor the last apply has was put there by someone
 /// else and is taken out again. libvirt itself adds nothing to them.
-pub(super) const OWNED: &[&str] = &[
+pub const OWNED: &[&str] = &[
     "domain/devices/disk",
     "domain/devices/interface",
     "domain/devices/filesystem",

@@ -1,10 +1,10 @@
 //! The three-way merge.
 
 use miniascape::libvirt::fake::spelling::written;
+use miniascape::plan::whose;
 use miniascape::xml::merge::{merge, overlay};
 use miniascape::xml::schema;
 use miniascape::xml::tree::Element;
-use miniascape::xml::whose;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

@@ -13,7 +13,7 @@ use super::{LifecycleSpec, Xml};
 use crate::diagnostic::{Diagnostic, Span, did_you_mean_of};
 use crate::lab::attributes::{
     Address, Attribute, Duration, Keys, Kind, Map, Name, Named, Nested, Object, OneOrList,
-    Optional, Switch, Text, Type, Whole, Word, has, kinds, named, object, words,
+    Optional, Switch, Text, Type, Way, Whole, Word, at, has, kinds, named, object, words,
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::load;
@@ -58,6 +58,11 @@ kinds! {
     BytesPerSecond: u64 = Type::Size, bytes_per_second;
 }
 
+/// What is to be said of a NIC that changes while it is plugged in.
+const LINK: &str = "the guest sees at most its link go down and up";
+/// The same of a CD drive.
+const MEDIUM: &str = "an error where the guest holds its drive locked";
+
 object! {
     /// A guest as written.
     GuestSpec: "a guest" / "guests", "the settings of a guest" {
@@ -70,37 +75,64 @@ object! {
         /// The same with its domain.
         fqdn: Text [default: "`hostname` with the domain of its first network that has one"],
         /// A title in a few words.
-        title: Text,
+        title: Text [xml: [at("domain/title").put_back().by(Way::SetMetadata)]],
         /// A description.
-        description: Text,
+        description: Text [xml: [at("domain/description").put_back().by(Way::SetMetadata)]],
         /// Whether KVM or QEMU itself runs it.
-        domain_type = "type": Word<DomainTypes> [default: "`kvm` where it works"],
+        domain_type = "type": Word<DomainTypes> [default: "`kvm` where it works", xml: [at("domain@type")]],
         /// The architecture.
-        arch: Text [default: "the host's"],
+        arch: Text [default: "the host's", xml: [at("domain/os/type@arch")]],
         /// QEMU's machine type.
-        machine: Text [default: "`q35` or `virt`"],
+        machine: Text [default: "`q35` or `virt`", xml: [at("domain/os/type@machine")]],
         /// The processor: a mode, or a map.
         cpu: Nested<CpuSpec> [default: "`host-passthrough` with KVM, else `maximum`"],
         /// How many processors it has.
-        vcpus: Whole<u32, 1, 4096> [default: "`1`"],
+        vcpus: Whole<u32, 1, 4096> [default: "`1`", xml: [
+            at("domain/vcpu@current")
+                .by(Way::SetVcpus)
+                .when("more, up to the `max_vcpus` that it runs with")
+                .more("fewer restart it"),
+        ]],
         /// How much memory it has, in whole MiB.
-        memory: Memory [default: "`1GiB`"],
+        memory: Memory [default: "`1GiB`", xml: [
+            at("domain/currentMemory")
+                .by(Way::SetMemory)
+                .when("up to the `max_memory` that it runs with")
+                .more("the guest's balloon driver gives or takes it, in its own time; beyond that it restarts"),
+        ]],
         /// Up to here `vcpus` grows while it runs.
-        max_vcpus: Whole<u32, 1, 4096> [default: "`vcpus`"],
+        max_vcpus: Whole<u32, 1, 4096> [default: "`vcpus`", xml: [at("domain/vcpu")]],
         /// Up to here `memory` changes while it runs.
-        max_memory: Memory [default: "`memory`"],
+        max_memory: Memory [default: "`memory`", xml: [at("domain/memory")]],
         /// The firmware.
-        firmware: Word<Firmwares> [default: "`bios` on x86"],
+        firmware: Word<Firmwares> [default: "`bios` on x86", xml: [at("domain/os@firmware").put_back()],
+            follows: ["domain/os/firmware", "domain/os/loader", "domain/os/nvram", "domain/features/smm"]],
         /// What it boots.
         boot: Nested<BootSpec>,
         /// Disks, by name.
-        disks: Map<DiskSpec>,
+        disks: Map<DiskSpec> [xml: [
+            at("domain/devices/disk")
+                .says("{target@dev} {source@file|source@dev|source@volume|@device}")
+                .by(Way::Plug)
+                .when("on virtio, scsi or usb, added or removed"),
+            at("domain/devices/disk/alias@name"),
+        ]],
         /// NICs, by name.
-        interfaces: Map<InterfaceSpec>,
+        interfaces: Map<InterfaceSpec> [xml: [
+            at("domain/devices/interface")
+                .says("{source@network|source@bridge|source@dev|@type} {mac@address}")
+                .by(Way::Plug)
+                .when("added or removed"),
+            at("domain/devices/interface/alias@name"),
+        ]],
         /// Its display.
-        graphics: Graphics [default: "`none`"],
+        graphics: Graphics [default: "`none`", xml: [at("domain/devices/graphics").put_back().says("{@type}")],
+            follows: ["domain/devices/graphics/listen", "domain/devices/video"]],
         /// Its serial port: a terminal of the host, or a file there.
-        serial: SerialPort [default: "`pty`"],
+        serial: SerialPort [default: "`pty`", xml: [
+            at("domain/devices/serial").says("{@type}"),
+            at("domain/devices/serial@type").named("serial.type"),
+        ]],
         /// It runs; `false`: it is defined, and off.
         running: Switch [default: "`true`"],
         /// It starts with the host.
@@ -118,7 +150,7 @@ object! {
         /// Has an installer put a system onto it, unattended.
         install: Optional<InstallSpec>,
         /// Gives it a disk with what cloud-init reads at the first start.
-        cloud_init: Seed,
+        cloud_init: Seed [xml: [at("volume").by(Way::WriteSeed)]],
         /// Files that the installer or cloud-init puts into it, by name.
         files: Map<FileSpec>,
         /// Templates that `generate` renders into its directory, by name.
@@ -134,9 +166,9 @@ object! {
     /// `cpu` as written.
     CpuSpec: "`cpu`" / "processors", "a mode, or `{mode: …, model: …}`", scalar mode(Word<CpuModes>) {
         /// How it is chosen.
-        mode: Word<CpuModes>,
+        mode: Word<CpuModes> [xml: [at("domain/cpu@mode")]],
         /// libvirt's name of a model, for mode custom.
-        model: Text,
+        model: Text [xml: [at("domain/cpu/model")]],
     }
 }
 
@@ -144,13 +176,14 @@ object! {
     /// `boot` as written.
     BootSpec: "`boot`" / "boots", "`{kernel: …}` or `{order: […]}`" {
         /// A kernel that is booted directly; a file of the hypervisor.
-        kernel: Text,
+        kernel: Text [xml: [at("domain/os/kernel").put_back()]],
         /// Its initrd.
-        initrd: Text,
+        initrd: Text [xml: [at("domain/os/initrd").put_back()]],
         /// Its command line.
-        cmdline: Text,
+        cmdline: Text [xml: [at("domain/os/cmdline").put_back()]],
         /// What is tried to boot from, in order.
-        order: OneOrList<Word<BootDevices>>,
+        order: OneOrList<Word<BootDevices>> [xml: [at("domain/os/boot").put_back().says("{@dev}"), at("domain/os/boot@dev")],
+            follows: ["domain/devices/disk/boot", "domain/devices/interface/boot"]],
     }
 }
 
@@ -159,33 +192,57 @@ object! {
     DiskSpec: "a disk" / "disks", "the settings of a disk" {
         /// The pool of its volume; needed where the lab makes one. A disk has an `image`, a `size`, a `volume` or a `path`; a CD drive
         /// may be empty.
-        pool: Name [default: "that of its image"],
+        pool: Name [default: "that of its image", xml: [at("domain/devices/disk/source@pool"), at("volume/name").named("name").by(Way::ReplaceVolume)]],
         /// The image that its volume is an overlay of; of a CD what is in the drive.
-        image: Name,
+        image: Name [xml: [
+            at("volume/backingStore").says("{path}").by(Way::ReplaceVolume),
+            at("volume/backingStore/path"),
+            at("volume/backingStore/format@type").named("image.format"),
+        ]],
         /// The size of its volume: at least the image's, without one an empty volume.
-        size: DiskSize [default: "the image's, if it has one"],
+        size: DiskSize [default: "the image's, if it has one", xml: [
+            at("volume/capacity").by(Way::Grow).when("larger"),
+            at("volume/capacity").by(Way::ReplaceVolume).when("smaller"),
+        ]],
         /// How its bytes are laid out.
-        format: Word<Formats> [default: "`qcow2`; of what exists it is found out"],
+        format: Word<Formats> [default: "`qcow2`; of what exists it is found out", xml: [
+            at("domain/devices/disk/driver@type"),
+            at("volume/target/format").by(Way::ReplaceVolume),
+            at("volume/target/format@type"),
+        ]],
         /// It takes what is written to it, or all its room when it is made.
         allocation: Word<Allocations> [default: "`sparse`"],
         /// A volume of `pool` that exists, or another guest's: `GUEST.DISK.FORMAT`.
-        volume: Text,
+        volume: Text [xml: [at("domain/devices/disk/source@volume")]],
         /// A file or block device of the hypervisor.
-        path: Text,
+        path: Text [xml: [
+            at("domain/devices/disk/source").put_back()
+                .says("{@network|@bridge|@file|@dev|@volume}")
+                .by(Way::UpdateDevice)
+                .when("the medium in a CD drive")
+                .more(MEDIUM),
+            at("domain/devices/disk/source@file"),
+            at("domain/devices/disk/source@dev"),
+            at("domain/devices/disk@type").put_back()
+                .named("disks.*.type")
+                .by(Way::UpdateDevice)
+                .when("the medium in a CD drive")
+                .more(MEDIUM),
+        ]],
         /// What the guest takes it for.
-        device: Word<DiskDevices> [default: "`disk`"],
+        device: Word<DiskDevices> [default: "`disk`", xml: [at("domain/devices/disk@device")]],
         /// The bus that it is on.
-        bus: Word<Buses> [default: "`virtio`, of CDs `sata`"],
+        bus: Word<Buses> [default: "`virtio`, of CDs `sata`", xml: [at("domain/devices/disk/target@bus")]],
         /// QEMU's cache mode.
-        cache: Word<Caches> [default: "QEMU's"],
+        cache: Word<Caches> [default: "QEMU's", xml: [at("domain/devices/disk/driver@cache").put_back()]],
         /// Several guests may use it at once; raw only.
-        shareable: Switch [default: "`false`"],
+        shareable: Switch [default: "`false`", xml: [at("domain/devices/disk/shareable").put_back().says("true")]],
         /// The guest cannot write to it.
-        readonly: Switch [default: "`false`; of CDs `true`"],
+        readonly: Switch [default: "`false`; of CDs `true`", xml: [at("domain/devices/disk/readonly").put_back().says("true")]],
         /// Neither `destroy` nor leaving the definition deletes its volume.
         keep: Switch [default: "`false`"],
         /// Its device name, which orders the disks of a bus.
-        dev: Text [default: "the first free one"],
+        dev: Text [default: "the first free one", xml: [at("domain/devices/disk/target@dev")]],
         /// What may become of its volume.
         lifecycle: Nested<LifecycleSpec>,
         /// Merged into the volume's XML.
@@ -197,15 +254,23 @@ object! {
     /// A NIC as written.
     InterfaceSpec: "a NIC" / "NICs", "the settings of a NIC" {
         /// The network that it is on. A NIC has this, a `bridge`, or `user: true`.
-        network: Name,
+        network: Name [xml: [
+            at("domain/devices/interface/source").says("{@network|@bridge|@file|@dev|@volume}"),
+            at("domain/devices/interface/source@network").by(Way::UpdateDevice).more(LINK),
+            at("domain/devices/interface@type")
+                .named("interfaces.*.type")
+                .by(Way::UpdateDevice)
+                .more(LINK)
+                .when("from `network` to `bridge` and back"),
+        ]],
         /// A bridge of the host, without a network of libvirt's.
-        bridge: Text,
+        bridge: Text [xml: [at("domain/devices/interface/source@bridge").by(Way::UpdateDevice).more(LINK)]],
         /// QEMU's own network, for qemu:///session, which may not make others.
         user: UserNetwork [default: "`false`"],
         /// What the guest takes it for.
-        model: Text [default: "`virtio`"],
+        model: Text [default: "`virtio`", xml: [at("domain/devices/interface/model@type")]],
         /// Its MAC address.
-        mac: Text [default: "derived"],
+        mac: Text [default: "derived", xml: [at("domain/devices/interface/mac@address")]],
         /// A DHCP reservation and a DNS name; one IPv4 and one IPv6 address.
         ip: OneOrList<Address>,
         /// A name of its own for `ip`.
@@ -213,11 +278,16 @@ object! {
         /// `ip` has a name.
         dns: Switch [default: "`true`"],
         /// The MTU in bytes.
-        mtu: Mtu,
+        mtu: Mtu [xml: [at("domain/devices/interface/mtu").put_back().says("{@size}"), at("domain/devices/interface/mtu@size")]],
         /// Whether its cable is plugged in.
-        link: Word<Links> [default: "`up`"],
+        link: Word<Links> [default: "`up`", xml: [
+            at("domain/devices/interface/link").put_back().says("{@state}").by(Way::UpdateDevice).more(LINK),
+            at("domain/devices/interface/link@state"),
+        ]],
         /// How fast it may be.
-        bandwidth: Nested<BandwidthSpec>,
+        bandwidth: Nested<BandwidthSpec> [xml: [
+            at("domain/devices/interface/bandwidth").put_back().by(Way::UpdateDevice).more(LINK),
+        ]],
     }
 }
 
@@ -225,9 +295,9 @@ object! {
     /// `bandwidth` of a NIC as written.
     BandwidthSpec: "`bandwidth`" / "bandwidths", "`{inbound: …, outbound: …}`", after limits_something {
         /// What the guest receives.
-        inbound: Rate,
+        inbound: Rate [xml: [at("domain/devices/interface/bandwidth/inbound")]],
         /// What it sends.
-        outbound: Rate,
+        outbound: Rate [xml: [at("domain/devices/interface/bandwidth/outbound")]],
     }
 }
 
@@ -481,9 +551,11 @@ object! {
     GraphicsSpec: "`graphics`" / "displays", "`vnc`, `spice`, `none` or `{type: …, listen: …}`",
         scalar kind(Word<Displays>) {
         /// Its protocol.
-        kind = "type": Word<Displays> [needed: "write `type: vnc` or `type: spice`"],
+        kind = "type": Word<Displays> [needed: "write `type: vnc` or `type: spice`", xml: [
+            at("domain/devices/graphics@type"),
+        ]],
         /// The address of the host at which it listens.
-        listen: Address,
+        listen: Address [xml: [at("domain/devices/graphics@listen").put_back()]],
     }
 }
 
@@ -505,7 +577,7 @@ object! {
     /// `serial` as a map.
     SerialSpec: "`serial`" / "serial ports", "`pty` or `{file: PATH}`" {
         /// A file of the host that all is written to. Needed.
-        file: Text,
+        file: Text [xml: [at("domain/devices/serial/source@path")]],
     }
 }
 

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::{LifecycleSpec, Xml};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::attributes::{
-    Address, ByText, Keys as _, Kind, Nested, OneOrList, Subnet, Switch, Text, Type, Whole, Word,
-    has, object, text_of, words,
+    Address, ByText, Keys as _, Kind, Nested, OneOrList, Subnet, Switch, Text, Type, Way, Whole,
+    Word, at, has, object, text_of, words,
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::model::NetworkMode;
@@ -20,30 +20,55 @@ words! {
 /// The MTU of a bridge or NIC. IPv4 needs 68 bytes (RFC 791); 65535 is what libvirt takes.
 pub type Mtu = Whole<u32, 68, 65535>;
 
+/// What is to be said of a network's MTU.
+const GUESTS_KEEP: &str = "running guests keep the MTU of their NICs until they restart";
+
 object! {
     /// A network as written.
     NetworkSpec: "a network" / "networks", "the settings of a network", before if_external {
         /// Its name in libvirt.
-        name: Text [default: "its key"],
+        name: Text [default: "its key", xml: [at("network/name").by(Way::ReplaceNetwork)]],
         /// It exists: it is referred to, and never created, changed or deleted. With `{reservations: true}` it gets reservations for
         /// guests that have an `ip`; with `{reservations: false}` others make them.
         external: External [default: "`false`"],
         /// How it reaches the world: with address translation, without, without libvirt's firewall rules either, not at all, or by
         /// a bridge that the host has.
-        mode: Word<Modes> [default: "`nat`"],
+        mode: Word<Modes> [default: "`nat`", xml: [
+            at("network/forward").put_back().says("{@mode}").absent("isolated"),
+            at("network/forward@mode").put_back(),
+        ]],
         /// The device of the host by which alone it is left; modes nat and route.
-        dev: Text,
+        dev: Text [xml: [at("network/forward@dev").put_back()]],
         /// The name of the bridge, of up to 15 characters; in mode bridge one that the host has.
-        bridge: Text [default: "chosen by libvirt"],
+        bridge: Text [default: "chosen by libvirt", xml: [at("network/bridge@name").put_back()]],
         /// The MTU in bytes.
-        mtu: Mtu,
+        mtu: Mtu [xml: [at("network/mtu").put_back().says("{@size}").more(GUESTS_KEEP), at("network/mtu@size").more(GUESTS_KEEP)]],
         /// The host's own address there, with the length of its prefix; several for dual stack.
-        address: OneOrList<Subnet>,
+        address: OneOrList<Subnet> [xml: [
+            at("network/ip").says("{@address}/{@prefix}"),
+            at("network/ip@address"),
+            at("network/ip@prefix").named("address.prefix"),
+        ]],
         /// The DNS domain of its guests.
-        domain: Text,
+        domain: Text [xml: [at("network/domain").put_back().says("{@name}"), at("network/domain@name")]],
         /// `true` is a derived range, `false` no DHCP at all; or a range, or a list of ranges. Where it is not given, DHCP gives guests
         /// the `ip` that they have, and no one else any.
-        dhcp: Dhcp,
+        dhcp: Dhcp [xml: [
+            at("network/ip/dhcp"),
+            at("network/ip/dhcp/range")
+                .named("dhcp.range")
+                .says("{@start} - {@end}")
+                .by(Way::UpdateNetwork)
+                .more("dnsmasq restarts and keeps its leases"),
+            at("network/ip/dhcp/host")
+                .named("dhcp.hosts.*")
+                .says("{@mac} {@ip}")
+                .by(Way::UpdateNetwork)
+                .more("dnsmasq goes on. By `ip` of guests' NICs. Three or more on a network that no guest runs on: one restart, which is faster"),
+            at("network/ip/dhcp/host@mac").named("dhcp.hosts.*.mac"),
+            at("network/ip/dhcp/host@ip").named("dhcp.hosts.*.ip"),
+            at("network/ip/dhcp/host@name").named("dhcp.hosts.*.name"),
+        ]],
         /// Its name server.
         dns: Nested<DnsSpec>,
         /// It starts with the host.
@@ -212,17 +237,27 @@ object! {
     /// `dns` of a network.
     DnsSpec: "`dns`" / "name servers", "the settings of a name server", after place_of_dns {
         /// There is a name server.
-        enabled: Switch [default: "`true`"],
+        enabled: Switch [default: "`true`", xml: [at("network/dns@enable").put_back()]],
         /// What it does not know of `domain` nobody else is asked for.
-        local_only: Switch [default: "`true`"],
+        local_only: Switch [default: "`true`", xml: [at("network/domain@localOnly")]],
         /// Names, each with its address or addresses. Guests with an `ip` are in it already.
-        hosts: Hosts,
+        hosts: Hosts [xml: [
+            at("network/dns/host").says("{@ip}").by(Way::UpdateNetwork).more("dnsmasq goes on"),
+            at("network/dns/host/hostname"),
+        ]],
         /// Whom to ask for all else, each an address, or of a domain alone.
-        forwarders: Forwarders [default: "the host's resolver"],
+        forwarders: Forwarders [default: "the host's resolver", xml: [
+            at("network/dns/forwarder").says("{@domain} {@addr}"),
+        ]],
         /// SRV records.
-        srv: Srvs,
+        srv: Srvs [xml: [
+            at("network/dns/srv").named("dns.srv.*").says("{@target}:{@port}").by(Way::UpdateNetwork).more("dnsmasq restarts"),
+        ]],
         /// TXT records, by name.
-        txt: Txts,
+        txt: Txts [xml: [
+            at("network/dns/txt").says("{@value}").by(Way::UpdateNetwork).more("dnsmasq restarts"),
+            at("network/dns/txt@value"),
+        ]],
     } with {
         /// Where it is given.
         span: Option<Span>,

@@ -3,7 +3,7 @@
 use super::network::refuse_more;
 use super::{LifecycleSpec, Xml};
 use crate::diagnostic::Span;
-use crate::lab::attributes::{Name, Nested, Switch, Text, Word, object, words};
+use crate::lab::attributes::{Name, Nested, Switch, Text, Way, Word, at, object, words};
 use crate::lab::decode::Decoder;
 use crate::lab::model::VolumeFormat;
 use crate::lab::yaml::{Node, Value};
@@ -22,12 +22,16 @@ object! {
     /// A pool as written.
     PoolSpec: "a pool" / "pools", "the settings of a pool", before if_external {
         /// Its name in libvirt.
-        name: Text [default: "its key"],
+        name: Text [default: "its key", xml: [at("pool/name").by(Way::ReplacePool)]],
         /// It exists: it is referred to, and never created, changed or deleted.
         external: Switch [default: "`false`"],
         /// Where it is on the hypervisor; needed for dir, and for fs and netfs: where it is mounted. Of an external one it is for
         /// `generate`, which asks no hypervisor.
-        path: Text,
+        path: Text [xml: [
+            at("pool/target/path")
+                .by(Way::RestartPool)
+                .more("files stay where they are. Refused while the lab has volumes in it"),
+        ]],
         /// What it is; all but dir need `xml` with their source.
         kind = "type": Word<PoolTypes> [default: "`dir`"],
         /// It starts with the host.
@@ -61,9 +65,9 @@ object! {
         /// The pool that it is uploaded to.
         pool: Name [needed: "write `{pool: POOL, source: FILE}`"],
         /// A local file, uploaded once, to a remote hypervisor too.
-        source: Text [needed: "write `{pool: POOL, source: FILE}`"],
+        source: Text [needed: "write `{pool: POOL, source: FILE}`", xml: [at("volume").by(Way::Upload)]],
         /// How its bytes are laid out.
-        format: Word<Formats> [default: "read from the file"],
+        format: Word<Formats> [default: "read from the file", xml: [at("volume/target/format").by(Way::Upload)]],
         /// The SHA-256 that the file has to have.
         sha256: Text,
         /// What may become of it.

@@ -1,13 +1,14 @@
-//! What is changed of a guest while it runs, and how. By the table, and by what the guest runs with.
+//! What is changed of a guest while it runs, and how: by the rows of its keys, and by what it runs with.
 
 use std::collections::BTreeSet;
 
 use super::running::{device_of, is_filled_in, seen, without_balloon};
+use crate::lab::attributes::Way;
+use crate::lab::places;
 use crate::libvirt::observed::{ObservedGuest, Power};
-use crate::plan::Disruption;
 use crate::plan::foreign::Foreign;
 use crate::plan::label::Cost;
-use crate::plan::table;
+use crate::plan::{Disruption, Remark};
 use crate::state::Entry;
 use crate::step::{MetadataPart, Named, Step};
 use crate::units::size;
@@ -17,9 +18,6 @@ use crate::xml::tree::Element;
 
 /// Seconds that a guest has to let go of a device.
 const DETACH_TIMEOUT: u64 = 30;
-
-/// The parts of a NIC that can be changed while it is plugged in.
-const NIC_PARTS: [&str; 4] = ["source", "link", "bandwidth", "filterref"];
 
 /// A guest that runs.
 pub(super) struct Running {
@@ -92,19 +90,19 @@ impl Running {
                 }
                 // Without a maximum of its own the memory is the maximum.
                 let is_all = max.is_some() && max == difference.after;
-                if difference.path == "domain/currentMemory"
+                if places::way(&difference.path) == Way::SetMemory
                     && (is_all || self.is_above_maximum(difference))
                 {
                     return Cost {
                         class: Disruption::Restart,
-                        note: self.above_maximum(difference),
+                        note: self.above_maximum(difference).map(Remark::Said),
                     };
                 }
                 match self.obstacle(difference, &mut ports) {
                     None => Cost::from(Disruption::Live),
                     Some(why) => Cost {
                         class: Disruption::Restart,
-                        note: Some(why),
+                        note: Some(Remark::Said(why)),
                     },
                 }
             })
@@ -114,20 +112,18 @@ impl Running {
     /// Why a difference that could be changed while guests run cannot be changed in this one.
     fn obstacle(&self, difference: &Difference, ports: &mut usize) -> Option<String> {
         if self.xml.attribute("type") == Some("test") {
-            return match difference.path.as_str() {
-                "domain/title" | "domain/description" => None,
-                path if path.starts_with("domain/metadata") => None,
+            return match places::way(&difference.path) {
+                Way::SetMetadata => None,
                 _ => Some("the test driver changes nothing that runs".to_owned()),
             };
         }
-        let device = device_of(difference);
-        match difference.path.as_str() {
-            "domain/currentMemory" => {
+        match places::way(&difference.path) {
+            Way::SetMemory => {
                 let model = self.xml.attribute_at("devices/memballoon", "model");
                 let has_balloon = model.is_some_and(|model| model != "none");
                 (!has_balloon).then(|| "it has no memory balloon".to_owned())
             }
-            "domain/vcpu@current" => {
+            Way::SetVcpus => {
                 let (now, most) = vcpus(&self.xml)?;
                 let wanted = vcpus_after(difference)?;
                 if wanted > most {
@@ -138,14 +134,14 @@ impl Running {
                     None
                 }
             }
-            "domain/devices/interface" | "domain/devices/disk" => {
-                let device = device?;
+            Way::Plug => {
+                let device = device_of(difference)?;
                 match difference.after {
                     Some(_) => self.cannot_attach(device, ports),
                     None => self.cannot_detach(device),
                 }
             }
-            "domain/devices/interface@type" => {
+            Way::UpdateDevice if difference.path == "domain/devices/interface@type" => {
                 let plain = |value: &Option<Value>| matches!(value, Some(Value::Text(kind)) if kind == "network" || kind == "bridge");
                 let both = plain(&difference.before) && plain(&difference.after);
                 (!both).then(|| "it is another kind of NIC".to_owned())
@@ -348,56 +344,45 @@ impl Missing {
                 Some(Value::Tree(tree)) => Some(tree.text.clone()),
                 None => None,
             };
-            let step = match difference.path.as_str() {
-                "domain/currentMemory" => {
+            let step = match places::way(&difference.path) {
+                Way::SetMemory => {
                     text.and_then(|kib| kib.parse().ok())
                         .map(|kib| Step::SetMemory {
                             guest: guest(),
                             kib,
                         })
                 }
-                "domain/vcpu@current" => vcpus_after(&difference)
+                Way::SetVcpus => vcpus_after(&difference)
                     .filter(|count| vcpus(&running.xml).is_none_or(|(now, _)| now != *count))
                     .map(|count| Step::SetVcpus {
                         guest: guest(),
                         count,
                     }),
-                "domain/title" => Some(Step::SetMetadata {
-                    guest: guest(),
-                    part: MetadataPart::Title,
-                    value: text,
-                }),
-                "domain/description" => Some(Step::SetMetadata {
-                    guest: guest(),
-                    part: MetadataPart::Description,
-                    value: text,
-                }),
-                "domain/devices/interface" | "domain/devices/disk" => {
-                    match (&difference.before, &difference.after) {
-                        (_, Some(Value::Tree(device))) => Some(Step::AttachDevice {
-                            guest: guest(),
-                            xml: device.clone(),
-                        }),
-                        (Some(Value::Tree(device)), _) => Some(Step::DetachDevice {
-                            guest: guest(),
-                            xml: device.clone(),
-                            timeout: DETACH_TIMEOUT,
-                        }),
-                        _ => None,
-                    }
-                }
-                path if path.starts_with("domain/devices/") => self
-                    .updated(&difference, running)
-                    .map(|xml| Step::UpdateDevice {
-                        guest: guest(),
-                        xml,
-                    }),
-                path if path.starts_with("domain/metadata/") => {
-                    self.metadata(&difference)
+                Way::SetMetadata => {
+                    self.metadata(&difference, text)
                         .map(|(part, value)| Step::SetMetadata {
                             guest: guest(),
                             part,
                             value,
+                        })
+                }
+                Way::Plug => match (&difference.before, &difference.after) {
+                    (_, Some(Value::Tree(device))) => Some(Step::AttachDevice {
+                        guest: guest(),
+                        xml: device.clone(),
+                    }),
+                    (Some(Value::Tree(device)), _) => Some(Step::DetachDevice {
+                        guest: guest(),
+                        xml: device.clone(),
+                        timeout: DETACH_TIMEOUT,
+                    }),
+                    _ => None,
+                },
+                Way::UpdateDevice => {
+                    self.updated(&difference, running)
+                        .map(|xml| Step::UpdateDevice {
+                            guest: guest(),
+                            xml,
                         })
                 }
                 _ => None,
@@ -426,10 +411,7 @@ impl Missing {
         )?;
         let now = like(DEVICES, wanted, &running.xml.child("devices")?.children)?;
         let mut device = now.clone();
-        let parts: &[&str] = match device.name.as_str() {
-            "interface" => &NIC_PARTS,
-            _ => &["source"],
-        };
+        let parts = places::elements(&format!("{DEVICES}/{}", device.name), Way::UpdateDevice);
         if let Some(kind) = target.attribute("type") {
             device.set_attribute("type", kind);
         }
@@ -444,8 +426,17 @@ impl Missing {
         Some(device)
     }
 
-    /// The element of the metadata that a difference is in: what tells it, and its text.
-    fn metadata(&self, difference: &Difference) -> Option<(MetadataPart, Option<String>)> {
+    /// The title or description, or the element of the metadata that a difference is in: what tells it, and its text.
+    fn metadata(
+        &self,
+        difference: &Difference,
+        text: Option<String>,
+    ) -> Option<(MetadataPart, Option<String>)> {
+        match difference.path.as_str() {
+            "domain/title" => return Some((MetadataPart::Title, text)),
+            "domain/description" => return Some((MetadataPart::Description, text)),
+            _ => {}
+        }
         let element = difference.within.get(1).or_else(|| device_of(difference))?;
         let (key, name) = element.name.split_once(':')?;
         let uri = element.attribute(&format!("xmlns:{key}"))?.to_owned();
@@ -472,20 +463,15 @@ impl Missing {
     }
 }
 
-/// Whether the table says that something is changed while guests run. A row of a whole device is about that alone.
+/// Whether something is changed while guests run.
 fn is_live(difference: &Difference) -> bool {
     let path = difference.path.as_str();
-    let Some(row) = table::row(table::GUEST, path) else {
-        return false;
-    };
-    let is_part =
-        matches!(row.path, "domain/devices/interface" | "domain/devices/disk") && row.path != path;
     // Only a drive has a medium that can be changed.
     let is_fixed = path.starts_with("domain/devices/disk")
-        && row.path != "domain/devices/disk"
+        && places::way(path) == Way::UpdateDevice
         && !device_of(difference)
             .is_some_and(|disk| matches!(disk.attribute("device"), Some("cdrom" | "floppy")));
-    row.class == Disruption::Live && !is_part && !is_fixed
+    places::way(path) != Way::RestartGuest && !is_fixed
 }
 
 /// What a guest runs with once its steps are done, as far as it uses networks and volumes.

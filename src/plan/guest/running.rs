@@ -1,9 +1,9 @@
 //! What a guest runs with, so that it can be compared: without what libvirt adds to a definition when it starts a guest.
 
 use crate::libvirt::observed::ObservedGuest;
+use crate::plan::whose;
 use crate::xml::merge::{Cause, Difference, Value, merge};
 use crate::xml::tree::Element;
-use crate::xml::whose;
 
 /// Parts of a running guest that are libvirt's to add, whole elements below the root.
 const ADDED: [&str; 4] = [

@@ -14,7 +14,9 @@ use crate::plan::context::{PendingRestarts, Planner};
 use crate::plan::foreign::Foreign;
 use crate::plan::history::{last_trees, reason};
 use crate::plan::label::{self, Cost};
-use crate::plan::{Action, AttributeChange, Change, Disruption, PowerChange, overlay};
+use crate::plan::{
+    Action, AttributeChange, Beside, Change, Disruption, PowerChange, Remark, overlay,
+};
 use crate::state::{Entry, Status};
 use crate::step::{Named, Step};
 use crate::xml::document::Document;
@@ -22,12 +24,9 @@ use crate::xml::merge::{Difference, Merged, merge};
 use crate::xml::schema;
 use crate::xml::tree::Element;
 
-/// What is said of a change that waits for the guest's next restart.
-const DEFERRED: &str = "restart deferred";
-
 /// Whether a guest runs on with something that it is no longer defined with, until it restarts.
 pub(in crate::plan) fn defers(change: &Change) -> bool {
-    let waits = |attribute: &AttributeChange| attribute.note.as_deref() == Some(DEFERRED);
+    let waits = |attribute: &AttributeChange| attribute.note == Some(Remark::Deferred);
     !change.pending.is_empty() || change.attributes.iter().any(waits)
 }
 
@@ -125,7 +124,7 @@ pub(in crate::plan) fn update(
         notes.push(outdated.note);
     }
     if live.autostart != flags.autostart {
-        attributes.push(switched("autostart", flags.autostart));
+        attributes.push(switched(Beside::Autostart, flags.autostart));
         steps.push(Step::AutostartGuest {
             name: name(),
             on: flags.autostart,
@@ -272,7 +271,7 @@ impl During {
             _ if !self.needs_restart => Cost::from(Disruption::Live),
             _ => Cost {
                 class: Disruption::Live,
-                note: Some(DEFERRED.to_owned()),
+                note: Some(Remark::Deferred),
             },
         };
         let at = |difference: &Difference| merged.differences.iter().position(|d| d == difference);
@@ -305,7 +304,7 @@ pub(in crate::plan) fn quiesce(change: &mut Change, name: &Named, timeout: u64) 
     change.steps.retain(|step| !live::is_for_running(step));
     change.pending.clear();
     for attribute in &mut change.attributes {
-        attribute.note.take_if(|note| note == DEFERRED);
+        attribute.note.take_if(|note| *note == Remark::Deferred);
     }
     // One that is transient would be gone.
     let as_it_is = |step: &Step| matches!(step, Step::DefineGuest { xml } if Some(xml) == change.before_xml.as_ref());

@@ -1,9 +1,10 @@
 //! Changing a network while it runs.
 
+use crate::lab::attributes::Way;
+use crate::lab::places;
 use crate::libvirt::observed::{Observed, parking_name};
 use crate::plan::Disruption;
 use crate::plan::definition::hangs_on;
-use crate::plan::table::{self, NETWORK};
 use crate::step::{Named, NetworkSection, Side, Step, UpdateVerb};
 use crate::xml::document::Document;
 use crate::xml::merge::Difference;
@@ -19,17 +20,12 @@ const RESTART_FROM: usize = 3;
 
 /// What a difference costs where the network runs.
 pub(super) fn class(difference: &Difference) -> Disruption {
-    table::row(NETWORK, &difference.path).map_or(Disruption::Relink, |row| row.class)
+    places::way(&difference.path).class()
 }
 
 /// Whether a difference concerns what runs: marks and texts do not, they are the definition's alone.
 pub(super) fn is_running(difference: &Difference) -> bool {
-    let row = table::row(NETWORK, &difference.path);
-    let is_text = row.is_some_and(|row| {
-        let is_section = NetworkSection::ALL.iter().any(|s| s.path() == row.path);
-        row.class == Disruption::Live && !is_section
-    });
-    !schema::is_mark(&difference.path) && !is_text
+    places::way(&difference.path) != Way::DefineNetwork
 }
 
 /// How a running network comes to have what is wanted.
@@ -157,9 +153,7 @@ fn updates(name: &Named, running: &Element, target: &Element) -> Option<Vec<Step
     let running = schema::canonical(running);
     let (mut deletes, mut modifies, mut adds) = (Vec::new(), Vec::new(), Vec::new());
     for section in NetworkSection::ALL {
-        let in_place =
-            table::row(NETWORK, section.path()).is_some_and(|row| row.class == Disruption::Live);
-        if !in_place {
+        if places::way(section.path()) != Way::UpdateNetwork {
             continue;
         }
         let before = lists(&running, section);
@@ -365,12 +359,11 @@ mod tests {
     #[test]
     fn every_section_but_the_hosts_own_interfaces_is_live() {
         for section in NetworkSection::ALL {
-            let class = table::row(NETWORK, section.path()).map(|row| row.class);
             let expected = match section {
-                NetworkSection::ForwardInterface => Disruption::Relink,
-                _ => Disruption::Live,
+                NetworkSection::ForwardInterface => Way::RestartNetwork,
+                _ => Way::UpdateNetwork,
             };
-            assert_eq!(class, Some(expected), "{section:?}");
+            assert_eq!(places::way(section.path()), expected, "{section:?}");
         }
     }
 }

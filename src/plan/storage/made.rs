@@ -1,14 +1,16 @@
 //! What counts only when a pool's directory or a volume is made.
 //!
 //! libvirt shows little of how a volume was made: of `<nocow/>` nothing, of a label what a security driver put there since. So only
-//! what a volume is made anew for ([`table::LASTING`]) is compared with what libvirt shows. All else is compared with what was
+//! what a volume is made anew for (all but [`Way::AtFirst`]) is compared with what libvirt shows. All else is compared with what was
 //! asked for when it was made; where the definition asks for something else now, that is told, and nothing is done about it.
 
 use super::super::history::last_trees;
-use super::super::{AttributeChange, Disruption, label, table};
+use super::super::{AttributeChange, Disruption, label};
 use super::volumes::{Sizes, allocation, capacity};
 use crate::file::header::Format;
+use crate::lab::attributes::Way;
 use crate::lab::model::VolumeFormat;
+use crate::lab::places;
 use crate::state::Entry;
 use crate::xml::merge::{Cause, Difference, Merged, Value, merge};
 use crate::xml::schema;
@@ -52,30 +54,24 @@ fn comes_by_itself(difference: &Difference, sizes: Sizes) -> bool {
     }
 }
 
+/// Whether what is at the path of an element, or something below, is more than how the object is made.
+fn lasts(path: &str) -> bool {
+    places::way(path) != Way::AtFirst || places::differs_below(path)
+}
+
 /// Takes out what only counts when a pool's directory or a volume is made.
 pub(in crate::plan) fn keep_lasting(tree: &mut Element) {
-    fn keep(element: &mut Element, path: &str, lasts: &dyn Fn(&str) -> bool) {
+    fn keep(element: &mut Element, path: &str) {
         element.children.retain_mut(|child| {
             let path = format!("{path}/{}", child.name);
-            keep(child, &path, lasts);
+            keep(child, &path);
             lasts(&path)
         });
     }
-    match tree.name.as_str() {
-        "volume" => {
-            tree.attributes.clear();
-            let lasts = |path: &str| {
-                table::LASTING.iter().any(|lasting| {
-                    let rest = lasting.strip_prefix(path);
-                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-                })
-            };
-            keep(tree, "volume", &lasts);
-        }
-        root => {
-            let root = root.to_owned();
-            keep(tree, &root, &|path| !table::PASSING.contains(&path));
-        }
+    let root = tree.name.clone();
+    keep(tree, &root);
+    if root == "volume" {
+        tree.attributes.clear();
     }
 }
 
@@ -95,10 +91,7 @@ pub(super) fn pending(
             return false;
         }
         let path = difference.path.split('@').next().unwrap_or_default();
-        let lasts = table::LASTING
-            .iter()
-            .any(|lasting| path == *lasting || lasting.starts_with(&format!("{path}/")));
-        !lasts && difference.cause != Cause::Drift
+        !lasts(path) && difference.cause != Cause::Drift
     });
     label::attributes(&differences, |_| Disruption::Recreate)
 }

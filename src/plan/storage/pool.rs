@@ -7,13 +7,14 @@ use super::sight;
 use super::volumes::Sizes;
 use crate::address::Address;
 use crate::desired::Resource;
+use crate::lab::places;
 use crate::libvirt::observed::ObservedPool;
 use crate::plan::attribute::{renamed, switched};
 use crate::plan::context::{Found, Planner};
 use crate::plan::definition::with_uuid;
 use crate::plan::foreign::Foreign;
 use crate::plan::history::{last_trees, reason, reason_to_create};
-use crate::plan::{Action, AttributeChange, Change, Disruption, Reason, label, table, users};
+use crate::plan::{Action, AttributeChange, Beside, Change, Disruption, Reason, label, users};
 use crate::state::Entry;
 use crate::step::{Named, Step};
 use crate::xml::document::Document;
@@ -139,17 +140,19 @@ fn update(
         steps.push(Step::StartPool { name: name.clone() });
     }
     if !live.active {
-        attributes.push(switched("active", true));
+        attributes.push(switched(Beside::Active, true));
     }
     if is_empty {
-        attributes.push(AttributeChange {
-            before: Some("gone".into()),
-            after: Some("made anew".into()),
-            ..switched("directory", true)
-        });
+        let class = Disruption::Live;
+        attributes.push(AttributeChange::new(
+            "directory",
+            "gone",
+            "made anew",
+            class,
+        ));
     }
     if live.autostart != autostart {
-        attributes.push(switched("autostart", autostart));
+        attributes.push(switched(Beside::Autostart, autostart));
         steps.push(Step::AutostartPool {
             name,
             on: autostart,
@@ -189,7 +192,7 @@ fn lacks_directory(planner: &Planner<'_>, pool: &str) -> bool {
 }
 
 fn class(difference: &Difference) -> Disruption {
-    table::row(table::POOL, &difference.path).map_or(Disruption::Live, |row| row.class)
+    places::way(&difference.path).class()
 }
 
 fn is_directory(pool: &Element) -> bool {
