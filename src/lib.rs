@@ -28,6 +28,7 @@ pub mod lab;
 pub mod libvirt;
 pub mod plan;
 pub mod secret;
+pub mod settled;
 pub mod state;
 pub mod step;
 pub mod template;

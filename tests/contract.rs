@@ -18,7 +18,7 @@ use miniascape::libvirt::fake::Fake;
 #[test]
 fn each_script_is_there_once() {
     let names: BTreeSet<&str> = scripts().map(|script| script.name).collect();
-    assert_eq!((names.len(), scripts().count()), (39, 39));
+    assert_eq!((names.len(), scripts().count()), (38, 38));
 }
 
 #[test]

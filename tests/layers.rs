@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["libvirt"],
     &["desired"],
     &["plan"],
-    &["execute", "generate"],
+    &["execute", "generate", "settled"],
     &["view"],
     &["cli"],
 ];

@@ -13,7 +13,8 @@ use super::run::{self, Telling};
 use super::session::{Aim, Planned, Session, Warnings};
 use super::{Common, Exit};
 use crate::address::{Address, Kind};
-use crate::plan::{self, Action, Disruption, Plan};
+use crate::plan::{Action, Disruption, Plan};
+use crate::settled;
 use crate::state::store::Access;
 use crate::view::{self, Color};
 
@@ -111,7 +112,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
     let facts = observed.facts.clone();
     let (mut live, ended) = run::run(common, live, &facts, &plan, parallel, telling)?;
     if ended.exit == Exit::Success && !work {
-        live.remember(plan::cache(&desired, &observed, &live.state, &plan));
+        live.remember(settled::keep(&desired, &observed, &live.state, &plan));
     }
     if ended.exit != Exit::Success || !work {
         return Ok(ended.exit);
@@ -134,7 +135,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments, color: Color) -> Resul
         return Ok(Exit::Failure);
     }
     live.state = live.store.learn(again.entries())?;
-    live.remember(plan::cache(&desired, &observed, &live.state, &again));
+    live.remember(settled::keep(&desired, &observed, &live.state, &again));
     if telling == Telling::People {
         result(&format!("\nApplied in {:.1} s: {done}.\n", ended.seconds))?;
     }

@@ -19,14 +19,14 @@ use crate::diagnostic::{Diagnostic, Diagnostics, SourceMap, did_you_mean};
 use crate::file::confined::Confined;
 use crate::lab;
 use crate::lab::digest::{Digest, Digests};
-use crate::lab::model::{Guest, Lab};
-use crate::libvirt::ahead::Ahead;
+use crate::lab::model::Lab;
 use crate::libvirt::connection::Connection;
 use crate::libvirt::keepalive::Patience;
 use crate::libvirt::observed::{Facts, Observed};
 use crate::libvirt::{Addresses, Filled, Hypervisor, Observe as _, Others, Scope};
 use crate::plan::{self, Plan};
 use crate::secret::Secrets;
+use crate::settled;
 use crate::state::cache::Cache;
 use crate::state::store::{Access, Holder, Store};
 use crate::state::{HypervisorId, State};
@@ -230,17 +230,11 @@ impl Session {
         let settings = settings(common)?;
         let uri = uri(common, &settings);
         let whom = Whom::new(common, uri.as_deref());
-        let states = state_directory(common, &settings);
-        let touched = Store::last_touched(&states);
-        let ahead = Ahead::begin(uri, patience(common, &settings));
+        let connect = Connection::begin(uri, patience(common, &settings));
         let mut session = Self::read(common, settings, warnings, color)?;
         let waiting = whom.wait();
-        let connection = ahead.connection()?;
+        let connection = Arc::new(connect()?);
         drop(waiting);
-        // What was seen before a run ended would not go with the state after it.
-        if !Store::is_at_rest(&states, &session.lab.name, touched) {
-            connection.ask_again();
-        }
         let mut live = open_state(
             common,
             &session.settings,
@@ -308,10 +302,11 @@ impl Session {
     fn plan(
         &self,
         desired: &Desired,
-        observed: &Observed,
+        observed: &mut Observed,
         state: &State,
         aim: Aim<'_>,
     ) -> Result<Plan, Failure> {
+        observed.settled = settled::settled(desired, observed, state);
         let mut plan = match aim {
             Aim::Make(options) => {
                 if !options.targets.is_empty() || !options.replace.is_empty() {
@@ -351,12 +346,8 @@ impl Session {
     ) -> Result<(Observed, Desired, Diagnostics), Failure> {
         let seen = &live.state.cache;
         let waiting = live.whom.wait();
-        let mut observed = live.hypervisor.observe_first(scope)?;
+        let observed = live.hypervisor.observe(scope)?;
         check_host(&live.state, &observed)?;
-        let all_first = self.goes_by_guests(&live.state);
-        if all_first {
-            live.hypervisor.observe_rest(&mut observed)?;
-        }
         drop(waiting);
         let sources = Arc::new(Sources {
             lab: match desired::adopted(&self.lab, Some(&observed), &live.state) {
@@ -367,21 +358,7 @@ impl Session {
             templates: self.templates.clone(),
         });
         let (desired, problems) = desired::build_uncached(&sources, seen);
-        if !all_first {
-            let _waiting = live.whom.wait();
-            live.hypervisor.observe_rest(&mut observed)?;
-        }
         Ok((observed, desired, problems))
-    }
-
-    /// Whether what the lab is called depends on guests and networks that are there ([`desired::adopted`]): what moved may be known
-    /// by their marks alone, and guests that were not made at their address keep what they have.
-    fn goes_by_guests(&self, state: &State) -> bool {
-        let made_here = |guest: &Guest| {
-            let entry = state.resources.get(&Address::guest(&guest.key));
-            entry.and_then(|entry| entry.uuid) == Some(guest.uuid)
-        };
-        !self.lab.moves.is_empty() || !self.lab.guests.values().all(made_here)
     }
 
     /// Looks again after a run: at all of it, or where a few networks and guests were touched, only at those.
@@ -403,7 +380,9 @@ impl Session {
                 stays.then(|| name.clone())
             })
             .collect();
-        let Some(names) = names.filter(|names| names.len() * 4 <= observed.guests.len()) else {
+        let is_cached = self.settings.cache != Some(false);
+        let is_worth = |names: &BTreeSet<String>| names.len() * 4 <= observed.guests.len();
+        let Some(names) = names.filter(|names| is_cached && is_worth(names)) else {
             // Of a large lab these are megabytes.
             drop((observed, desired));
             return self.refresh(live);
@@ -428,10 +407,10 @@ impl Session {
     pub fn plan_closely(
         &self,
         live: &mut Live,
-        (observed, desired): (Observed, Desired),
+        (mut observed, desired): (Observed, Desired),
         aim: Aim<'_>,
     ) -> Result<Planned, Failure> {
-        let plan = self.plan(&desired, &observed, &live.state, aim)?;
+        let plan = self.plan(&desired, &mut observed, &live.state, aim)?;
         let planned = Planned {
             observed,
             desired,
@@ -444,7 +423,7 @@ impl Session {
         if live.learn_jobs(&planned.plan, &mut planned.observed)? {
             let Planned {
                 observed, desired, ..
-            } = &planned;
+            } = &mut planned;
             planned.plan = self.plan(desired, observed, &live.state, aim)?;
         }
         self.ask_for_unfit(live, &mut planned)?;
@@ -475,12 +454,12 @@ impl Session {
             others: Others::Read,
             ..desired::scope(Some(&self.lab), state)
         };
-        let (observed, left_alone) = observe(live, scope)?;
+        let (mut observed, left_alone) = observe(live, scope)?;
         let desired = match left_alone {
             Some(_) => self.desired(&observed, &live.state)?,
             None => desired,
         };
-        let plan = self.plan(&desired, &observed, &live.state, aim)?;
+        let plan = self.plan(&desired, &mut observed, &live.state, aim)?;
         Ok(Planned {
             observed,
             desired,
@@ -594,7 +573,7 @@ fn open_state(
     access: Access,
     connection: Arc<Connection>,
 ) -> Result<Live, Failure> {
-    let (store, state) = if connection.uri()?.starts_with("test:") {
+    let (store, mut state) = if connection.uri()?.starts_with("test:") {
         if !common.quiet {
             say("note: nothing on test:// outlives this process, so no state is kept");
         }
@@ -602,6 +581,9 @@ fn open_state(
     } else {
         Store::open(&state_directory(common, settings), lab, access)?
     };
+    if settings.cache == Some(false) {
+        state.cache = Arc::default();
+    }
     connection.set_cache(state.cache.clone());
     Ok(Live {
         hypervisor: connection,

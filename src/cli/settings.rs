@@ -37,6 +37,8 @@ pub struct Settings {
     /// How long libvirt may leave everything unanswered, in seconds.
     #[serde(deserialize_with = "optional_timeout")]
     pub timeout: Option<u64>,
+    /// Whether what was seen before spares looking at it again. On, unless it is switched off.
+    pub cache: Option<bool>,
     /// Variables of definitions that are templates.
     #[serde(deserialize_with = "vars")]
     pub vars: serde_json::Map<String, serde_json::Value>,
@@ -206,7 +208,7 @@ impl Settings {
                     start: range.start,
                     end: range.end,
                 })
-                .hint("settings are `connect`, `templates`, `state`, `parallel`, `timeout` and `[vars]`")
+                .hint("settings are `connect`, `templates`, `state`, `parallel`, `timeout`, `cache` and `[vars]`")
         })?;
         settings.templates.path = settings
             .templates

@@ -27,19 +27,6 @@ impl Observe for Connection {
         self.read_all(scope).map_err(reading)
     }
 
-    fn observe_first(&self, scope: &Scope) -> Result<Observed, HypervisorError> {
-        let observed = self
-            .asked_basics()
-            .and_then(|basics| self.read_volumes(basics, scope));
-        observed.map_err(reading)
-    }
-
-    fn observe_rest(&self, observed: &mut Observed) -> Result<(), HypervisorError> {
-        let said = self.asked_rest();
-        said.and_then(|said| self.read_rest(observed, said))
-            .map_err(reading)
-    }
-
     fn observe_again(
         &self,
         observed: &mut Observed,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -16,7 +15,6 @@ use super::kvm::{self, Kvm};
 use super::observed::Facts;
 use super::port::{ErrorKind, HypervisorError};
 use super::raw::Held;
-use super::said::{Asked, Said};
 use super::ssh;
 use crate::lab::model::DomainType;
 use crate::state::cache::Cache;
@@ -38,10 +36,6 @@ pub struct Connection {
     free: Mutex<Vec<Connection>>,
     /// libvirt allowed no more of them.
     pub(super) is_alone: AtomicBool,
-    /// What was asked for ahead.
-    pub(super) asked: Mutex<Option<Asked>>,
-    /// The rest of it, where what comes first was read.
-    pub(super) rest: Mutex<Option<Receiver<Result<Said, StepError>>>>,
     /// What was seen before.
     cache: Mutex<Arc<Cache>>,
 }
@@ -80,6 +74,21 @@ impl Connection {
         Ok(Self::new(connect, Some(patience)))
     }
 
+    /// Begins to open one, on a thread of its own. Who does not want it any more drops what this gives.
+    pub fn begin(
+        uri: Option<String>,
+        patience: Option<Patience>,
+    ) -> impl FnOnce() -> Result<Self, HypervisorError> {
+        let opening = std::thread::spawn(move || Self::open_within(uri.as_deref(), patience));
+        move || {
+            let broken = |_| {
+                let thread = StepError::ours("the thread that connects panicked");
+                thread.during("connect")
+            };
+            opening.join().map_err(broken)?
+        }
+    }
+
     fn new(connect: Held<Connect>, patience: Option<Patience>) -> Self {
         Self {
             connect,
@@ -87,8 +96,6 @@ impl Connection {
             is_busy: AtomicBool::new(false),
             free: Mutex::default(),
             is_alone: AtomicBool::new(false),
-            asked: Mutex::default(),
-            rest: Mutex::default(),
             cache: Mutex::default(),
         }
     }

@@ -327,23 +327,6 @@ impl Observe for Fake {
         Ok(self.model().observe(scope))
     }
 
-    fn observe_first(&self, scope: &Scope) -> Result<Observed, HypervisorError> {
-        Ok(Observed {
-            networks: BTreeMap::new(),
-            guests: BTreeMap::new(),
-            loose_taps: BTreeSet::new(),
-            ..self.model().observe(scope)
-        })
-    }
-
-    fn observe_rest(&self, observed: &mut Observed) -> Result<(), HypervisorError> {
-        let now = self.model().observe(&Scope::default());
-        observed.networks = now.networks;
-        observed.guests = now.guests;
-        observed.loose_taps = now.loose_taps;
-        Ok(())
-    }
-
     fn observe_again(
         &self,
         observed: &mut Observed,
@@ -512,6 +495,7 @@ impl Model {
                 .collect(),
             loose_taps: self.loose_taps.clone(),
             paths: Files::default(),
+            settled: BTreeSet::new(),
         };
         match scope.others {
             Others::Read => observed.find_files(&scope.volumes, false),

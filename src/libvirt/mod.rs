@@ -3,7 +3,6 @@
 
 mod adapter;
 mod addresses;
-pub mod ahead;
 mod aside;
 mod bridge;
 mod capabilities;

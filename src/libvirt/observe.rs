@@ -20,7 +20,7 @@ use super::observed::{
 };
 use super::port::{Others, Scope};
 use super::raw::{self, Held};
-use super::said::{Basics, Said, SaidGuest, SaidNetwork};
+use super::said::{Said, SaidGuest, SaidNetwork};
 use crate::file::header::{Format, Header};
 use crate::file::place::Place;
 use crate::file::stamp::{FileId, Stamp};
@@ -40,8 +40,12 @@ struct Kept {
 impl Connection {
     /// Reads everything in scope. What vanishes meanwhile is absent; what was seen before is not looked into.
     pub(super) fn read_all(&self, scope: &Scope) -> Result<Observed, StepError> {
-        let mut observed = self.read_volumes(self.basics()?, scope)?;
-        self.read_rest(&mut observed, self.ask()?)?;
+        let mut observed = self.read_pools(scope)?;
+        let said = Said {
+            networks: self.networks()?,
+            guests: self.guests()?,
+        };
+        self.read(&mut observed, said)?;
         match scope.others {
             Others::Read => {
                 let local = observed.facts.local;
@@ -52,28 +56,10 @@ impl Connection {
         Ok(observed)
     }
 
-    /// Asks for what comes first.
-    pub(super) fn basics(&self) -> Result<Basics, StepError> {
-        Ok(Basics {
-            facts: self.facts()?,
-            pools: self.pools()?,
-        })
-    }
-
-    /// Asks for networks and guests.
-    pub(super) fn ask(&self) -> Result<Said, StepError> {
-        Ok(Said {
-            networks: self.networks()?,
-            guests: self.guests()?,
-        })
-    }
-
-    /// Begins with the basics and the volumes in scope; networks and guests are left out.
-    pub(super) fn read_volumes(
-        &self,
-        Basics { facts, pools }: Basics,
-        scope: &Scope,
-    ) -> Result<Observed, StepError> {
+    /// Begins with all pools and the volumes in scope; networks and guests are left out.
+    fn read_pools(&self, scope: &Scope) -> Result<Observed, StepError> {
+        let facts = self.facts()?;
+        let pools = self.pools()?;
         // The test driver's files are nowhere.
         let local = facts.local && !facts.driver.eq_ignore_ascii_case("test");
         let paths = match local {
@@ -102,7 +88,7 @@ impl Connection {
     }
 
     /// Looks into networks and guests.
-    pub(super) fn read_rest(
+    fn read(
         &self,
         observed: &mut Observed,
         Said { networks, guests }: Said,
@@ -168,7 +154,7 @@ impl Connection {
         };
         let mut others = std::mem::take(&mut observed.guests);
         others.retain(|name, _| !guests.contains(name));
-        self.read_rest(observed, said)?;
+        self.read(observed, said)?;
         observed.guests.append(&mut others);
         Ok(())
     }

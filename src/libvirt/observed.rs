@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::files::{Files, named_in};
+use crate::address::Address;
 use crate::file::header::Format;
 use crate::file::place::Place;
 use crate::file::stamp::{FileId, Stamp};
@@ -40,6 +41,8 @@ pub struct Observed {
     /// The taps on this machine, by which NICs of guests are plugged in, that hang on no bridge. None are known of a libvirt that is
     /// elsewhere.
     pub loose_taps: BTreeSet<String>,
+    /// What of the lab is known to be as it was when there was nothing to do for it.
+    pub settled: BTreeSet<Address>,
 }
 
 /// What templates and plans must know of a hypervisor.

@@ -21,12 +21,6 @@ pub trait Observe: Send + Sync {
     /// All that is in scope.
     fn observe(&self, scope: &Scope) -> Result<Observed, HypervisorError>;
 
-    /// Of what is in scope, that which the definitions of a lab depend on: networks and guests are left out.
-    fn observe_first(&self, scope: &Scope) -> Result<Observed, HypervisorError>;
-
-    /// The networks and guests.
-    fn observe_rest(&self, observed: &mut Observed) -> Result<(), HypervisorError>;
-
     /// All networks and these guests once more; the rest is as it was observed.
     fn observe_again(
         &self,

@@ -1,20 +1,10 @@
 //! What libvirt says of what is there, not yet looked into.
 
-use std::collections::BTreeMap;
-use std::sync::mpsc::Receiver;
-
 use uuid::Uuid;
 use virt::domain::Domain;
 
-use super::error::StepError;
-use super::observed::{Facts, ObservedPool, Power};
+use super::observed::Power;
 use super::raw::Held;
-
-/// What the definitions of a lab depend on beside the lab.
-pub(super) struct Basics {
-    pub facts: Facts,
-    pub pools: BTreeMap<String, ObservedPool>,
-}
 
 /// What libvirt says of networks and guests, not yet looked into.
 pub(super) struct Said {
@@ -42,10 +32,4 @@ pub(super) struct SaidGuest {
     pub snapshots: bool,
     pub xml: String,
     pub live_xml: Option<String>,
-}
-
-/// What is asked for on threads of their own, from which it comes.
-pub(super) struct Asked {
-    pub basics: Receiver<Result<Basics, StepError>>,
-    pub said: Receiver<Result<Said, StepError>>,
 }

@@ -8,8 +8,8 @@ use super::context::{Marked, Options, Planner};
 use super::off::Farewell;
 use super::{
     Action, Change, Plan, Reason, bridges, cause, checks, foreign, guest, jobs, moved, network,
-    off, order, overlay, record, reservations, saved, snapshots, storage, transient, unchanged,
-    unmanaged, users,
+    off, order, overlay, record, reservations, saved, snapshots, storage, transient, unmanaged,
+    users,
 };
 use crate::address::{Address, Kind, Name};
 use crate::desired::moved::view;
@@ -83,8 +83,7 @@ pub fn destroy(lab: &Name, observed: &Observed, state: &State, options: &Options
 impl<'a> Planner<'a> {
     fn resource(&mut self, resource: &Resource) -> Change {
         let address = &resource.address;
-        let seen = || unchanged::fingerprint_of(resource, self.observed, self.state);
-        let seen = || seen().is_some_and(|fingerprint| self.state.cache.has(fingerprint));
+        let is_settled = || self.observed.settled.contains(address);
         // What libvirt wrote down of a disk does not go with another one in its place.
         let has_other_disk = || {
             let mut disks = resource
@@ -93,7 +92,7 @@ impl<'a> Planner<'a> {
                 .filter_map(|it| self.changes.get(it));
             disks.any(|it| it.address.kind == Kind::Volume && overlay::makes_anew(it))
         };
-        if !self.replaces(address) && seen() && !has_other_disk() {
+        if !self.replaces(address) && is_settled() && !has_other_disk() {
             return Change::unchanged(address.clone(), self.entry(address).cloned());
         }
         let mut change = match &resource.detail {

@@ -5,7 +5,10 @@
 //! apply. So that is recorded ([`beside`]), and what is not as recorded was changed since ([`changed`]). What becomes of it goes
 //! by the keys and [`PARTS`].
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+use parking_lot::Mutex;
 
 use crate::lab::places;
 use crate::xml::merge::{Cause, Difference, children_of, merge, overlay};
@@ -190,8 +193,18 @@ fn paths() -> impl Iterator<Item = (&'static str, Whose)> {
     parts.chain(keys)
 }
 
-/// Whose a part is, by its path.
+/// Whose a part is, by its path. Objects have the same paths again and again.
 fn whose(path: &str) -> Whose {
+    static KNOWN: Mutex<BTreeMap<String, Whose>> = Mutex::new(BTreeMap::new());
+    if let Some(known) = KNOWN.lock().get(path) {
+        return *known;
+    }
+    let found = find(path);
+    KNOWN.lock().insert(path.to_owned(), found);
+    found
+}
+
+fn find(path: &str) -> Whose {
     if schema::is_owned(path) {
         return Whose::Lab;
     }

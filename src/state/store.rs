@@ -8,7 +8,6 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
@@ -118,19 +117,6 @@ impl Store {
         let mut labs: Vec<String> = labs.filter(|lab| Name::new(lab.as_str()).is_ok()).collect();
         labs.sort();
         labs
-    }
-
-    /// When something in a directory of states was last made, renamed or removed, as every run does when it begins and when it ends.
-    pub fn last_touched(directory: &Path) -> Option<SystemTime> {
-        fs::metadata(directory).and_then(|it| it.modified()).ok()
-    }
-
-    /// Whether no run changed a lab since the directory of its state was last touched then: none ended, and none goes on or was
-    /// killed. A run that begins right after this looks around before it changes anything.
-    pub fn is_at_rest(directory: &Path, lab: &Name, then: Option<SystemTime>) -> bool {
-        let paths = Paths::new(directory, lab);
-        let mut traces = [paths.lock, paths.journal].into_iter();
-        traces.all(|path| path.symlink_metadata().is_err()) && Self::last_touched(directory) == then
     }
 
     /// The state as it is now, read anew where others may change it; `None` where nobody else can.

@@ -4,7 +4,6 @@ mod files;
 
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
 use super::store::{Access, Store, StoreErrorKind};
 use super::*;
@@ -395,55 +394,6 @@ fn who_reads_during_a_run_knows_what_is_there_before_or_after() {
 }
 
 #[test]
-fn a_run_that_ended_goes_on_or_was_killed_is_told_from_rest() {
-    let dir = tempfile::tempdir().unwrap();
-    // All of what follows may happen within one tick of the file system's clock.
-    let directory = fs::File::open(dir.path()).unwrap();
-    directory.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    let then = Store::last_touched(dir.path());
-    let rests = |then| Store::is_at_rest(dir.path(), &lab(), then);
-    assert!(rests(then));
-    let missing = dir.path().join("none");
-    assert!(Store::is_at_rest(
-        &missing,
-        &lab(),
-        Store::last_touched(&missing)
-    ));
-
-    let (mut run, _) = write(dir.path());
-    assert!(!rests(Store::last_touched(dir.path())), "it has the lock");
-    run.begin(&place()).unwrap();
-    drop(run);
-    assert!(
-        !rests(Store::last_touched(dir.path())),
-        "it left its journal"
-    );
-    drop(write(dir.path()));
-    // What it wrote may be what was there before.
-    assert!(!rests(then), "it ended");
-    assert!(rests(Store::last_touched(dir.path())));
-
-    // The file that a killed one leaves names nobody who lives.
-    fs::write(
-        dir.path().join("shop.lock"),
-        "pid 4294967295\nhost elsewhere\n",
-    )
-    .unwrap();
-    let (reader, _) = Store::open(dir.path(), &lab(), Access::Read).unwrap();
-    assert!(!reader.runner().unwrap().is_here());
-    let host = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
-    fs::write(
-        dir.path().join("shop.lock"),
-        format!("pid 4294967295\nhost {host}\n"),
-    )
-    .unwrap();
-    assert_eq!(reader.runner(), None);
-}
-
-#[test]
 fn moves_are_one_record_that_outlives_a_crash() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, _) = write(dir.path());
@@ -609,4 +559,19 @@ fn a_change_by_hand_is_taken_where_someone_says_so() {
     fs::write(&toml, "version = 1\nlab = 'shop'\n").unwrap();
     let error = Store::accept(dir.path(), &lab()).unwrap_err();
     assert!(error.to_string().contains("cut short"), "{error}");
+}
+
+#[test]
+fn the_lock_of_a_killed_run_names_nobody_who_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = dir.path().join("shop.lock");
+    fs::write(&lock, "pid 4294967295\nhost elsewhere\n").unwrap();
+    let (reader, _) = Store::open(dir.path(), &lab(), Access::Read).unwrap();
+    assert!(!reader.runner().unwrap().is_here());
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    fs::write(&lock, format!("pid 4294967295\nhost {host}\n")).unwrap();
+    assert_eq!(reader.runner(), None);
 }

@@ -4,10 +4,12 @@
 //! - what is wanted and not live is added or changed;
 //! - what was applied last and is not wanted any more is removed;
 //! - what is only live stays, except in lists that are the user's ([`schema::is_owned`]): it is libvirt's own, or others put
-//!   it there, which [`super::whose`] tells apart.
+//!   it there, which `plan::whose` tells apart.
 //!
 //! The target is the live tree with just these differences applied, so that addresses, MACs and all that others
 //! set survive; but what libvirt derived from what changes is derived anew ([`super::derived`]). Elements of a list are matched by identity ([`schema::keys`]).
+
+use std::borrow::Borrow;
 
 use super::derived::Before;
 use super::schema::{self, Strength};
@@ -86,8 +88,8 @@ impl Difference {
         if !tree.text.is_empty() {
             parts.push(text(path.clone(), &tree.text));
         }
-        for (at, child) in tree.children.iter().enumerate() {
-            let (path, nth) = (join(path, &child.name), nth(&tree.children, at));
+        for (child, nth) in tree.children.iter().zip(nths(&tree.children)) {
+            let path = join(path, &child.name);
             let child = part(path, &[nth], Value::Tree(child.clone()));
             parts.extend(child.taken_apart(is_apart));
         }
@@ -245,12 +247,7 @@ pub fn merge(last: &[Element], live: &Element, wanted: &Element) -> Merged {
     let last: Vec<&Element> = last.iter().collect();
     let mut target = schema::canonical(live);
     let wanted = schema::spelled(wanted);
-    let mut merger = Merger {
-        known: !last.is_empty(),
-        differences: Vec::new(),
-        within: Vec::new(),
-        nth: Vec::new(),
-    };
+    let mut merger = Merger::new(!last.is_empty());
     merger.element(&wanted.name, &last, &mut target, &wanted);
     Merged {
         target,
@@ -299,16 +296,25 @@ fn overlay_at(path: &str, base: &mut Element, overlay: &Element) {
     }
 }
 
-struct Merger {
+struct Merger<'a> {
     /// Whether it is known what was applied last. Without that, nothing is anyone's drift.
     known: bool,
     differences: Vec<Difference>,
-    within: Vec<Element>,
+    within: Vec<&'a Element>,
     nth: Vec<usize>,
 }
 
-impl Merger {
-    fn element(&mut self, path: &str, last: &[&Element], live: &mut Element, wanted: &Element) {
+impl<'a> Merger<'a> {
+    fn new(known: bool) -> Self {
+        Self {
+            known,
+            differences: Vec::new(),
+            within: Vec::new(),
+            nth: Vec::new(),
+        }
+    }
+
+    fn element(&mut self, path: &str, last: &[&Element], live: &mut Element, wanted: &'a Element) {
         let before = Before::of(path, live);
         let count = self.differences.len();
         self.attributes(path, last, live, wanted);
@@ -365,14 +371,14 @@ impl Merger {
         live.text.clone_from(&wanted.text);
     }
 
-    fn children(&mut self, path: &str, last: &[&Element], live: &mut Element, wanted: &Element) {
+    fn children(&mut self, path: &str, last: &[&Element], live: &mut Element, wanted: &'a Element) {
         let to_live = match_children(path, &wanted.children, &live.children);
         // For each last tree: which child of it belongs to which wanted child, and which are wanted no more.
         let to_last: Vec<Vec<Option<usize>>> = last
             .iter()
             .map(|last| match_children(path, &wanted.children, &last.children))
             .collect();
-        let before = live.children.clone();
+        let nth_of = nths(&live.children);
         let mut added = Vec::new();
         for (i, child) in wanted.children.iter().enumerate() {
             let at = join(path, &child.name);
@@ -383,7 +389,7 @@ impl Merger {
                 .collect();
             match to_live[i] {
                 Some(k) => {
-                    self.enter(child, nth(&before, k));
+                    self.enter(child, nth_of[k]);
                     self.element(&at, &last, &mut live.children[k], child);
                     self.leave();
                 }
@@ -404,7 +410,7 @@ impl Merger {
                         // It was another one, and that is gone as well.
                         _ => Cause::Both,
                     };
-                    self.nth.push(nth(&wanted.children, i));
+                    self.nth.push(nths(&wanted.children)[i]);
                     self.differ(at, None, Some(Value::Tree(child.clone())), cause, None);
                     self.nth.pop();
                     added.push(child.clone());
@@ -413,32 +419,26 @@ impl Merger {
         }
 
         // What goes: elements of a last tree that are wanted no more, and strangers in lists that are the user's.
-        let mut goes: Vec<Option<Cause>> = vec![None; before.len()];
+        let mut goes: Vec<Option<Cause>> = vec![None; live.children.len()];
         let is_free = |k: usize| !to_live.contains(&Some(k));
+        let free: Vec<usize> = (0..goes.len()).filter(|k| is_free(*k)).collect();
         for (last, matched) in last.iter().zip(&to_last) {
-            let dropped: Vec<Element> = last
-                .children
-                .iter()
-                .enumerate()
-                .filter(|(k, _)| !matched.contains(&Some(*k)))
-                .map(|(_, child)| child.clone())
-                .collect();
-            let free: Vec<usize> = (0..before.len()).filter(|k| is_free(*k)).collect();
-            let candidates: Vec<Element> = free.iter().map(|k| before[*k].clone()).collect();
-            for (old, at) in dropped
-                .iter()
-                .zip(match_children(path, &dropped, &candidates))
-            {
+            let dropped = last.children.iter().enumerate();
+            let dropped = dropped.filter(|(k, _)| !matched.contains(&Some(*k)));
+            let dropped: Vec<&Element> = dropped.map(|(_, child)| child).collect();
+            let candidates: Vec<&Element> = free.iter().map(|k| &live.children[*k]).collect();
+            let matched = match_children(path, &dropped, &candidates);
+            for (old, at) in dropped.iter().zip(matched) {
                 if let Some(at) = at {
-                    let was = &before[free[at]];
-                    goes[free[at]] = Some(match is_as(&join(path, &old.name), old, was) {
+                    let is_as_applied = is_as(&join(path, &old.name), old, candidates[at]);
+                    goes[free[at]] = Some(match is_as_applied {
                         true => Cause::Definition,
                         false => Cause::Both,
                     });
                 }
             }
         }
-        for (k, child) in before.iter().enumerate() {
+        for (k, child) in live.children.iter_mut().enumerate() {
             let at = join(path, &child.name);
             let makes_way = schema::is_owned(&at) || !wanted.text.is_empty();
             if is_free(k) && goes[k].is_none() && makes_way {
@@ -449,16 +449,13 @@ impl Merger {
             }
             match goes[k] {
                 Some(cause) => {
-                    self.nth.push(nth(&before, k));
+                    self.nth.push(nth_of[k]);
                     self.differ(at, Some(Value::Tree(child.clone())), None, cause, None);
                     self.nth.pop();
                 }
                 // libvirt's own element may hold a list that is the user's: `<dns>` with a stranger's host.
                 None if is_free(k) && schema::holds_owned(&at) => {
-                    let nothing = Element::new(&child.name);
-                    self.enter(&nothing, nth(&before, k));
-                    self.element(&at, &[], &mut live.children[k], &nothing);
-                    self.leave();
+                    self.nothing(&at, child, nth_of[k]);
                 }
                 None => {}
             }
@@ -480,8 +477,21 @@ impl Merger {
         }
     }
 
-    fn enter(&mut self, element: &Element, nth: usize) {
-        self.within.push(element.clone());
+    /// Compares an element of which nothing is wanted.
+    fn nothing(&mut self, path: &str, live: &mut Element, nth: usize) {
+        let nothing = Element::new(&live.name);
+        let mut merger = Merger {
+            within: self.within.clone(),
+            nth: self.nth.clone(),
+            ..Merger::new(self.known)
+        };
+        merger.enter(&nothing, nth);
+        merger.element(path, &[], live, &nothing);
+        self.differences.append(&mut merger.differences);
+    }
+
+    fn enter(&mut self, element: &'a Element, nth: usize) {
+        self.within.push(element);
         self.nth.push(nth);
     }
 
@@ -523,7 +533,7 @@ impl Merger {
         self.differences.push(Difference {
             last,
             path,
-            within: self.within.clone(),
+            within: self.within.iter().copied().cloned().collect(),
             nth: self.nth.clone(),
             before,
             after,
@@ -534,12 +544,7 @@ impl Merger {
 
 /// Whether a live element still is as it was applied, whatever libvirt filled in.
 fn is_as(path: &str, applied: &Element, live: &Element) -> bool {
-    let mut merger = Merger {
-        known: true,
-        differences: Vec::new(),
-        within: Vec::new(),
-        nth: Vec::new(),
-    };
+    let mut merger = Merger::new(true);
     merger.element(path, &[], &mut live.clone(), applied);
     merger.differences.is_empty()
 }
@@ -547,22 +552,20 @@ fn is_as(path: &str, applied: &Element, live: &Element) -> bool {
 /// Whether two elements at a path say the same, in whatever order they say it.
 pub fn say_the_same(path: &str, one: &Element, other: &Element) -> bool {
     let says_all = |there: &Element, wanted: &Element| {
-        let mut merger = Merger {
-            known: false,
-            differences: Vec::new(),
-            within: Vec::new(),
-            nth: Vec::new(),
-        };
+        let mut merger = Merger::new(false);
         merger.element(path, &[], &mut there.clone(), wanted);
         merger.differences.is_empty()
     };
     says_all(one, other) && says_all(other, one)
 }
 
-/// Which of its name an element is among its siblings.
-fn nth(siblings: &[Element], at: usize) -> usize {
-    let before = siblings[..at].iter();
-    before.filter(|it| it.name == siblings[at].name).count()
+/// Of each of some siblings, which of its name it is.
+fn nths(siblings: &[Element]) -> Vec<usize> {
+    let like = |at: usize| {
+        let before = siblings[..at].iter();
+        before.filter(|it| it.name == siblings[at].name).count()
+    };
+    (0..siblings.len()).map(like).collect()
 }
 
 fn join(path: &str, name: &str) -> String {
@@ -605,25 +608,29 @@ pub fn children_of<'a>(path: &str, of: &Element, other: &'a Element) -> Vec<Opti
 }
 
 /// For each of `ours`, the index of the one of `theirs` that is the same by identity; no index is given twice.
-fn match_children(path: &str, ours: &[Element], theirs: &[Element]) -> Vec<Option<usize>> {
+fn match_children<A: Borrow<Element>, B: Borrow<Element>>(
+    path: &str,
+    ours: &[A],
+    theirs: &[B],
+) -> Vec<Option<usize>> {
     let mut matched: Vec<Option<usize>> = vec![None; ours.len()];
     let mut taken = vec![false; theirs.len()];
-    let mut names: Vec<&str> = ours.iter().map(|element| element.name.as_str()).collect();
+    let mut names: Vec<&str> = ours.iter().map(|it| it.borrow().name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     for name in names {
         let keys = schema::keys(&join(path, name));
+        let ours = named(name, keys, ours);
+        let theirs = named(name, keys, theirs);
         for pass in 0..=keys.len() {
-            for (i, our) in ours.iter().enumerate() {
-                if our.name != name || matched[i].is_some() {
+            for (i, our) in &ours {
+                if matched[*i].is_some() {
                     continue;
                 }
-                let found = theirs.iter().enumerate().position(|(k, their)| {
-                    !taken[k] && their.name == name && is_same(keys, pass, our, their)
-                });
-                if let Some(k) = found {
-                    matched[i] = Some(k);
-                    taken[k] = true;
+                let mut free = theirs.iter().filter(|(k, _)| !taken[*k]);
+                if let Some((k, _)) = free.find(|(_, their)| is_same(keys, pass, our, their)) {
+                    matched[*i] = Some(*k);
+                    taken[*k] = true;
                 }
             }
         }
@@ -631,26 +638,38 @@ fn match_children(path: &str, ours: &[Element], theirs: &[Element]) -> Vec<Optio
     matched
 }
 
+/// The elements of a name, each by its index and with what its keys say.
+fn named<E: Borrow<Element>>(
+    name: &str,
+    keys: &[schema::Key],
+    all: &[E],
+) -> Vec<(usize, Vec<Option<String>>)> {
+    let all = all.iter().map(E::borrow).enumerate();
+    let all = all.filter(|(_, element)| element.name == name);
+    all.map(|(at, element)| (at, keys.iter().map(|key| key.of(element)).collect()))
+        .collect()
+}
+
 /// Whether two elements of one name are the same by the key of a pass; behind all keys, if neither has any of them.
-fn is_same(keys: &[schema::Key], pass: usize, our: &Element, their: &Element) -> bool {
+fn is_same(
+    keys: &[schema::Key],
+    pass: usize,
+    our: &[Option<String>],
+    their: &[Option<String>],
+) -> bool {
     let Some(key) = keys.get(pass) else {
-        let has_none = |element| keys.iter().all(|key| key.of(element).is_none());
-        return has_none(our) && has_none(their);
+        return our.iter().chain(their).all(Option::is_none);
     };
-    let equal = match (key.of(our), key.of(their)) {
-        (Some(ours), Some(theirs)) => ours == theirs,
-        _ => false,
-    };
+    let is_equal = our[pass].is_some() && our[pass] == their[pass];
     let contradicts = || {
-        let mut earlier = keys[..pass].iter();
-        earlier.any(|earlier| {
-            earlier.strength == Strength::Strong
-                && matches!((earlier.of(our), earlier.of(their)), (Some(a), Some(b)) if a != b)
+        let mut earlier = keys[..pass].iter().zip(our.iter().zip(their));
+        earlier.any(|(key, both)| {
+            key.strength == Strength::Strong && matches!(both, (Some(a), Some(b)) if a != b)
         })
     };
     match key.strength {
-        Strength::Strong => equal && !contradicts(),
-        Strength::Weak => equal,
+        Strength::Strong => is_equal && !contradicts(),
+        Strength::Weak => is_equal,
     }
 }
 

@@ -6,8 +6,9 @@
 //! Sources: <https://libvirt.org/formatdomain.html>, <https://libvirt.org/formatnetwork.html>,
 //! <https://libvirt.org/formatstorage.html>.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use uuid::Uuid;
 
@@ -284,9 +285,9 @@ pub const OWNED: &[&str] = &[
 
 /// What tells the elements at a path apart.
 pub fn keys(path: &str) -> &'static [Key] {
-    KEYS.iter()
-        .find(|(known, _)| *known == path)
-        .map_or(&[], |(_, keys)| keys)
+    static BY_PATH: LazyLock<HashMap<&str, &[Key]>> =
+        LazyLock::new(|| KEYS.iter().copied().collect());
+    BY_PATH.get(path).copied().unwrap_or_default()
 }
 
 /// Whether the elements at a path are the user's alone.

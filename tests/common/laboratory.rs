@@ -15,6 +15,7 @@ use miniascape::libvirt::fake::Fake;
 use miniascape::libvirt::observed::Observed;
 use miniascape::libvirt::{Observe, Others, Scope};
 use miniascape::plan::{self, Action, Change, Options, Plan};
+use miniascape::settled;
 use miniascape::state::cache::Cache;
 use miniascape::state::store::Store;
 use miniascape::state::{HypervisorId, State};
@@ -107,7 +108,7 @@ impl Laboratory {
         let beside = Confined::to(path.parent());
         let templates = Arc::new(Templates::new(Vec::new()).confined(beside));
         let make = |scope: &Scope| {
-            let observed = self.fake.observe(scope).unwrap();
+            let mut observed = self.fake.observe(scope).unwrap();
             let sources = Arc::new(Sources {
                 lab: Arc::new(desired::adopted(&lab, Some(&observed), state).into_owned()),
                 site: Site::from(&observed),
@@ -115,8 +116,8 @@ impl Laboratory {
             });
             let (desired, problems) = desired::build_uncached(&sources, &Cache::default());
             let mut plan = aim.plan(&desired, &observed, state);
-            self.plan_from_memory(&sources, &observed, aim, (&desired, &plan));
-            let seen = plan::cache(&desired, &observed, state, &plan);
+            self.plan_from_memory(&sources, &mut observed, aim, (&desired, &plan));
+            let seen = settled::keep(&desired, &observed, state, &plan);
             self.fingerprints.lock().unwrap().extend(seen.fingerprints);
             plan.problems.extend(problems);
             plan
@@ -138,7 +139,7 @@ impl Laboratory {
     fn plan_from_memory(
         &self,
         sources: &Arc<Sources>,
-        observed: &Observed,
+        observed: &mut Observed,
         aim: Aim<'_>,
         (fresh, plan): (&Desired, &Plan),
     ) {
@@ -157,7 +158,9 @@ impl Laboratory {
             cache: Arc::new(seen),
             ..self.store.state().clone()
         };
+        observed.settled = settled::settled(&desired, observed, &state);
         let remembered = aim.plan(&desired, observed, &state);
+        observed.settled.clear();
         assert_eq!(but_spelling(&remembered), but_spelling(plan));
         assert_eq!(remembered.edges, plan.edges);
         let seen = Arc::into_inner(state.cache).unwrap();

@@ -372,6 +372,11 @@ images: {base: {pool: built, source: base.img}}
     std::fs::write(lab.path().join("state/.built.seen"), lie).unwrap();
     let plan = lab.ok(&["plan"]);
     assert!(plan.contains("-> blocks:000"), "{plan}");
+    // Nothing of it is believed where that is switched off.
+    let settings = lab.path().join("miniascape.toml");
+    std::fs::write(&settings, "cache = false\n").unwrap();
+    lab.is_settled();
+    std::fs::remove_file(settings).unwrap();
     std::fs::write(lab.path().join("state/.built.seen"), seen).unwrap();
     lab.is_settled();
     lab.destroy();

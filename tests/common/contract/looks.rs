@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use miniascape::libvirt::observed::{Observed, Power};
+use miniascape::libvirt::observed::Power;
 use miniascape::step::Named;
 
-use super::{Script, Site, create_volume, named, volumes};
+use super::{Script, Site, named};
 
 pub const SCRIPTS: &[Script] = &[
     Script::new("a hypervisor says who it is", &[], facts),
-    Script::new("a look in two parts is one look", &[], parts),
     Script::new("a later look sees what is named", &[], later),
     Script::new("nothing is under way where nothing was begun", &[], at_rest),
 ];
@@ -23,31 +22,6 @@ fn facts(site: &Site) {
     assert_eq!(site.hypervisor.uri().unwrap(), facts.uri);
     assert!(facts.local && !facts.unprivileged);
     assert_eq!(facts, site.observe().facts);
-}
-
-/// All that is observed, as text.
-fn text(seen: &Observed) -> String {
-    format!("{seen:#?}")
-}
-
-fn parts(site: &Site) {
-    let (net, pool) = (named("front", 1), named("shop", 11));
-    site.make_network(&net, 155);
-    site.make_pool(&pool);
-    site.done(create_volume(&pool, "a", "qcow2", ""));
-    site.done(site.define_guest(&web(), ""));
-    site.start(&web());
-    let scope = volumes(&pool, &["a", "none"]);
-    let whole = site.look(&scope);
-    assert_eq!(text(&whole), text(&site.look(&scope)));
-    let mut seen = site.hypervisor.observe_first(&scope).unwrap();
-    assert!(seen.networks.is_empty() && seen.guests.is_empty());
-    assert_eq!((seen.volumes.len(), seen.pools["shop"].active), (1, true));
-    site.hypervisor.observe_rest(&mut seen).unwrap();
-    assert_eq!(text(&seen), text(&whole));
-    site.remove_guest(&web());
-    site.remove_pool(&pool, &["a"]);
-    site.remove_network(&net);
 }
 
 fn later(site: &Site) {

@@ -2,24 +2,31 @@
 //!
 //! A plan for a resource follows from the resource, the state's entry and the object alone. So where there was nothing to do for
 //! a network, volume or guest, and none of the three has changed since, there is nothing to do: fingerprints of all three together are
-//! kept ([`Cache`]), and what has such a fingerprint is not compared.
+//! kept ([`Cache`]), and what has such a fingerprint is settled: a plan needs not compare it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use super::{Change, Plan};
+use crate::address::Address;
 use crate::desired::{Desired, Detail, Resource};
 use crate::fingerprint::fingerprint;
 use crate::libvirt::observed::{Observed, ObservedGuest, ObservedNetwork, ObservedVolume};
+use crate::plan::{Change, Plan};
 use crate::state::cache::{Cache, CachedVolume};
 use crate::state::{Entry, State, Status};
 use crate::xml::document::Document;
 
+/// What is settled, going by what was kept before.
+pub fn settled(desired: &Desired, observed: &Observed, state: &State) -> BTreeSet<Address> {
+    let is_settled = |resource: &&Resource| {
+        let fingerprint = fingerprint_of(resource, observed, state);
+        fingerprint.is_some_and(|fingerprint| state.cache.has(fingerprint))
+    };
+    let settled = desired.resources.values().filter(is_settled);
+    settled.map(|resource| resource.address.clone()).collect()
+}
+
 /// The fingerprint of a resource with all that its plan depends on; `None` where it is to be looked at closely in any case.
-pub(super) fn fingerprint_of(
-    resource: &Resource,
-    observed: &Observed,
-    state: &State,
-) -> Option<u64> {
+fn fingerprint_of(resource: &Resource, observed: &Observed, state: &State) -> Option<u64> {
     let entry = state.resources.get(&resource.address)?;
     let Resource {
         address,
@@ -145,7 +152,7 @@ fn both(xml: &Document, live: Option<&Document>) -> (u64, Option<u64>) {
 }
 
 /// What is to be kept of a look: the fingerprints of what there was nothing to do for, and of the texts that were read for it.
-pub fn cache(desired: &Desired, observed: &Observed, state: &State, plan: &Plan) -> Cache {
+pub fn keep(desired: &Desired, observed: &Observed, state: &State, plan: &Plan) -> Cache {
     let mut fingerprints = HashSet::new();
     for resource in desired.resources.values() {
         let change = plan.changes.get(&resource.address);
