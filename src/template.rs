@@ -68,7 +68,7 @@ pub struct Templates {
     other: OnceLock<Environment<'static>>,
     search: Search,
     undefined: Undefined,
-    print: OnceLock<Option<u64>>,
+    fingerprint: OnceLock<Option<u64>>,
     reads_elsewhere: Arc<AtomicBool>,
 }
 
@@ -106,20 +106,20 @@ impl Templates {
             other: OnceLock::new(),
             search,
             undefined,
-            print: OnceLock::new(),
+            fingerprint: OnceLock::new(),
             reads_elsewhere,
         }
     }
 
     /// What tells whether the templates of the search path are as they were; what is compiled in is the program's own. `None`
     /// where that cannot be told.
-    pub fn print(&self) -> Option<u64> {
+    pub fn fingerprint(&self) -> Option<u64> {
         let (strict, files) = (
             self.undefined == Undefined::Strict,
             &self.search.directories,
         );
         let made = || Some(fingerprint(&(strict, Stamp::below(files)?)));
-        *self.print.get_or_init(made)
+        *self.fingerprint.get_or_init(made)
     }
 
     /// Whether a template took in a file that is not of the search path.

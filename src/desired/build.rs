@@ -749,7 +749,7 @@ impl<'a> Builder<'a> {
             if matches!(owner.address.kind, Kind::Pool | Kind::Image) {
                 return None;
             }
-            let templates = self.templates.print()?;
+            let templates = self.templates.fingerprint()?;
             let context = serde_json::to_vec(context).ok()?;
             let overlay = overlay.map(|overlay| &overlay.tree);
             let fingerprint = fingerprint(&(templates, template, &context, overlay, &owner));

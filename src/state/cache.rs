@@ -22,7 +22,7 @@ const SUM: usize = 64;
 pub struct Cache {
     /// The program that saw it: another may look otherwise at the same.
     pub by: String,
-    /// Prints of texts that were read, and of resources together with what was seen of them, for which there was nothing to do.
+    /// Fingerprints of texts that were read, and of resources together with what was seen of them, for which there was nothing to do.
     #[serde(default, alias = "prints")]
     pub fingerprints: HashSet<u64>,
     /// Volumes by pool and name, with the file and what libvirt said of it.
