@@ -230,10 +230,12 @@ fn is_told(known: &Known) -> bool {
     })
 }
 
-/// Rows of places; those of one name that change alike are one.
+/// Rows of places, the cheapest first; those of one name that change alike are one, and of a key that is changed in several ways
+/// without a word of when, the cheapest counts.
 fn rows(all: Vec<Known>) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    for known in all {
+    let is_told = |it: &Known| it.place.way.is_some() || it.key.is_some() && is_told(it);
+    for known in all.into_iter().filter(is_told) {
         let place = &known.place;
         let way = place.way.unwrap_or_else(|| way(place.path));
         let new = Row {
@@ -252,6 +254,9 @@ fn rows(all: Vec<Known>) -> Vec<Row> {
             _ => rows.push(new),
         }
     }
+    rows.sort_by_key(|row| row.class);
+    let mut told = BTreeSet::new();
+    rows.retain(|row| row.name.is_none() || !row.when.is_empty() || told.insert(row.name.clone()));
     rows
 }
 
@@ -264,9 +269,12 @@ impl Row {
 
 /// Where a key is in libvirt's XML, and what a change of it costs there: `live: …`.
 pub fn costs(attribute: &Attribute) -> Vec<(String, String)> {
+    let objects = KINDS.iter().map(|(_, object)| *object);
+    let mut keys = objects.chain([&ImageSpec::OBJECT]).flat_map(attributes_of);
+    let key = keys.find(|(_, it)| (it.key, it.doc) == (attribute.key, attribute.doc));
     let known = |place: &Place| Known {
         place: *place,
-        key: Some(attribute.key.to_owned()),
+        key: key.as_ref().map(|(key, _)| key.clone()),
     };
     let rows = rows(attribute.xml.iter().map(known).collect()).into_iter();
     let told = rows.map(|row| {
@@ -292,14 +300,10 @@ pub fn markdown(kind: &str) -> String {
         _ => places()
             .filter(|it| root_of(it.place.path) == kind)
             .filter(|it| !schema::is_mark(it.place.path))
-            .filter(|it| it.place.way.is_some() || it.key.is_some() && is_told(it))
             .collect(),
     };
     let mut rows = rows(all);
-    rows.sort_by_key(|row| (row.paths.contains(&kind), row.class));
-    // Of a key that is changed in several ways without a word of when, the cheapest counts.
-    let mut told = BTreeSet::new();
-    rows.retain(|row| row.name.is_none() || !row.when.is_empty() || told.insert(row.name.clone()));
+    rows.sort_by_key(|row| row.paths.contains(&kind));
     let mut text = String::from("| what | in libvirt's XML | class | how |\n|---|---|---|---|\n");
     for row in rows {
         let what = match &row.name {
