@@ -16,10 +16,15 @@ use crate::state::{Entry, State, Status};
 use crate::xml::document::Document;
 
 /// What is settled, going by what was kept before.
-pub fn settled(desired: &Desired, observed: &Observed, state: &State) -> BTreeSet<Address> {
+pub fn settled(
+    desired: &Desired,
+    observed: &Observed,
+    state: &State,
+    seen: &Cache,
+) -> BTreeSet<Address> {
     let is_settled = |resource: &&Resource| {
         let fingerprint = fingerprint_of(resource, observed, state);
-        fingerprint.is_some_and(|fingerprint| state.cache.has(fingerprint))
+        fingerprint.is_some_and(|fingerprint| seen.has(fingerprint))
     };
     let settled = desired.resources.values().filter(is_settled);
     settled.map(|resource| resource.address.clone()).collect()

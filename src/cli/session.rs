@@ -298,6 +298,14 @@ impl Session {
         Ok(desired)
     }
 
+    /// What was seen before, unless that is switched off.
+    fn cache(&self, state: &State) -> Arc<Cache> {
+        match self.settings.is_cached() {
+            true => state.cache.clone(),
+            false => Arc::default(),
+        }
+    }
+
     /// Plans from what was looked at. The plan's problems are not checked yet.
     fn plan(
         &self,
@@ -306,7 +314,7 @@ impl Session {
         state: &State,
         aim: Aim<'_>,
     ) -> Result<Plan, Failure> {
-        observed.settled = settled::settled(desired, observed, state);
+        observed.settled = settled::settled(desired, observed, state, &self.cache(state));
         let mut plan = match aim {
             Aim::Make(options) => {
                 if !options.targets.is_empty() || !options.replace.is_empty() {
@@ -344,7 +352,7 @@ impl Session {
         live: &mut Live,
         scope: &Scope,
     ) -> Result<(Observed, Desired, Diagnostics), Failure> {
-        let seen = &live.state.cache;
+        let seen = self.cache(&live.state);
         let waiting = live.whom.wait();
         let observed = live.hypervisor.observe(scope)?;
         check_host(&live.state, &observed)?;
@@ -357,7 +365,7 @@ impl Session {
             site: Site::from(&observed),
             templates: self.templates.clone(),
         });
-        let (desired, problems) = desired::build_uncached(&sources, seen);
+        let (desired, problems) = desired::build_uncached(&sources, &seen);
         Ok((observed, desired, problems))
     }
 
@@ -380,7 +388,7 @@ impl Session {
                 stays.then(|| name.clone())
             })
             .collect();
-        let is_cached = self.settings.cache != Some(false);
+        let is_cached = self.settings.is_cached();
         let is_worth = |names: &BTreeSet<String>| names.len() * 4 <= observed.guests.len();
         let Some(names) = names.filter(|names| is_cached && is_worth(names)) else {
             // Of a large lab these are megabytes.
@@ -581,7 +589,7 @@ fn open_state(
     } else {
         Store::open(&state_directory(common, settings), lab, access)?
     };
-    if settings.cache == Some(false) {
+    if !settings.is_cached() {
         state.cache = Arc::default();
     }
     connection.set_cache(state.cache.clone());

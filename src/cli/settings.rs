@@ -44,6 +44,13 @@ pub struct Settings {
     pub vars: serde_json::Map<String, serde_json::Value>,
 }
 
+impl Settings {
+    /// Whether what was seen before spares looking at it again.
+    pub fn is_cached(&self) -> bool {
+        self.cache != Some(false)
+    }
+}
+
 fn connect<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     written(deserializer, "qemu:///system").map(Some)
 }

@@ -359,11 +359,14 @@ pub fn read_var_file(
 /// Says of numbers that YAML knows and templates do not reckon with that they are none.
 fn report_no_numbers(entries: &yaml::Entries, problems: &mut Diagnostics) {
     let mut open: Vec<&Node> = entries.values().collect();
+    let mut told = BTreeSet::new();
     while let Some(node) = open.pop() {
         match &node.value {
             Value::Sequence(items) => open.extend(items),
             Value::Mapping(entries) => open.extend(entries.values()),
-            Value::Scalar(text, Style::Plain) if yaml::is_no_number(text) => {
+            Value::Scalar(text, Style::Plain)
+                if yaml::is_no_number(text) && told.insert(node.span) =>
+            {
                 let problem = format!("`{text}` is not a number to reckon with");
                 let problem = Diagnostic::error(problem).at(node.span);
                 problems.push(problem.hint("write it in quotes, where it is a text"));

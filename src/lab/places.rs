@@ -59,8 +59,6 @@ const OTHERS: &[Place] = &[
         "libvirt cannot change it, and does not show all of it. What is wanted later is told as pending, until \
          `--replace volume.GUEST.DISK` makes it anew",
     ),
-    at("volume/backingStore/permissions").by(Way::AtFirst),
-    at("volume/backingStore/timestamps").by(Way::AtFirst),
 ];
 
 /// A place, and what it is in the definition.
@@ -152,14 +150,14 @@ pub fn known(path: &str) -> Option<&'static Known> {
     ALL.iter().find(|it| it.place.path == path)
 }
 
-/// How a change at a path is made while the object is in use: as the nearest place at or above it says. A device that comes and goes
-/// says nothing of what is in it.
+/// How a change at a path is made while the object is in use: as the nearest place at or above it says. A way of a whole
+/// element says nothing of what is in it.
 pub fn way(path: &str) -> Way {
     let holds = |it: &&Known| {
         let rest = path.strip_prefix(it.place.path);
         rest.is_some_and(|rest| match it.place.way {
             None => false,
-            Some(Way::Plug) => rest.is_empty(),
+            Some(_) if it.place.is_whole => rest.is_empty(),
             Some(_) => rest.is_empty() || rest.starts_with(['/', '@']),
         })
     };
@@ -225,7 +223,7 @@ fn is_told(known: &Known) -> bool {
         let rest = known.place.path.strip_prefix(above.place.path);
         let is_below = rest.is_some_and(|rest| rest.starts_with(['/', '@']));
         let is_root = !above.place.path.contains('/');
-        let decides = !is_root && above.place.way.is_some_and(|way| way != Way::Plug);
+        let decides = !is_root && above.place.way.is_some() && !above.place.is_whole;
         is_below && (decides || above.key == known.key)
     })
 }

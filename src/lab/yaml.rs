@@ -6,7 +6,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, FileId, Span};
@@ -78,8 +78,10 @@ pub fn number(text: &str) -> Option<serde_json::Number> {
             _ => Some(number.into()),
         };
     }
+    // What is too large is no number to reckon with.
     let is_float = digits.starts_with(|c: char| c == '.' || c.is_ascii_digit())
-        && digits.contains(|c: char| c.is_ascii_digit());
+        && digits.contains(|c: char| c.is_ascii_digit())
+        && !is_decimal(digits);
     if let Ok(number) = text.parse::<u64>() {
         return Some(number.into());
     }
@@ -259,7 +261,7 @@ impl Builder<'_> {
                     if documents > 1 {
                         return Err(Diagnostic::error("there is a second document in this file")
                             .at(self.span(start, end))
-                            .hint("put it into a file of its own, under lab.d/")
+                            .hint("put it into a file of its own")
                             .into());
                     }
                 }
@@ -424,8 +426,13 @@ impl Builder<'_> {
             let problem = Diagnostic::error(problem).at(other.span);
             self.problems.push(problem.hint("write `<<: *ANCHOR`"));
         }
-        let merged = maps.into_iter().rev().flatten().collect();
-        over(merged, own)
+        let order: IndexSet<Key> = maps.iter().rev().flat_map(Entries::keys).cloned().collect();
+        let mut first = Entries::new();
+        for (key, value) in maps.into_iter().flatten() {
+            first.entry(key).or_insert(value);
+        }
+        let merged = order.iter().filter_map(|key| first.swap_remove_entry(key));
+        over(merged.collect(), own)
     }
 
     fn remember(&mut self, anchor: usize, node: &Node, nodes: usize) {
@@ -584,6 +591,8 @@ mod tests {
             "0x",
             "0x-1",
             "18446744073709551615",
+            "18446744073709551616",
+            "-9223372036854775809",
             "-9223372036854775808",
             "1.5",
             ".5",

@@ -240,19 +240,23 @@ fn element(difference: &Difference, tree: &Element) -> String {
 /// What a pattern of [`Place::says`](crate::lab::attributes::Place::says) makes of an element. `None` where it has none of that; and
 /// where there is more to it, unless it is a key's: the rest then has keys of its own.
 fn in_words(pattern: &str, tree: &Element, has_key: bool) -> Option<String> {
-    let mut words = String::new();
-    let mut told = Vec::new();
-    for part in pattern.split_inclusive('}') {
-        let (before, choices) = part.split_once('{').unwrap_or((part, ""));
-        words.push_str(before);
-        let mut choices = choices.trim_end_matches('}').split('|');
-        let found = choices.find_map(|choice| Some((choice, value_at(choice, tree)?)));
-        if let Some((choice, value)) = found {
-            told.push(choice);
-            words.push_str(value);
+    let mut told = false;
+    let mut word = |word: &str| {
+        let mut text = String::new();
+        for part in word.split_inclusive('}') {
+            let (before, choices) = part.split_once('{').unwrap_or((part, ""));
+            text.push_str(before);
+            let mut choices = choices.trim_end_matches('}').split('|');
+            if let Some(value) = choices.find_map(|choice| value_at(choice, tree)) {
+                told = true;
+                text.push_str(value);
+            }
         }
-    }
-    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        text
+    };
+    let words: Vec<String> = pattern.split(' ').map(&mut word).collect();
+    let words: Vec<String> = words.into_iter().filter(|it| !it.is_empty()).collect();
+    let words = words.join(" ");
     if has_key {
         return Some(words);
     }
@@ -264,16 +268,17 @@ fn in_words(pattern: &str, tree: &Element, has_key: bool) -> Option<String> {
         };
         matches!(child.name.as_str(), "address" | "alias") || names.iter().any(holds)
     };
-    (!told.is_empty() && tree.children.iter().all(is_told)).then_some(words)
+    (told && tree.children.iter().all(is_told)).then_some(words)
 }
 
 /// `child/child@attribute`, `@attribute`, or `child/child` for its text.
 fn value_at<'a>(part: &str, tree: &'a Element) -> Option<&'a str> {
-    match part.split_once('@') {
+    let value = match part.split_once('@') {
         Some(("", attribute)) => tree.attribute(attribute),
         Some((path, attribute)) => tree.attribute_at(path, attribute),
         None => tree.text_at(part),
-    }
+    };
+    value.filter(|value| !value.is_empty())
 }
 
 /// `inbound 10 MB/s, peak 20 MB/s, burst 1 MB`

@@ -12,6 +12,7 @@ use made::merge_lasting;
 use trial::Old;
 use volumes::{capacity, is_active, seen, sizes, volume_of};
 
+use super::attribute::renamed;
 use super::context::Planner;
 use super::foreign::Foreign;
 use super::history::{reason, reason_to_create};
@@ -382,14 +383,12 @@ fn move_volume(
         planner.conflict(resource, None);
         return Change::unchanged(resource.address.clone(), Some(entry.clone()));
     }
-    let changed = |name: &str, before: &str, after: &str| {
-        (before != after).then(|| AttributeChange::new(name, before, after, Disruption::Recreate))
-    };
-    let attributes = changed("pool", &before, &after).into_iter().chain(changed(
-        "name",
-        &entry.name,
-        &resource.name,
-    ));
+    let class = Disruption::Recreate;
+    let pool = || AttributeChange::new("pool", before.as_str(), after.as_str(), class);
+    let name = || renamed(&entry.name, &resource.name, class);
+    let pool = (before != after).then(pool);
+    let name = (entry.name != resource.name).then(name);
+    let attributes = pool.into_iter().chain(name);
     let delete = Step::DeleteVolume {
         pool: planner.pool(&before),
         name: entry.name.clone(),

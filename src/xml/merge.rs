@@ -185,6 +185,7 @@ impl<'a> Merger<'a> {
             .map(|last| match_children(path, &wanted.children, &last.children))
             .collect();
         let nth_of = nths(&live.children);
+        let nth_wanted = nths(&wanted.children);
         let mut added = Vec::new();
         for (i, child) in wanted.children.iter().enumerate() {
             let at = join(path, &child.name);
@@ -216,7 +217,7 @@ impl<'a> Merger<'a> {
                         // It was another one, and that is gone as well.
                         _ => Cause::Both,
                     };
-                    self.nth.push(nths(&wanted.children)[i]);
+                    self.nth.push(nth_wanted[i]);
                     self.differ(at, None, Some(Value::Tree(child.clone())), cause, None);
                     self.nth.pop();
                     added.push(child.clone());

@@ -158,7 +158,7 @@ impl Laboratory {
             cache: Arc::new(seen),
             ..self.store.state().clone()
         };
-        observed.settled = settled::settled(&desired, observed, &state);
+        observed.settled = settled::settled(&desired, observed, &state, &state.cache);
         let remembered = aim.plan(&desired, observed, &state);
         observed.settled.clear();
         assert_eq!(but_spelling(&remembered), but_spelling(plan));

@@ -138,6 +138,8 @@ pub struct Place {
     pub absent: Option<&'static str>,
     /// How it is changed, with all below; else as what is above it.
     pub way: Option<Way>,
+    /// The way is that of the whole element, and not of what is in it.
+    pub is_whole: bool,
     /// What others change there is put back even where the definition says nothing of it, as that means the default.
     pub is_put_back: bool,
     /// Which change is meant.
@@ -154,6 +156,7 @@ pub const fn at(path: &'static str) -> Place {
         says: None,
         absent: None,
         way: None,
+        is_whole: false,
         is_put_back: false,
         when: "",
         more: "",
@@ -182,6 +185,12 @@ impl Place {
     /// With how it is changed while the object is in use.
     pub const fn by(mut self, way: Way) -> Self {
         self.way = Some(way);
+        self
+    }
+
+    /// With a way that is not that of what is in it.
+    pub const fn whole(mut self) -> Self {
+        self.is_whole = true;
         self
     }
 

@@ -113,7 +113,7 @@ object! {
         disks: Map<DiskSpec> [xml: [
             at("domain/devices/disk")
                 .says("{target@dev} {source@file|source@dev|source@volume|@device}")
-                .by(Way::Plug)
+                .by(Way::Plug).whole()
                 .when("on virtio, scsi or usb, added or removed"),
             at("domain/devices/disk/alias@name"),
         ]],
@@ -121,7 +121,7 @@ object! {
         interfaces: Map<InterfaceSpec> [xml: [
             at("domain/devices/interface")
                 .says("{source@network|source@bridge|source@dev|@type} {mac@address}")
-                .by(Way::Plug)
+                .by(Way::Plug).whole()
                 .when("added or removed"),
             at("domain/devices/interface/alias@name"),
         ]],
@@ -192,11 +192,12 @@ object! {
     DiskSpec: "a disk" / "disks", "the settings of a disk" {
         /// The pool of its volume; needed where the lab makes one. A disk has an `image`, a `size`, a `volume` or a `path`; a CD drive
         /// may be empty.
-        pool: Name [default: "that of its image", xml: [at("domain/devices/disk/source@pool"), at("volume/name").named("name").by(Way::ReplaceVolume)]],
+        pool: Name [default: "that of its image", xml: [at("domain/devices/disk/source@pool"), at("volume/name").named("name").by(Way::ReplaceVolume).when("also by another `pool`")]],
         /// The image that its volume is an overlay of; of a CD what is in the drive.
         image: Name [xml: [
-            at("volume/backingStore").says("{path}").by(Way::ReplaceVolume),
-            at("volume/backingStore/path"),
+            at("volume/backingStore").says("{path}").by(Way::ReplaceVolume).whole(),
+            at("volume/backingStore/path").by(Way::ReplaceVolume),
+            at("volume/backingStore/format").named("image.format").by(Way::ReplaceVolume),
             at("volume/backingStore/format@type").named("image.format"),
         ]],
         /// The size of its volume: at least the image's, without one an empty volume.

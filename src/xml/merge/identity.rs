@@ -1,17 +1,21 @@
 //! Which element of one tree is which of another, by what its keys say ([`schema::keys`]), and where a new one stands.
 
 use std::borrow::Borrow;
+use std::collections::HashMap;
 
 use crate::xml::schema::{self, Strength};
 use crate::xml::tree::Element;
 
 /// Of each of some siblings, which of its name it is.
 pub(super) fn nths(siblings: &[Element]) -> Vec<usize> {
-    let like = |at: usize| {
-        let before = siblings[..at].iter();
-        before.filter(|it| it.name == siblings[at].name).count()
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    let names = siblings.iter().map(|it| it.name.as_str());
+    let nth = |name| {
+        let count = counts.entry(name).or_default();
+        *count += 1;
+        *count - 1
     };
-    (0..siblings.len()).map(like).collect()
+    names.map(nth).collect()
 }
 
 pub(super) fn join(path: &str, name: &str) -> String {
