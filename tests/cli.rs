@@ -265,7 +265,7 @@ fn keys_are_explained() {
         .exits(0)
         .out;
     assert!(
-        nic.starts_with("guests.*.interfaces.*: a NIC\n\n  network    The network"),
+        nic.starts_with("guests.*.interfaces.*: a NIC\n\n  network                 The network"),
         "{nic}"
     );
     assert!(nic.lines().all(|line| line.chars().count() <= 80), "{nic}");

@@ -432,6 +432,7 @@ fn matched(
     let source = |nic: &Interface| match &nic.source {
         InterfaceSource::Network { name, .. } => Some(name.clone()),
         InterfaceSource::Bridge { bridge } => Some(bridge.clone()),
+        InterfaceSource::Direct { dev, .. } => Some(dev.clone()),
         InterfaceSource::User => None,
     };
     struct There {

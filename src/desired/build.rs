@@ -23,9 +23,8 @@ use crate::file::header::Format;
 use crate::fingerprint::fingerprint;
 use crate::lab::model::install::Location;
 use crate::lab::model::{
-    Allocation, DhcpHost, Disk, DiskDevice, DiskSource, DomainType, Firmware, Guest, Image,
-    Interface, InterfaceSource, Lab, Lifecycle, Network, Overlay, Pool, Volume, VolumeFormat,
-    is_of_files,
+    Allocation, DhcpHost, Discard, Disk, DiskSource, DomainType, Firmware, Guest, Image, Interface,
+    InterfaceSource, Lab, Lifecycle, Network, Overlay, Pool, Volume, VolumeFormat, is_of_files,
 };
 use crate::libvirt::DiskFile;
 use crate::libvirt::observed::{Facts, Observed, ObservedPool};
@@ -167,7 +166,9 @@ fn externals(lab: &Lab) -> BTreeMap<Address, External> {
 fn ips_on(lab: &Lab, address: &Address) -> Vec<(IpAddr, Option<Span>)> {
     let is_on = |nic: &&Interface| match &nic.source {
         InterfaceSource::Network { network: key, .. } => Address::network(key) == *address,
-        InterfaceSource::Bridge { .. } | InterfaceSource::User => false,
+        InterfaceSource::Bridge { .. } | InterfaceSource::Direct { .. } | InterfaceSource::User => {
+            false
+        }
     };
     let guests = lab.guests.values();
     guests
@@ -553,11 +554,12 @@ impl<'a> Builder<'a> {
             volume: None,
             format,
             cache: disk.cache.clone(),
-            discard: disk.device == DiskDevice::Disk && !disk.readonly,
+            discard: disk.discard == Discard::Unmap,
             dev: disk.dev.clone(),
             bus: disk.bus.clone(),
             readonly: disk.readonly,
             shareable: disk.shareable,
+            drive: disk.drive.clone(),
         };
         let in_pool = match &disk.source {
             DiskSource::Volume(volume) => Some((&volume.pool, volume.name.as_str())),
@@ -611,7 +613,9 @@ impl<'a> Builder<'a> {
                         depends.insert(Address::reservations(&network.key));
                     }
                 }
-                InterfaceSource::Bridge { .. } | InterfaceSource::User => {}
+                InterfaceSource::Bridge { .. }
+                | InterfaceSource::Direct { .. }
+                | InterfaceSource::User => {}
             }
         }
         for disk in &guest.disks {
@@ -970,6 +974,7 @@ fn summary(guest: &Guest) -> String {
         let source = match &nic.source {
             InterfaceSource::Network { network, .. } => network.to_string(),
             InterfaceSource::Bridge { bridge } => bridge.clone(),
+            InterfaceSource::Direct { dev, .. } => dev.clone(),
             InterfaceSource::User => "user".to_owned(),
         };
         let ips = nic.ips.iter().map(|ip| format!(" {ip}"));

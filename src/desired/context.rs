@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::address::Name;
-use crate::lab::model::{DhcpRange, DiskDevice, Guest, Network, Pool, VolumeFormat};
+use crate::lab::model::{DhcpRange, DiskDevice, Drive, Guest, Network, Pool, VolumeFormat};
 
 #[derive(Debug, Serialize)]
 pub(super) struct NetworkContext<'a> {
@@ -106,4 +106,7 @@ pub(super) struct DiskContext {
     pub bus: String,
     pub readonly: bool,
     pub shareable: bool,
+    /// How it is driven.
+    #[serde(flatten)]
+    pub drive: Drive,
 }

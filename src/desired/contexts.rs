@@ -58,7 +58,9 @@ impl<'a> Contexts<'a> {
                 let value = self.networks.get(network.as_str())?;
                 Some((network.as_str(), value.clone()))
             }
-            InterfaceSource::Bridge { .. } | InterfaceSource::User => None,
+            InterfaceSource::Bridge { .. }
+            | InterfaceSource::Direct { .. }
+            | InterfaceSource::User => None,
         });
         let own = self.guests.get(guest.key.as_str()).cloned();
         let mut context = vec![

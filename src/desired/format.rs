@@ -101,6 +101,7 @@ mod tests {
     use super::*;
     use crate::address::Name;
     use crate::diagnostic::Severity;
+    use crate::lab::model::{Discard, Drive};
 
     #[test]
     fn nothing_is_attached_in_a_format_that_ruins_it() {
@@ -120,6 +121,8 @@ mod tests {
             attached,
             readonly,
             shareable: false,
+            discard: Discard::Unmap,
+            drive: Drive::default(),
         };
         for (written, attached, told, result) in [
             (None, None, known(Raw), Ok(Raw)),

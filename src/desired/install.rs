@@ -14,7 +14,7 @@ use crate::install::seed::{self, Label};
 use crate::lab::device_name;
 use crate::lab::model::install::{Install, Location};
 use crate::lab::model::{
-    Allocation, DiskDevice, DiskSource, Guest, Lifecycle, VolumeFormat, is_of_files,
+    Allocation, DiskDevice, DiskSource, Drive, Guest, Lifecycle, VolumeFormat, is_of_files,
 };
 use crate::libvirt::observed::InstallMark;
 use crate::step::{Content, Stage, StagePart};
@@ -243,5 +243,6 @@ fn drive(key: &'static str) -> DiskContext {
         bus: "sata".to_owned(),
         readonly: true,
         shareable: false,
+        drive: Drive::default(),
     }
 }

@@ -26,7 +26,9 @@ pub fn scope(lab: Option<&Lab>, state: &State) -> Scope {
         let nics = lab.guests.values().flat_map(|guest| &guest.interfaces);
         interfaces.extend(nics.filter_map(|nic| match &nic.source {
             InterfaceSource::Bridge { bridge } => Some(bridge.clone()),
-            InterfaceSource::Network { .. } | InterfaceSource::User => None,
+            InterfaceSource::Network { .. }
+            | InterfaceSource::Direct { .. }
+            | InterfaceSource::User => None,
         }));
         let lab = adopted(lab, None, state);
         formats.extend(disk_files(&lab));

@@ -1,7 +1,8 @@
 //! The command line of `virt-install` for an answers install: man virt-install(1).
 //!
 //! What it defines is only what the installer runs on. Afterwards the guest gets its own definition, so that it ends as
-//! `apply` makes it; what the installer sees has to be the same: firmware, disks and their names, NICs with their MACs.
+//! `apply` makes it; what the installer sees has to be the same: firmware, disks and their names and serial numbers, NICs with their
+//! MACs, and where they are plugged in. I/O threads, limits and the order in which devices are booted come with the guest's own.
 
 use serde::Serialize;
 
@@ -303,15 +304,65 @@ fn network(nic: &Interface) -> String {
     let mut parts = match &nic.source {
         InterfaceSource::Network { name, .. } => vec![("network", name.as_str())],
         InterfaceSource::Bridge { bridge } => vec![("bridge", bridge.as_str())],
+        InterfaceSource::Direct { dev, mode } => {
+            vec![("type", "direct"), ("source", dev), ("source.mode", mode)]
+        }
         InterfaceSource::User => vec![("type", "user")],
     };
+    parts.extend(nic.portgroup.as_deref().map(|it| ("source.portgroup", it)));
     parts.extend([("mac", nic.mac.as_str()), ("model", &nic.model)]);
     parts.extend(mtu.as_deref().map(|mtu| ("mtu.size", mtu)));
     match nic.link {
         Some(Link::Down) => parts.push(("link.state", "down")),
         Some(Link::Up) | None => {}
     }
+    let port = port(nic);
+    parts.extend(
+        port.iter()
+            .map(|(key, value)| (key.as_str(), value.as_str())),
+    );
     joined(&parts)
+}
+
+/// What a NIC's port does, without which the installer may not reach what it fetches. virt-install has words for some of it, and
+/// takes all else by its place in the XML.
+fn port(nic: &Interface) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let mut add = |key: &str, value: &str| all.push((key.to_owned(), value.to_owned()));
+    if let Some(ovs) = &nic.ovs {
+        add("virtualport.type", "openvswitch");
+        if let Some(id) = ovs.interface_id {
+            add("virtualport.parameters.interfaceid", &id.to_string());
+        }
+        if let Some(profile) = &ovs.profile {
+            add("virtualport.parameters.profileid", profile);
+        }
+    }
+    if let Some(trusts) = nic.trust_guest_rx_filters {
+        add("trustGuestRxFilters", if trusts { "yes" } else { "no" });
+    }
+    if let Some(queues) = nic.queues {
+        add("driver.queues", &queues.to_string());
+    }
+    let mut places: Vec<(String, String)> = Vec::new();
+    if nic.vlan.len() > 1 {
+        places.push(("./vlan/@trunk".to_owned(), "yes".to_owned()));
+    }
+    let tags = nic.vlan.iter().enumerate();
+    places.extend(tags.map(|(i, tag)| (format!("./vlan/tag[{}]/@id", i + 1), tag.to_string())));
+    if let Some(filter) = &nic.filter {
+        add("filterref.filter", &filter.name);
+        let parameters = filter.parameters.iter();
+        places.extend(parameters.map(|(name, value)| {
+            let place = format!("./filterref/parameter[@name='{name}']/@value");
+            (place, value.clone())
+        }));
+    }
+    for (i, (place, value)) in places.iter().enumerate() {
+        add(&format!("xpath{i}.set"), place);
+        add(&format!("xpath{i}.value"), value);
+    }
+    all
 }
 
 fn disk_option(disk: &Disk, lab: &Lab) -> DiskOption {
@@ -320,6 +371,8 @@ fn disk_option(disk: &Disk, lab: &Lab) -> DiskOption {
         more.insert(0, ("device", "cdrom"));
     }
     more.extend(disk.cache.as_deref().map(|cache| ("driver.cache", cache)));
+    more.extend(disk.drive.io.as_deref().map(|io| ("driver.io", io)));
+    more.extend(disk.drive.serial.as_deref().map(|it| ("serial", it)));
     if disk.readonly {
         more.push(("readonly", "on"));
     }

@@ -184,7 +184,9 @@ impl<'a> Build<'a> {
         pools.extend(images.values().map(|image| pool_of(&image.pool)));
         let networks = guest.interfaces.iter().filter_map(|nic| match &nic.source {
             InterfaceSource::Network { name, .. } => Some(name.as_str()),
-            InterfaceSource::Bridge { .. } | InterfaceSource::User => None,
+            InterfaceSource::Bridge { .. }
+            | InterfaceSource::Direct { .. }
+            | InterfaceSource::User => None,
         });
         let images = images.into_values().map(|image| ImageStep {
             address: Address::image(&image.key),

@@ -319,6 +319,8 @@ pub struct Guest {
     pub max_vcpus: u32,
     /// Memory in bytes that it can be given while it runs; at least [`Guest::memory`].
     pub max_memory: u64,
+    /// How many I/O threads it has.
+    pub iothreads: Option<u32>,
     /// BIOS or UEFI; `None`: the machine's default.
     pub firmware: Option<Firmware>,
     /// What it boots.
@@ -462,6 +464,53 @@ pub struct Disk {
     pub readonly: bool,
     /// Several guests may use it at once.
     pub shareable: bool,
+    /// What becomes of space that the guest frees.
+    pub discard: Discard,
+    /// How it is driven.
+    #[serde(flatten)]
+    pub drive: Drive,
+}
+
+/// What becomes of space that a guest frees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Discard {
+    /// It is given back.
+    Unmap,
+    /// It stays taken.
+    Ignore,
+}
+
+/// How a disk is driven, as far as libvirt and QEMU do not choose. <https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms>
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Drive {
+    /// `threads`, `native` or `io_uring`.
+    pub io: Option<String>,
+    /// The I/O thread that it is on, from one.
+    pub iothread: Option<u32>,
+    /// Its place among what the guest boots from.
+    pub boot: Option<u32>,
+    /// Its serial number.
+    pub serial: Option<String>,
+    /// How much it may do.
+    pub limit: Option<Limit>,
+}
+
+/// How much a disk may do in a second. <https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms>
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    /// Bytes that are read.
+    pub read: Option<u64>,
+    /// Bytes that are written.
+    pub write: Option<u64>,
+    /// Bytes in both directions.
+    pub total: Option<u64>,
+    /// Reads.
+    pub read_iops: Option<u64>,
+    /// Writes.
+    pub write_iops: Option<u64>,
+    /// Both.
+    pub iops: Option<u64>,
 }
 
 /// What a disk is to the guest.
@@ -558,6 +607,38 @@ pub struct Interface {
     pub link: Option<Link>,
     /// How fast it may be; `None` is as fast as it can.
     pub bandwidth: Option<Bandwidth>,
+    /// The portgroup of its network.
+    pub portgroup: Option<String>,
+    /// The VLANs that it is in; several are a trunk.
+    pub vlan: Vec<u16>,
+    /// What is said of its port of Open vSwitch, where it is one.
+    pub ovs: Option<Ovs>,
+    /// The filter that its packets pass.
+    pub filter: Option<Filter>,
+    /// How many queues it has for each direction.
+    pub queues: Option<u32>,
+    /// Its place among what the guest boots from.
+    pub boot: Option<u32>,
+    /// Whether what the guest says of its addresses counts for the host's device.
+    pub trust_guest_rx_filters: Option<bool>,
+}
+
+/// A port of Open vSwitch. <https://libvirt.org/formatdomain.html#bridge-to-lan>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ovs {
+    /// What Open vSwitch knows it by; `None` leaves it to libvirt.
+    pub interface_id: Option<Uuid>,
+    /// Its profile.
+    pub profile: Option<String>,
+}
+
+/// A filter of packets. <https://libvirt.org/formatnwfilter.html>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Filter {
+    /// Its name in libvirt.
+    pub name: String,
+    /// Values of its variables, in the order written.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// How fast a NIC may be, from the guest's side. <https://libvirt.org/formatnetwork.html#quality-of-service>
@@ -606,6 +687,13 @@ pub enum InterfaceSource {
         /// The bridge's name.
         bridge: String,
     },
+    /// A device of the host, by macvtap.
+    Direct {
+        /// The device's name.
+        dev: String,
+        /// `bridge`, `vepa`, `private` or `passthrough`.
+        mode: String,
+    },
     /// QEMU's own user-mode network, which needs no privileges.
     User,
 }
@@ -647,7 +735,9 @@ impl Lab {
     pub fn network_of(&self, nic: &Interface) -> Option<&Network> {
         match &nic.source {
             InterfaceSource::Network { network, .. } => self.networks.get(network),
-            InterfaceSource::Bridge { .. } | InterfaceSource::User => None,
+            InterfaceSource::Bridge { .. }
+            | InterfaceSource::Direct { .. }
+            | InterfaceSource::User => None,
         }
     }
 
@@ -698,7 +788,9 @@ impl Guest {
             InterfaceSource::Network { network, .. } => networks
                 .get(network)
                 .is_some_and(|network| network.qualified(&self.hostname) == self.fqdn),
-            InterfaceSource::Bridge { .. } | InterfaceSource::User => false,
+            InterfaceSource::Bridge { .. }
+            | InterfaceSource::Direct { .. }
+            | InterfaceSource::User => false,
         };
         let named = self.interfaces.iter();
         named

@@ -21,7 +21,6 @@ const OTHERS: &[Place] = &[
     at("domain/metadata/miniascape:resource")
         .named("mark")
         .says("{@address} of lab {@lab}"),
-    at("domain/devices/interface/filterref").by(Way::UpdateDevice),
     at("domain/devices/channel").says("{@type} {target@name}"),
     at("domain/devices/console").says("{@type} {target@type}"),
     at("domain/devices/controller").says("{@type} {@model}"),

@@ -4,6 +4,7 @@
 mod dependencies;
 mod disks;
 mod dns;
+mod drive;
 mod files;
 mod fitness;
 mod guests;
@@ -14,6 +15,7 @@ mod moved;
 mod names;
 mod networks;
 mod overlay;
+mod ports;
 mod storage;
 mod system;
 mod system_network;
@@ -219,21 +221,30 @@ impl Resolver<'_> {
 
     /// Checks the name of a bridge of the host (Linux: IFNAMSIZ less the final zero).
     fn check_bridge_name(&mut self, bridge: &Spanned<String>) {
-        let name = &bridge.value;
+        self.check_interface_name(bridge, "bridge");
+    }
+
+    /// As above, of a device that is there.
+    fn check_device_name(&mut self, device: &Spanned<String>) {
+        self.check_interface_name(device, "device");
+    }
+
+    fn check_interface_name(&mut self, given: &Spanned<String>, what: &str) {
+        let name = &given.value;
         let problem = if name.len() > 15 {
-            format!("the bridge name `{name}` has {} characters", name.len())
+            format!("the {what} name `{name}` has {} characters", name.len())
         } else if name.is_empty()
             || name == "."
             || name == ".."
             || name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control())
         {
-            format!("`{name}` cannot be the name of a bridge")
+            format!("`{name}` cannot be the name of a {what}")
         } else {
             return;
         };
         self.report(
             Diagnostic::error(problem)
-                .at(bridge.span)
+                .at(given.span)
                 .hint("Linux takes up to 15 characters, without space, `/` or `:`"),
         );
     }

@@ -298,8 +298,8 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("a disk", "name", "the disk's key is its name"),
     (
         "a disk",
-        "boot bootorder bootable",
-        "the guest has `boot: {order: [hd, network]}`",
+        "bootorder bootindex bootable",
+        "write `boot: 1` for the disk, or `boot: {order: [hd, network]}` for the guest",
     ),
     (
         "a disk",
@@ -308,7 +308,23 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "a disk",
-        "io discard iops iotune serial wwn detectzeroes iothread mountpoint mount filesystem",
+        "iops iotune throttle bps qos ratelimit rate",
+        "write `limit: {iops: 500, total: 50MB}`",
+    ),
+    (
+        "a disk",
+        "aio iomode",
+        "write `io: threads`, `native` or `io_uring`",
+    ),
+    (
+        "a disk",
+        "trim unmap",
+        "write `discard: unmap` or `discard: ignore`",
+    ),
+    ("a disk", "serialnumber", "write `serial: NUMBER`"),
+    (
+        "a disk",
+        "wwn detectzeroes mountpoint mount filesystem",
         "there is no key for it: say it in libvirt's words with the guest's `xml`",
     ),
     //
@@ -330,7 +346,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     (
         "a NIC",
         "type driver adapter",
-        "write `model: virtio`, and one of `network`, `bridge` and `user: true`",
+        "write `model: virtio`, and one of `network`, `bridge`, `direct` and `user: true`",
     ),
     ("a NIC", "name host dnsname", "write `hostname: NAME`"),
     (
@@ -355,7 +371,29 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "a NIC",
-        "vlan portgroup virtualport queues filter filterref target dev boot xml",
+        "macvtap macvlan dev parent",
+        "write `direct: DEVICE`, a device of the host",
+    ),
+    (
+        "a NIC",
+        "vlans tag vlanid vlantag trunk",
+        "write `vlan: 5`, or a list",
+    ),
+    (
+        "a NIC",
+        "virtualport openvswitch",
+        "write `ovs: true`, or `ovs: {interface_id: UUID}`",
+    ),
+    (
+        "a NIC",
+        "filterref nwfilter firewall",
+        "write `filter: clean-traffic`, or `filter: {name: …, parameters: {IP: ADDRESS}}`",
+    ),
+    ("a NIC", "multiqueue", "write `queues: 4`"),
+    ("a NIC", "bootorder bootindex", "write `boot: 1`"),
+    (
+        "a NIC",
+        "target xml",
         "there is no key for it: say it in libvirt's words with the guest's `xml`",
     ),
     //

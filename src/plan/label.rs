@@ -114,7 +114,13 @@ fn name(difference: &Difference) -> String {
     let known = places::known(&difference.path).and_then(Known::name);
     match known {
         Some(name) => match list_item(difference) {
-            Some(item) => name.replace('*', &item),
+            Some(item) => {
+                // An item of a list's element: both are named, from the outside in.
+                let outer = difference.within.iter().find_map(item_name);
+                let outer = outer.filter(|_| name.matches('*').count() > 1);
+                let name = outer.map_or_else(|| name.to_owned(), |it| name.replacen('*', &it, 1));
+                name.replace('*', &item)
+            }
             None => name.to_owned(),
         },
         None => own_path(difference),
@@ -149,7 +155,7 @@ fn item_name(element: &Element) -> Option<String> {
         "host" => attribute("name").or(attribute("ip")),
         "txt" => attribute("name"),
         "srv" => attribute("service"),
-        "portgroup" => attribute("name"),
+        "portgroup" | "parameter" => attribute("name"),
         _ => None,
     };
     name.map(str::to_owned)

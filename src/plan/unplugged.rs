@@ -105,7 +105,9 @@ fn unplugged(observed: &Observed, name: &str, guest: &ObservedGuest) -> Vec<Unpl
     };
     let is_loose = |nic: &&Element| {
         let tap = nic.attribute_at("target", "dev");
-        tap.is_some_and(|tap| loose.contains(tap)) && place(nic).is_some()
+        // What Open vSwitch forwards by itself is on no bridge of the kernel's.
+        let is_ovs = nic.attribute_at("virtualport", "type") == Some("openvswitch");
+        tap.is_some_and(|tap| loose.contains(tap)) && place(nic).is_some() && !is_ovs
     };
     let defined = || guest.xml.tree();
     let is_down_on_purpose = |nic: &&Element| {

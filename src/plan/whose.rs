@@ -84,8 +84,6 @@ const PARTS: &[Part] = &[
         ],
     ),
     others("the clock", &["domain/clock"]),
-    others("a disk's limits", &["domain/devices/disk/iotune"]),
-    others("a disk's serial number", &["domain/devices/disk/serial"]),
     others(
         "how else a disk is driven",
         &[
@@ -93,7 +91,6 @@ const PARTS: &[Part] = &[
             "domain/devices/disk/transient",
         ],
     ),
-    others("a NIC's filter", &["domain/devices/interface/filterref"]),
     others(
         "how else a NIC is driven",
         &["domain/devices/interface/driver"],
@@ -112,7 +109,6 @@ const PARTS: &[Part] = &[
     others("input devices", &["domain/devices/input"]),
     others("sound", &["domain/devices/sound", "domain/devices/audio"]),
     others("shares of processors", &["domain/cputune"]),
-    others("I/O threads", &["domain/iothreads", "domain/iothreadids"]),
     others("what backs the memory", &["domain/memoryBacking"]),
     others(
         "features of machine and processor",
@@ -425,7 +421,7 @@ mod tests {
             ("domain/os@other", Whose::Others),
             ("domain/devices/disk", Whose::Lab),
             ("domain/devices/disk/driver@cache", Whose::Lab),
-            ("domain/devices/disk/driver@io", Whose::Others),
+            ("domain/devices/disk/driver@queues", Whose::Others),
             ("domain/devices/graphics", Whose::Lab),
             ("domain/devices/graphics/listen@address", Whose::Lab),
             ("domain/devices/graphics@listen", Whose::Lab),

@@ -163,6 +163,7 @@ const KEYS: &[(&str, &[Key])] = &[
         "domain/devices/interface/filterref/parameter",
         &[strong("@name")],
     ),
+    ("domain/devices/interface/vlan/tag", &[strong("@id")]),
     ("domain/devices/interface/ip", &[strong("@address")]),
     ("domain/devices/interface/route", &[strong("@address")]),
     ("domain/cpu/feature", &[strong("@name")]),

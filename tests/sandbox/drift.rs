@@ -21,7 +21,12 @@ guests:
     running: false
     disks: {root: {pool: store, size: 1MiB}, cd: {device: cdrom}, plain: {pool: store, size: 1MiB, format: raw}}
     interfaces: {eth0: {network: front}}
-  bare: {running: false, graphics: null}
+  bare:
+    running: false
+    graphics: null
+    iothreads: 2
+    disks: {first: {pool: store, size: 1MiB, boot: 1}, other: {pool: store, size: 1MiB}}
+    interfaces: {eth0: {network: front}}
   on:
     disks: {root: {pool: store, size: 1MiB}, cd: {device: cdrom}, plain: {pool: store, size: 1MiB, format: raw}}
     interfaces: {eth0: {network: front, ip: 192.168.167.11}}
@@ -222,23 +227,38 @@ const KINDS: &[(&str, Deed)] = &[
         Change("<clock offset='utc'", "<clock offset='localtime'"),
     ),
     (
-        "a disk's limits",
+        "disks.*.limit",
         Define(DISK, "<iotune><total_iops_sec>5</total_iops_sec></iotune>"),
     ),
+    ("disks.*.serial", Define(DISK, "<serial>a</serial>")),
     (
-        "a disk's limits",
-        Live(&[
-            "blkdeviotune",
-            "on",
-            "vda",
-            "--total-iops-sec",
-            "5",
-            "--live",
-        ]),
+        "disks.*.discard",
+        Change(
+            " discard='unmap'/>\n      <source file='@DIR@/pool/@GUEST@.root",
+            "/>\n      <source file='@DIR@/pool/@GUEST@.root",
+        ),
     ),
-    ("a disk's serial number", Define(DISK, "<serial>a</serial>")),
     (
-        "how else a disk is driven",
+        "disks.*.iothread",
+        Bare(" discard='unmap'/>", " iothread='1'"),
+    ),
+    (
+        "disks.*.boot",
+        Bare("<alias name='ua-other'/>", "<boot order='5'/>"),
+    ),
+    (
+        "interfaces.*.boot",
+        Bare("<alias name='ua-eth0'/>", "<boot order='6'/>"),
+    ),
+    (
+        "interfaces.*.portgroup",
+        Change(
+            "<source network='front'/>",
+            "<source network='front' portgroup='a'/>",
+        ),
+    ),
+    (
+        "disks.*.io",
         Define(
             " discard='unmap'/>\n      <source file='@DIR@/pool/@GUEST@.root",
             " io='threads'",
@@ -246,7 +266,7 @@ const KINDS: &[(&str, Deed)] = &[
     ),
     ("how else a disk is driven", Define(DISK, "<transient/>")),
     (
-        "a NIC's filter",
+        "interfaces.*.filter",
         Define(NIC, "<filterref filter='clean-traffic'/>"),
     ),
     (
@@ -302,8 +322,7 @@ const KINDS: &[(&str, Deed)] = &[
         "shares of processors",
         Define("<os>", "<cputune><shares>512</shares></cputune>"),
     ),
-    ("I/O threads", Define("<os>", "<iothreads>2</iothreads>")),
-    ("I/O threads", Live(&["iothreadadd", "on", "1", "--live"])),
+    ("iothreads", Define("<os>", "<iothreads>2</iothreads>")),
     (
         "what backs the memory",
         Define("<os>", "<memoryBacking><locked/></memoryBacking>"),

@@ -16,6 +16,7 @@ mod contract;
 mod crash;
 mod daemon;
 mod data;
+mod devices;
 mod drift;
 mod examples;
 mod fake_installer;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::drive;
 use super::{Referent, Resolver, is_absolute, lifecycle, value, value_or};
 use crate::address::{Address, Name};
 use crate::diagnostic::{Diagnostic, Span};
@@ -16,6 +17,8 @@ pub(super) struct Owner<'a> {
     pub(super) key: &'a Name,
     /// The name in libvirt.
     pub(super) name: &'a str,
+    /// How many I/O threads it has.
+    pub(super) iothreads: &'a Given<u32>,
 }
 
 impl Resolver<'_> {
@@ -32,6 +35,7 @@ impl Resolver<'_> {
             let Some((source, format)) = self.disk_source(guest, named, device) else {
                 continue;
             };
+            let readonly = value_or(&spec.readonly, device == DiskDevice::Cdrom);
             let disk = Disk {
                 key: named.key.value.clone(),
                 device,
@@ -42,10 +46,13 @@ impl Resolver<'_> {
                 cache: spec.cache.as_ref().map(|cache| cache.value.to_owned()),
                 format,
                 attached: None,
-                readonly: value_or(&spec.readonly, device == DiskDevice::Cdrom),
+                readonly,
                 shareable: value_or(&spec.shareable, false),
+                discard: drive::discard(spec, device, readonly),
+                drive: drive::drive(spec),
             };
             self.check_disk(spec, &disk);
+            self.check_drive(spec, &disk, guest.iothreads);
             disks.push(disk);
         }
         disks

@@ -61,8 +61,10 @@ impl Resolver<'_> {
         let owner = Owner {
             key: &named.key.value,
             name: &name,
+            iothreads: &spec.iothreads,
         };
         let mut disks = self.disks(&owner, &spec.disks);
+        self.check_boot(spec);
         for disk in &spec.disks {
             let nic = spec
                 .interfaces
@@ -126,6 +128,7 @@ impl Resolver<'_> {
             memory,
             max_vcpus: value_or(&spec.max_vcpus, vcpus),
             max_memory: value_or(&spec.max_memory, memory),
+            iothreads: value(&spec.iothreads),
             firmware: value(&spec.firmware),
             boot: self.boot(spec),
             disks,
@@ -291,7 +294,9 @@ impl Resolver<'_> {
                 .networks
                 .get(network)
                 .and_then(|network| network.domain.clone()),
-            InterfaceSource::Bridge { .. } | InterfaceSource::User => None,
+            InterfaceSource::Bridge { .. }
+            | InterfaceSource::Direct { .. }
+            | InterfaceSource::User => None,
         });
         let fqdn = match (&spec.fqdn, domain) {
             (Some(fqdn), _) => fqdn.value.clone(),
@@ -349,7 +354,9 @@ impl Resolver<'_> {
                 .iter()
                 .filter_map(|nic| match &nic.source {
                     InterfaceSource::Network { network, .. } => Some(network.clone()),
-                    InterfaceSource::Bridge { .. } | InterfaceSource::User => None,
+                    InterfaceSource::Bridge { .. }
+                    | InterfaceSource::Direct { .. }
+                    | InterfaceSource::User => None,
                 })
                 .collect();
             let mut names = vec![(None, guest.fqdn.to_ascii_lowercase())];

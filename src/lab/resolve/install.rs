@@ -11,7 +11,7 @@ use crate::lab::decode::Spanned;
 use crate::lab::device_name;
 use crate::lab::load;
 use crate::lab::model::install::{Install, Location, Seed, answer_file};
-use crate::lab::model::{Disk, DiskDevice, DiskSource, VolumeFormat};
+use crate::lab::model::{Discard, Disk, DiskDevice, DiskSource, Drive, VolumeFormat};
 use crate::lab::written::Named;
 use crate::lab::written::guest::GuestSpec;
 use crate::lab::written::install::{InstallSpec, LocationSpec, PartsSpec};
@@ -367,6 +367,8 @@ impl Resolver<'_> {
             attached: None,
             readonly: true,
             shareable: false,
+            discard: Discard::Ignore,
+            drive: Drive::default(),
         });
         Some(seed)
     }

@@ -45,6 +45,8 @@ impl Resolver<'_> {
             self.check_families(&spec.ip);
             self.check_names_of_nic(spec);
             let bandwidth = self.bandwidth(&source, spec);
+            self.check_port(&source, spec);
+            let (ovs, filter) = (self.ovs(&spec.ovs), self.filter(spec.filter.as_ref()));
             interfaces.push(Interface {
                 key: named.key.value.clone(),
                 source,
@@ -56,6 +58,14 @@ impl Resolver<'_> {
                 mtu: value(&spec.mtu),
                 link: value(&spec.link),
                 bandwidth,
+                portgroup: value(&spec.portgroup),
+                vlan: spec.vlan.iter().map(|tag| tag.value).collect(),
+                ovs,
+                filter,
+                // libvirt leaves one out.
+                queues: value(&spec.queues).filter(|count| *count > 1),
+                boot: value(&spec.boot),
+                trust_guest_rx_filters: value(&spec.trust_guest_rx_filters),
             });
         }
         interfaces
@@ -146,6 +156,12 @@ impl Resolver<'_> {
         let given: Vec<(&str, Span)> = [
             ("network", spec.network.as_ref().map(|network| network.span)),
             ("bridge", spec.bridge.as_ref().map(|bridge| bridge.span)),
+            (
+                "direct",
+                spec.direct
+                    .as_ref()
+                    .and_then(|direct| Some(direct.dev.as_ref()?.span)),
+            ),
             ("user", spec.user.as_ref().map(|user| user.span)),
         ]
         .into_iter()
@@ -160,7 +176,7 @@ impl Resolver<'_> {
                         named.key.value
                     ))
                     .at(named.key.span)
-                    .hint("give `network: NETWORK`, `bridge: BRIDGE` or `user: true`"),
+                    .hint("give `network: NETWORK`, `bridge: BRIDGE`, `direct: DEVICE` or `user: true`"),
                 );
                 return None;
             }
@@ -187,6 +203,14 @@ impl Resolver<'_> {
             self.check_bridge_name(bridge);
             let bridge = bridge.value.clone();
             return Some(InterfaceSource::Bridge { bridge });
+        }
+        if let Some(direct) = &spec.direct {
+            let dev = direct.dev.as_ref()?;
+            self.check_device_name(dev);
+            return Some(InterfaceSource::Direct {
+                dev: dev.value.clone(),
+                mode: value_or(&direct.mode, "bridge").to_owned(),
+            });
         }
         Some(InterfaceSource::User)
     }
@@ -276,6 +300,7 @@ impl Resolver<'_> {
                 let segment = match &interface.source {
                     InterfaceSource::Network { network, .. } => format!("network {network}"),
                     InterfaceSource::Bridge { bridge } => format!("bridge {bridge}"),
+                    InterfaceSource::Direct { dev, .. } => format!("device {dev}"),
                     InterfaceSource::User => continue,
                 };
                 let names = names::of_nic(&self.lab, &guest, interface);
@@ -310,6 +335,11 @@ impl Resolver<'_> {
                         InterfaceSource::Bridge { bridge } => self.not_reserved(
                             &entry,
                             &format!("who runs the bridge `{bridge}` gives out its addresses"),
+                            &format!("have it reserved there for {}", interface.mac),
+                        ),
+                        InterfaceSource::Direct { dev, .. } => self.not_reserved(
+                            &entry,
+                            &format!("who runs the network behind `{dev}` gives out its addresses"),
                             &format!("have it reserved there for {}", interface.mac),
                         ),
                         InterfaceSource::User => {}

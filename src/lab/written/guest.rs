@@ -13,11 +13,13 @@ use super::{LifecycleSpec, Xml};
 use crate::diagnostic::{Diagnostic, Span, did_you_mean_of};
 use crate::lab::attributes::{
     Address, Attribute, Duration, Keys, Kind, Map, Name, Named, Nested, Object, OneOrList,
-    Optional, Switch, Text, Type, Way, Whole, Word, at, has, kinds, named, object, words,
+    Optional, Switch, Text, Type, Way, Whole, Word, at, has, kinds, named, object, text_of, words,
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::load;
-use crate::lab::model::{Allocation, DiskDevice, DomainType, Firmware, Link, OnChange, Serial};
+use crate::lab::model::{
+    Allocation, Discard, DiskDevice, DomainType, Firmware, Link, OnChange, Serial,
+};
 use crate::lab::yaml::{Entries, Key, Node, Value};
 
 words! {
@@ -43,6 +45,12 @@ words! {
     Allocations: Allocation = ["sparse" => Allocation::Sparse, "full" => Allocation::Full];
     /// QEMU's cache modes. <https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms>
     Caches: &'static str = ["default", "none", "writethrough", "writeback", "directsync", "unsafe"];
+    /// What becomes of space that a guest frees.
+    Discards: Discard = ["unmap" => Discard::Unmap, "ignore" => Discard::Ignore];
+    /// How QEMU reads and writes.
+    IoModes: &'static str = ["threads", "native", "io_uring"];
+    /// How guests on one device of the host see each other. <https://libvirt.org/formatdomain.html#direct-attachment-to-physical-interface>
+    DirectModes: &'static str = ["bridge", "vepa", "private", "passthrough"];
     /// Whether a NIC's cable is plugged in.
     Links: Link = ["up" => Link::Up, "down" => Link::Down];
 }
@@ -56,10 +64,14 @@ kinds! {
     UserNetwork: bool = Type::Boolean, user_network;
     /// Bytes a second.
     BytesPerSecond: u64 = Type::Size, bytes_per_second;
+    /// Bytes a second of a disk.
+    DiskRate: u64 = Type::Size, disk_rate;
 }
 
 /// What is to be said of a NIC that changes while it is plugged in.
 const LINK: &str = "the guest sees at most its link go down and up";
+/// The same of a disk's limits.
+const LIMITS: &str = "`virDomainUpdateDevice` of libvirt 9 refuses other limits, and says of those that go that they are gone, and keeps them";
 /// The same of a CD drive.
 const MEDIUM: &str = "an error where the guest holds its drive locked";
 
@@ -104,6 +116,8 @@ object! {
         max_vcpus: Whole<u32, 1, 4096> [default: "`vcpus`", xml: [at("domain/vcpu")]],
         /// Up to here `memory` changes while it runs.
         max_memory: Memory [default: "`memory`", xml: [at("domain/memory")]],
+        /// How many I/O threads it has: a disk is on one by its `iothread`.
+        iothreads: Whole<u32, 1, 1024> [xml: [at("domain/iothreads").put_back()], follows: ["domain/iothreadids"]],
         /// The firmware.
         firmware: Word<Firmwares> [default: "`bios` on x86", xml: [at("domain/os@firmware").put_back()],
             follows: ["domain/os/firmware", "domain/os/loader", "domain/os/nvram", "domain/features/smm"]],
@@ -182,8 +196,7 @@ object! {
         /// Its command line.
         cmdline: Text [xml: [at("domain/os/cmdline").put_back()]],
         /// What is tried to boot from, in order.
-        order: OneOrList<Word<BootDevices>> [xml: [at("domain/os/boot").put_back().says("{@dev}"), at("domain/os/boot@dev")],
-            follows: ["domain/devices/disk/boot", "domain/devices/interface/boot"]],
+        order: OneOrList<Word<BootDevices>> [xml: [at("domain/os/boot").put_back().says("{@dev}"), at("domain/os/boot@dev")]],
     }
 }
 
@@ -236,6 +249,22 @@ object! {
         bus: Word<Buses> [default: "`virtio`, of CDs `sata`", xml: [at("domain/devices/disk/target@bus")]],
         /// QEMU's cache mode.
         cache: Word<Caches> [default: "QEMU's", xml: [at("domain/devices/disk/driver@cache").put_back()]],
+        /// Whether space that the guest frees is given back.
+        discard: Word<Discards> [default: "`unmap` where the guest may write", xml: [
+            at("domain/devices/disk/driver@discard").put_back().absent("ignore"),
+        ]],
+        /// How QEMU reads and writes; `native` takes a `cache` of `none` or `directsync`.
+        io: Word<IoModes> [default: "QEMU's", xml: [at("domain/devices/disk/driver@io").put_back()]],
+        /// The I/O thread that it is on, one of the guest's `iothreads`; bus virtio only.
+        iothread: Whole<u32, 1, 1024> [xml: [at("domain/devices/disk/driver@iothread").put_back()]],
+        /// When it is tried to boot from, among the guest's disks and NICs; instead of the guest's `boot.order`.
+        boot: Whole<u32, 1, 65535> [xml: [at("domain/devices/disk/boot").put_back().says("{@order}"), at("domain/devices/disk/boot@order")]],
+        /// Its serial number, by which the guest finds it under `/dev/disk/by-id`.
+        serial: Text [xml: [at("domain/devices/disk/serial").put_back()]],
+        /// How much it may do in a second.
+        limit: Nested<LimitSpec> [xml: [
+            at("domain/devices/disk/iotune").put_back().by(Way::RestartGuest).more(LIMITS),
+        ]],
         /// Several guests may use it at once; raw only.
         shareable: Switch [default: "`false`", xml: [at("domain/devices/disk/shareable").put_back().says("true")]],
         /// The guest cannot write to it.
@@ -252,9 +281,40 @@ object! {
 }
 
 object! {
+    /// `limit` of a disk as written.
+    LimitSpec: "`limit`" / "limits", "`{iops: …, total: …}`", after limits_a_disk {
+        /// Bytes a second that are read.
+        read: DiskRate [xml: [at("domain/devices/disk/iotune/read_bytes_sec")]],
+        /// Bytes a second that are written.
+        write: DiskRate [xml: [at("domain/devices/disk/iotune/write_bytes_sec")]],
+        /// Bytes a second in both directions; instead of `read` and `write`.
+        total: DiskRate [xml: [at("domain/devices/disk/iotune/total_bytes_sec")]],
+        /// Reads a second.
+        read_iops: Whole<u64, 1, MOST_OF_A_DISK> [xml: [at("domain/devices/disk/iotune/read_iops_sec")]],
+        /// Writes a second.
+        write_iops: Whole<u64, 1, MOST_OF_A_DISK> [xml: [at("domain/devices/disk/iotune/write_iops_sec")]],
+        /// Reads and writes a second; instead of `read_iops` and `write_iops`.
+        iops: Whole<u64, 1, MOST_OF_A_DISK> [xml: [at("domain/devices/disk/iotune/total_iops_sec")]],
+    }
+}
+
+/// What QEMU takes as a limit of anything.
+const MOST_OF_A_DISK: i64 = 1_000_000_000_000_000;
+
+fn limits_a_disk(_: &mut LimitSpec, d: &mut Decoder<'_>, node: &Node, _: Span) {
+    if !LimitSpec::OBJECT.keys.iter().any(|it| has(node, it.key)) {
+        d.report(
+            Diagnostic::error("`limit` limits nothing")
+                .at(node.span)
+                .hint("write `iops: 500`, `total: 50MB` or both: a second"),
+        );
+    }
+}
+
+object! {
     /// A NIC as written.
     InterfaceSpec: "a NIC" / "NICs", "the settings of a NIC" {
-        /// The network that it is on. A NIC has this, a `bridge`, or `user: true`.
+        /// The network that it is on. A NIC has this, a `bridge`, `direct`, or `user: true`.
         network: Name [xml: [
             at("domain/devices/interface/source").says("{@network|@bridge|@file|@dev|@volume}"),
             at("domain/devices/interface/source@network").by(Way::UpdateDevice).more(LINK),
@@ -266,6 +326,8 @@ object! {
         ]],
         /// A bridge of the host, without a network of libvirt's.
         bridge: Text [xml: [at("domain/devices/interface/source@bridge").by(Way::UpdateDevice).more(LINK)]],
+        /// A device of the host that it is on by macvtap, without a bridge: by its name, or `{dev: …, mode: …}`.
+        direct: Optional<DirectSpec>,
         /// QEMU's own network, for qemu:///session, which may not make others.
         user: UserNetwork [default: "`false`"],
         /// What the guest takes it for.
@@ -288,6 +350,116 @@ object! {
         /// How fast it may be.
         bandwidth: Nested<BandwidthSpec> [xml: [
             at("domain/devices/interface/bandwidth").put_back().by(Way::UpdateDevice).more(LINK),
+        ]],
+        /// The portgroup of its network that it belongs to.
+        portgroup: Text [default: "the network's default", xml: [at("domain/devices/interface/source@portgroup").put_back()]],
+        /// The VLAN that it is in, or a list that it is a trunk of. On a port of Open vSwitch, or by `direct` in mode passthrough on a
+        /// virtual function; on a plain bridge with libvirt 11 or newer.
+        vlan: OneOrList<Whole<u16, 1, 4094>> [default: "that of its portgroup", xml: [
+            at("domain/devices/interface/vlan")
+                .says("{tag@id}")
+                .by(Way::UpdateDevice)
+                .when("on a port of Open vSwitch")
+                .more("elsewhere it restarts"),
+            at("domain/devices/interface/vlan@trunk").named("interfaces.*.vlan.trunk"),
+            at("domain/devices/interface/vlan/tag").says("{@id}"),
+        ]],
+        /// Its bridge is one of Open vSwitch: `true`, or a map.
+        ovs: Ovs [default: "`false`", xml: [
+            at("domain/devices/interface/virtualport").says("{@type}"),
+            at("domain/devices/interface/virtualport@type"),
+            at("domain/devices/interface/virtualport/parameters").says("{@interfaceid} {@profileid}"),
+        ]],
+        /// A filter of libvirt's that its packets pass: a name, or `{name: …, parameters: …}`.
+        filter: Optional<FilterSpec> [xml: [
+            at("domain/devices/interface/filterref").put_back().says("{@filter}").by(Way::UpdateDevice),
+        ]],
+        /// How many queues it has for each direction, at best one for each of `vcpus`; of model virtio.
+        queues: Whole<u32, 1, 256> [default: "`1`", xml: [
+            at("domain/devices/interface/driver@queues"),
+            at("domain/devices/interface/driver").says("{@queues|@name}"),
+        ]],
+        /// When it is tried to boot from, among the guest's disks and NICs; instead of the guest's `boot.order`.
+        boot: Whole<u32, 1, 65535> [xml: [
+            at("domain/devices/interface/boot").put_back().says("{@order}"),
+            at("domain/devices/interface/boot@order"),
+        ]],
+        /// What the guest says of its addresses counts for the host's device, too: for guests that change their MAC or listen to
+        /// others; of model virtio.
+        trust_guest_rx_filters: Switch [default: "the network's, or `false`", xml: [
+            at("domain/devices/interface@trustGuestRxFilters"),
+        ]],
+    }
+}
+
+object! {
+    /// `direct` of a NIC as written.
+    DirectSpec: "`direct`" / "devices", "a device of the host such as `eth0`, or `{dev: …, mode: …}`", scalar dev(Text) {
+        /// The device of the host.
+        dev: Text [needed: "write `dev: eth0`, a device of the host", xml: [at("domain/devices/interface/source@dev")]],
+        /// `bridge`: guests on it see each other; `vepa`: by way of the switch that it is plugged into; `private`: not at all;
+        /// `passthrough`: the guest has it alone. The host itself sees its guests in none of them.
+        mode: Word<DirectModes> [default: "`bridge`", xml: [at("domain/devices/interface/source@mode")]],
+    }
+}
+
+object! {
+    /// `ovs` of a NIC as a map.
+    OvsSpec: "`ovs`" / "ports", "`true`, or `{interface_id: …, profile: …}`" {
+        /// The UUID that Open vSwitch knows the port by.
+        interface_id: Text [default: "made by libvirt", xml: [at("domain/devices/interface/virtualport/parameters@interfaceid")]],
+        /// The port's profile there.
+        profile: Text [xml: [at("domain/devices/interface/virtualport/parameters@profileid")]],
+    }
+}
+
+/// Whether a NIC is a port of Open vSwitch, and what is said of it; that it is not is as good as not given.
+#[derive(Debug)]
+pub struct Ovs;
+
+impl Kind for Ovs {
+    type Field = Given<OvsSpec>;
+    const TYPE: Type = Type::OneOf(&[Type::Boolean, OvsSpec::TYPE]);
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        let value = match node.value {
+            Value::Mapping(_) => OvsSpec::decode(d, node, node.span)?,
+            Value::Scalar(..) | Value::Sequence(_) => {
+                d.boolean(node).filter(|is| is.value)?;
+                OvsSpec::default()
+            }
+        };
+        let span = node.span;
+        Some(Spanned { value, span })
+    }
+}
+
+/// Names of variables with their values.
+#[derive(Debug)]
+pub struct Parameters;
+
+impl Kind for Parameters {
+    type Field = Vec<(Spanned<String>, Spanned<String>)>;
+    const TYPE: Type = Type::Map(&Type::Text);
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        let entries = d.entries(node, "a map of variables and values").into_iter();
+        let read = entries.filter_map(|(key, node)| Some((text_of(key), d.text(node)?)));
+        read.collect()
+    }
+}
+
+object! {
+    /// `filter` of a NIC as written.
+    FilterSpec: "`filter`" / "filters", "a filter such as `clean-traffic`, or `{name: …, parameters: …}`", scalar name(Text) {
+        /// Its name in libvirt.
+        name: Text [needed: "write `name: clean-traffic`, or another of `virsh nwfilter-list`", xml: [
+            at("domain/devices/interface/filterref@filter"),
+        ]],
+        /// Values of its variables, by their names.
+        parameters: Parameters [xml: [
+            at("domain/devices/interface/filterref/parameter").says("{@value}"),
+            at("domain/devices/interface/filterref/parameter@value"),
         ]],
     }
 }
@@ -541,6 +713,20 @@ fn bytes_per_second(d: &mut Decoder<'_>, node: &Node) -> Given<u64> {
     }
     d.report(
         Diagnostic::error("a rate is 1 kB to 4 TB")
+            .at(size.span)
+            .hint("write it in KB, MB or GB: `500KB`, `10MB`"),
+    );
+    None
+}
+
+/// QEMU takes no limit above that.
+fn disk_rate(d: &mut Decoder<'_>, node: &Node) -> Given<u64> {
+    let size = d.size(node)?;
+    if (1..=MOST_OF_A_DISK.unsigned_abs()).contains(&size.value) {
+        return Some(size);
+    }
+    d.report(
+        Diagnostic::error("a limit is 1 byte to 1 PB a second")
             .at(size.span)
             .hint("write it in KB, MB or GB: `500KB`, `10MB`"),
     );

@@ -101,12 +101,14 @@ impl Model {
         let Some(now) = devices.iter().find(|it| is_device(xml, it)).cloned() else {
             return refuse("device not found");
         };
+        let is_ovs = now.attribute_at("virtualport", "type") == Some("openvswitch");
         let rest = |device: &Element| {
             let mut rest = device.children.clone();
             // A place that is not given stays.
             rest.retain(|child| {
                 let name = child.name.as_str();
-                !CHANGEABLE.contains(&name) && (name != "address" || xml.child(name).is_some())
+                let changes = CHANGEABLE.contains(&name) || is_ovs && name == "vlan";
+                !changes && (name != "address" || xml.child(name).is_some())
             });
             rest.sort_by_key(ToString::to_string);
             rest

@@ -146,6 +146,13 @@ impl Running {
                 let both = plain(&difference.before) && plain(&difference.after);
                 (!both).then(|| "it is another kind of NIC".to_owned())
             }
+            Way::UpdateDevice if difference.path.starts_with("domain/devices/interface/vlan") => {
+                let now = difference.within.get(1).and_then(|nic| {
+                    like("domain/devices", nic, &self.xml.child("devices")?.children)
+                });
+                let port = now.and_then(|nic| nic.attribute_at("virtualport", "type"));
+                (port != Some("openvswitch")).then(|| "it is no port of Open vSwitch".to_owned())
+            }
             _ => None,
         }
     }
