@@ -289,12 +289,21 @@ impl<'a> Builder<'a> {
                         .iter()
                         .filter(|host| address.contains(&host.ip)),
                 ),
+                tftp: None,
+                bootp: None,
             }
         });
+        let mut ips: Vec<IpContext<'_>> = ips.collect();
+        let first = |ip: &&mut IpContext<'_>| ip.ranges.is_empty() && ip.hosts.is_empty();
+        let boots = ips.iter_mut().filter(|ip| ip.address.is_ipv4());
+        if let Some(ip) = boots.min_by_key(first) {
+            ip.tftp = network.tftp.as_deref();
+            ip.bootp = network.bootp.as_ref();
+        }
         let context = NetworkContext {
             lab: &self.lab.name,
             network,
-            ips: ips.collect(),
+            ips,
         };
         let address = Address::network(&network.key);
         let detail = Detail::Network {

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::address::Name;
-use crate::lab::model::{DhcpRange, DiskDevice, Drive, Guest, Network, Pool, VolumeFormat};
+use crate::lab::model::{
+    Bootp, DhcpRange, DiskDevice, Drive, Guest, Network, Pool, VolumeFormat,
+};
 
 #[derive(Debug, Serialize)]
 pub(super) struct NetworkContext<'a> {
@@ -22,6 +24,9 @@ pub(super) struct IpContext<'a> {
     pub prefix: u8,
     pub ranges: Vec<&'a DhcpRange>,
     pub hosts: Vec<HostContext<'a>>,
+    /// What guests find there that boot from the network: at the address that has DHCP.
+    pub tftp: Option<&'a str>,
+    pub bootp: Option<&'a Bootp>,
 }
 
 #[derive(Debug, Serialize)]

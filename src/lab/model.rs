@@ -7,7 +7,7 @@ pub mod install;
 pub mod system;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -99,14 +99,34 @@ pub struct Network {
     pub forward_dev: Option<String>,
     /// The bridge's name: one to make, or with mode `bridge` one that exists. Left to libvirt where unset.
     pub bridge: Option<String>,
+    /// Whether the bridge is one of Open vSwitch.
+    pub openvswitch: bool,
     /// MTU of the bridge in bytes.
     pub mtu: Option<u32>,
+    /// How addresses are translated; `None` is libvirt's own way.
+    pub nat: Option<Nat>,
+    /// Subnets behind others of its hosts.
+    pub routes: Vec<Route>,
+    /// Kinds of connections that NICs can choose.
+    pub portgroups: Vec<PortGroup>,
+    /// The VLANs of its guests.
+    pub vlan: Option<Vlan>,
+    /// How much may go through it; `None` is as much as can.
+    pub bandwidth: Option<Bandwidth>,
     /// The host's own addresses with their prefix lengths.
     pub addresses: Vec<IpNet>,
     /// The DNS domain of the guests.
     pub domain: Option<String>,
     /// The DHCP ranges, at most one for each address.
     pub dhcp: Vec<DhcpRange>,
+    /// Seconds that an address is a guest's before it asks again, 0 for ever; `None` leaves it to dnsmasq.
+    pub dhcp_lease: Option<u64>,
+    /// Lines for dnsmasq's configuration.
+    pub dhcp_options: Vec<String>,
+    /// The directory of the host whose files are served by TFTP.
+    pub tftp: Option<String>,
+    /// What guests boot that boot from it.
+    pub bootp: Option<Bootp>,
     /// Whether guests are given the addresses that they have by `ip`, with a range or without: not where `dhcp` is `false`, and on an
     /// external network where that is allowed.
     pub reserves: bool,
@@ -121,6 +141,63 @@ pub struct Network {
     /// The user's own XML, merged last.
     #[serde(skip)]
     pub xml: Option<Overlay>,
+}
+
+/// How addresses are translated. <https://libvirt.org/formatnetwork.html#connectivity>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Nat {
+    /// The ports that connections get on the host, the first and the last.
+    pub ports: Option<(u16, u16)>,
+    /// The addresses that they get, the first and the last.
+    pub addresses: Option<(Ipv4Addr, Ipv4Addr)>,
+    /// IPv6 addresses are translated, too.
+    pub ipv6: bool,
+}
+
+/// The way to a subnet behind a host. <https://libvirt.org/formatnetwork.html#static-routes>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// `ipv4` or `ipv6`.
+    pub family: &'static str,
+    /// The subnet's first address.
+    pub address: IpAddr,
+    /// The length of its prefix.
+    pub prefix: u8,
+    /// The host on the network that leads there.
+    pub via: IpAddr,
+    /// Lower ones are taken first.
+    pub metric: Option<u32>,
+}
+
+/// A kind of connection that NICs can choose. <https://libvirt.org/formatnetwork.html#portgroups>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PortGroup {
+    /// Its name.
+    pub name: Name,
+    /// It is for NICs that choose none.
+    pub default: bool,
+    /// The VLANs of its NICs.
+    pub vlan: Option<Vlan>,
+    /// How fast each of its NICs may be.
+    pub bandwidth: Option<Bandwidth>,
+}
+
+/// VLANs. <https://libvirt.org/formatnetwork.html#setting-vlan-tag>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Vlan {
+    /// Their numbers.
+    pub tags: Vec<u16>,
+    /// The guest sees them.
+    pub trunk: bool,
+}
+
+/// What guests boot that boot from a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Bootp {
+    /// The file, as the server knows it.
+    pub file: String,
+    /// The TFTP server that has it; `None` is the host.
+    pub server: Option<IpAddr>,
 }
 
 /// A range of addresses to lease, both ends included.

@@ -45,11 +45,6 @@ const OTHERS: &[Place] = &[
         .says("{@address} of lab {@lab}"),
     at("network/title").by(Way::DefineNetwork),
     at("network/description").by(Way::DefineNetwork),
-    at("network/portgroup")
-        .named("portgroups.*")
-        .by(Way::UpdateNetwork)
-        .more("NICs that are plugged in keep what they have until they are plugged in again"),
-    at("network/portgroup@default").named("portgroups.*.default"),
     at("pool").by(Way::RestartPool).more(
         "one whose stop would take it from running guests, as it is no plain directory, is only defined",
     ),

@@ -1,6 +1,7 @@
 //! Makes a Lab out of a Spec: resolves names, fills in defaults, derives what is derivable, and finds
 //! all problems that can be found without a hypervisor.
 
+mod connections;
 mod dependencies;
 mod disks;
 mod dns;

@@ -410,7 +410,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "a network",
-        "type forward forwardmode nat kind isolated forwarding",
+        "type forward forwardmode kind isolated forwarding",
         "write `mode: nat`, or route, open, isolated, bridge",
     ),
     (
@@ -442,7 +442,52 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "a network",
-        "vlan vlans portgroups portgroup route routes staticroutes stp bandwidth qos dnsmasq",
+        "vlans vlanid tag",
+        "write `vlan: 42`, or a list of VLANs",
+    ),
+    (
+        "a network",
+        "portgroup profiles",
+        "write `portgroups: {NAME: {vlan: 42}}`",
+    ),
+    (
+        "a network",
+        "route staticroute staticroutes",
+        "write `routes: [{to: 10.0.0.0/8, via: ADDRESS}]`",
+    ),
+    (
+        "a network",
+        "qos limit rate",
+        "write `bandwidth: {inbound: 10MB, outbound: 10MB}`",
+    ),
+    (
+        "a network",
+        "dhcpoptions dhcpoption dnsmasq dnsmasqoptions options",
+        "write `dhcp: {options: [LINE]}`, lines of dnsmasq's configuration",
+    ),
+    (
+        "a network",
+        "lease leasetime dhcplease dhcpleasetime",
+        "write `dhcp: {lease: 12h}`",
+    ),
+    (
+        "a network",
+        "pxe netboot bootfile boot tftproot tftpboot",
+        "write `tftp: /DIR` and `bootp: FILE`",
+    ),
+    (
+        "a network",
+        "ovs virtualport vswitch",
+        "write `openvswitch: true`, with mode bridge",
+    ),
+    (
+        "a network",
+        "masquerade snat natports portrange",
+        "write `nat: {ports: START-END, addresses: START-END}`",
+    ),
+    (
+        "a network",
+        "stp",
         "there is no key for it: say it in libvirt's words with `xml`",
     ),
     ("a network", "onboot active", "write `autostart: true`"),
@@ -481,10 +526,16 @@ const KEYS: &[(&str, &str, &str)] = &[
         "write `start: ADDRESS`",
     ),
     (
+        "`dhcp`",
+        "from begin first low min",
+        "write `start: ADDRESS`",
+    ),
+    (
         "a DHCP range",
         "to last stop high max",
         "write `end: ADDRESS`",
     ),
+    ("`dhcp`", "to last stop high max", "write `end: ADDRESS`"),
     (
         "`dns`",
         "records host entries names a addresses",

@@ -1,8 +1,10 @@
 //! Differences of XML in the user's words: the attribute's name in the definition, values in the definition's units.
 
+mod bandwidth;
+mod network;
+
 use super::{AttributeChange, Disruption, Remark, Said};
 use crate::lab::places::{self, Known};
-use crate::units::kilobytes;
 use crate::xml::merge::{Cause, Difference, Value};
 use crate::xml::schema;
 use crate::xml::tree::Element;
@@ -74,7 +76,8 @@ pub fn attributes<C: Into<Cost>>(
     changes
 }
 
-/// The maximum memory follows the memory: it is said only where it changes by itself. Units follow their number.
+/// The maximum memory follows the memory: it is said only where it changes by itself. Units follow their number, and namespaces what is
+/// in them.
 fn is_repetition(difference: &Difference, all: &[Difference]) -> bool {
     fn both(difference: &Difference) -> (&Option<Value>, &Option<Value>) {
         (&difference.before, &difference.after)
@@ -83,7 +86,7 @@ fn is_repetition(difference: &Difference, all: &[Difference]) -> bool {
         "domain/memory" => all
             .iter()
             .any(|d| d.path == "domain/currentMemory" && both(d) == both(difference)),
-        path => path.ends_with("@unit"),
+        path => path.ends_with("@unit") || path.contains("@xmlns:"),
     }
 }
 
@@ -153,6 +156,7 @@ fn item_name(element: &Element) -> Option<String> {
             return Some(names.join(","));
         }
         "host" => attribute("name").or(attribute("ip")),
+        "route" => return network::subnet(element),
         "txt" => attribute("name"),
         "srv" => attribute("service"),
         "portgroup" | "parameter" => attribute("name"),
@@ -177,8 +181,8 @@ fn own_path(difference: &Difference) -> String {
             .filter(|element| element.name == plain)
             .and_then(item_name);
         match named {
-            // Disks and NICs have their place in the definition.
-            Some(item) if matches!(plain, "disk" | "interface") => {
+            // These have their place in the definition.
+            Some(item) if matches!(plain, "disk" | "interface" | "portgroup") => {
                 let rest = part.strip_prefix(plain).unwrap_or_default();
                 parts.push(format!("{plain}s.{item}{rest}"));
             }
@@ -204,7 +208,10 @@ fn value(difference: &Difference, value: &Value) -> Said {
         (None, Value::Text(text)) if path.ends_with("/alias@name") => {
             text.strip_prefix("ua-").unwrap_or(text).into()
         }
-        (None, Value::Text(text)) => rate_of(path, text).unwrap_or_else(|| text.clone()).into(),
+        (None, Value::Text(text)) => {
+            let words = bandwidth::text(path, text).or_else(|| network::text(path, text));
+            words.unwrap_or_else(|| text.clone()).into()
+        }
         (None, Value::Tree(tree)) => element(difference, tree).into(),
     }
 }
@@ -217,13 +224,14 @@ fn element(difference: &Difference, tree: &Element) -> String {
             let ip = host.and_then(|host| host.attribute("ip"));
             return ip.unwrap_or_default().to_owned();
         }
-        "domain/devices/interface/bandwidth" => {
-            let rates: Vec<String> = tree.children.iter().map(rate).collect();
-            return rates.join(", ");
+        path if path.ends_with("/bandwidth") => return bandwidth::all(tree),
+        path if path.ends_with("/bandwidth/inbound") || path.ends_with("/bandwidth/outbound") => {
+            return bandwidth::rate(tree);
         }
-        "domain/devices/interface/bandwidth/inbound"
-        | "domain/devices/interface/bandwidth/outbound" => return rate(tree),
         _ => {}
+    }
+    if let Some(words) = network::element(&difference.path, tree) {
+        return words;
     }
     if tree.attribute_at("target", "name") == Some("org.qemu.guest_agent.0") {
         return "for the guest agent".to_owned();
@@ -285,33 +293,6 @@ fn value_at<'a>(part: &str, tree: &'a Element) -> Option<&'a str> {
         None => tree.text_at(part),
     };
     value.filter(|value| !value.is_empty())
-}
-
-/// `inbound 10 MB/s, peak 20 MB/s, burst 1 MB`
-fn rate(tree: &Element) -> String {
-    let told = |name: &str| limit(name, tree.attribute(name)?);
-    let average = told("average").unwrap_or_default();
-    let more = ["peak", "burst"]
-        .into_iter()
-        .filter_map(|name| Some(format!(", {name} {}", told(name)?)));
-    format!("{} {average}{}", tree.name, more.collect::<String>())
-}
-
-/// One of the limits of a NIC's bandwidth.
-fn limit(name: &str, text: &str) -> Option<String> {
-    let amount = kilobytes(text.parse().ok()?);
-    Some(match name {
-        "burst" => amount,
-        _ => amount + "/s",
-    })
-}
-
-/// The same, where a path is that of one.
-fn rate_of(path: &str, text: &str) -> Option<String> {
-    let (holder, name) = path.split_once('@')?;
-    let is_limit =
-        holder.ends_with("/bandwidth/inbound") || holder.ends_with("/bandwidth/outbound");
-    limit(name, text).filter(|_| is_limit)
 }
 
 fn one_line(tree: &Element) -> String {

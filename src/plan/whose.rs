@@ -145,7 +145,6 @@ const PARTS: &[Part] = &[
         &["network/forward@*", "network/forward/*"],
     ),
     others("how a bridge is driven", &["network/bridge", "network/mac"]),
-    others("a network's bandwidth", &["network/bandwidth"]),
     others(
         "who may open a pool's directory",
         &["pool/target/permissions"],

@@ -207,6 +207,8 @@ const KEYS: &[(&str, &[Key])] = &[
         ],
     ),
     ("network/portgroup", &[strong("@name")]),
+    ("network/portgroup/vlan/tag", &[strong("@id")]),
+    ("network/vlan/tag", &[strong("@id")]),
     ("network/route", &[strong("@address+@prefix=")]),
     ("network/forward/interface", &[strong("@dev")]),
     ("network/forward/nat/address", &[strong("@start")]),

@@ -14,6 +14,7 @@ const LAB: &str = "lab: drift
 networks:
   front: {mode: isolated, address: 192.168.167.1/24, dhcp: {start: 192.168.167.100, end: 192.168.167.200}}
   out: {mode: nat, address: 192.168.168.1/24, domain: drift.test}
+  lan: {mode: bridge, bridge: br-drift}
 pools: {store: {path: @DIR@/pool}}
 common: {memory: 32MiB, shutdown_timeout: 1s, graphics: {type: vnc}}
 guests:
@@ -373,6 +374,24 @@ const KINDS: &[(&str, Deed)] = &[
         "bridge",
         Redefine("front", "<bridge name='", "<bridge name='x"),
     ),
+    (
+        "vlan, openvswitch",
+        Network(
+            "lan",
+            "</network>",
+            "<virtualport type='openvswitch'/><vlan><tag id='7'/></vlan>",
+        ),
+    ),
+    ("tftp", Network("front", "<dhcp>", "<tftp root='/srv'/>")),
+    ("bootp", Network("front", "</dhcp>", "<bootp file='a'/>")),
+    (
+        "dhcp.lease",
+        Redefine(
+            "front",
+            "end='192.168.167.200'/>",
+            "end='192.168.167.200'><lease expiry='5' unit='minutes'/></range>",
+        ),
+    ),
     ("dns.enabled", Network("out", "<ip ", "<dns enable='no'/>")),
     (
         SAID,
@@ -436,7 +455,7 @@ const KINDS: &[(&str, Deed)] = &[
         Redefine("front", "<mac address='52:54:00", "<mac address='52:54:01"),
     ),
     (
-        "a network's bandwidth",
+        "bandwidth",
         Network(
             "front",
             "<ip ",

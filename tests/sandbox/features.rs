@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::lab::{Lab, domain, inventory, virsh};
@@ -144,6 +145,100 @@ fn everything_is_kept_goes_again_and_comes_back() {
     assert_eq!(inventory(), before);
 
     lab.apply(&[]);
+    lab.destroy();
+    assert_eq!(inventory(), before);
+}
+
+/// Networks with nothing special, one with a guest that runs.
+const CONNECTED: &str = "
+lab: connected
+networks:
+  front: {address: [192.168.159.1/24, 'fd00:159::1/64'], dhcp: true}
+  lan: {mode: bridge, bridge: br-lan}
+guests:
+  on:
+    memory: 64MiB
+    shutdown_timeout: 1s
+    interfaces: {eth0: {network: front, ip: 192.168.159.11}}
+";
+
+/// The same with all that connects them.
+const CONNECTIONS: &str = "
+lab: connected
+networks:
+  front:
+    address: [192.168.159.1/24, 'fd00:159::1/64']
+    dhcp: {start: 192.168.159.100, end: 192.168.159.200, lease: 12h, options: ['dhcp-option=option:ntp-server,192.168.159.1', log-queries]}
+    nat: {ports: 2000-3000, addresses: 203.0.113.5, ipv6: true}
+    routes: [{to: 10.77.0.0/16, via: 192.168.159.2, metric: 3}, {to: 'fd77::/64', via: 'fd00:159::2'}]
+    portgroups:
+      slow: {bandwidth: {inbound: 1MB, outbound: {average: 2MB, peak: 4MB, burst: 1MB}}}
+      plain: {default: true}
+    bandwidth: {inbound: {average: 10MB, peak: 20MB}, outbound: 10MB}
+    tftp: /srv
+    bootp: {file: pxelinux.0, server: 192.168.159.1}
+  lan:
+    mode: bridge
+    bridge: br-lan
+    openvswitch: true
+    vlan: [42, 47]
+    portgroups: {one: {vlan: 7}, all: {vlan: {tags: 9, trunk: true}}}
+guests:
+  on:
+    memory: 64MiB
+    shutdown_timeout: 1s
+    interfaces: {eth0: {network: front, ip: 192.168.159.11}}
+";
+
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn networks_keep_how_they_are_connected() {
+    let before = inventory();
+    // Not every kernel has what limits bandwidth, and it is not to be tried here whether that works.
+    let done = Command::new("sh")
+        .args([
+            "-c",
+            "mount --bind /bin/true \"$(readlink -f \"$(command -v tc)\")\"",
+        ])
+        .status();
+    assert!(done.unwrap().success(), "tc is not stood in for");
+    let lab = Lab::new(CONNECTED);
+    lab.apply(&[]);
+    lab.define(CONNECTIONS);
+    lab.apply(&[]);
+    let config = fs::read_to_string("/var/lib/libvirt/dnsmasq/front.conf").unwrap();
+    for line in [
+        "tftp-root=/srv",
+        "dhcp-boot=pxelinux.0,,192.168.159.1",
+        "dhcp-range=192.168.159.100,192.168.159.200,255.255.255.0,43200s",
+        "dhcp-option=option:ntp-server,192.168.159.1",
+    ] {
+        assert!(config.lines().any(|it| it == line), "{line}: {config}");
+    }
+    let changed = [
+        ("lease: 12h", "lease: infinite"),
+        ("2000-3000", "2000-4000"),
+        ("203.0.113.5", "203.0.113.5-203.0.113.6"),
+        ("metric: 3", "metric: 4"),
+        ("inbound: 1MB", "inbound: 3MB"),
+        ("average: 10MB", "average: 11MB"),
+        ("{default: true}", "{}"),
+        ("tftp: /srv", "tftp: /usr"),
+        ("pxelinux.0", "other.0"),
+        (", log-queries", ""),
+        ("[42, 47]", "42"),
+        ("vlan: 7", "vlan: 8"),
+    ];
+    let changed = changed
+        .iter()
+        .fold(CONNECTIONS.to_owned(), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replacen(from, to, 1)
+        });
+    for text in [&changed, CONNECTIONS, CONNECTED, CONNECTIONS] {
+        lab.define(text);
+        lab.apply(&[]);
+    }
     lab.destroy();
     assert_eq!(inventory(), before);
 }

@@ -16,7 +16,7 @@ use crate::lab::model::{
     Bandwidth, DhcpHost, DnsHost, Guest, Interface, InterfaceSource, Network, NetworkMode, Rate,
 };
 use crate::lab::written::Named;
-use crate::lab::written::guest::{GuestSpec, InterfaceSpec, RateSpec};
+use crate::lab::written::guest::{BandwidthSpec, GuestSpec, InterfaceSpec, RateSpec};
 
 impl Resolver<'_> {
     /// Resolves a guest's NICs, without the MACs that are derived.
@@ -72,11 +72,8 @@ impl Resolver<'_> {
     }
 
     fn bandwidth(&mut self, source: &InterfaceSource, spec: &InterfaceSpec) -> Option<Bandwidth> {
-        let first = spec
-            .bandwidth
-            .inbound
-            .as_ref()
-            .or(spec.bandwidth.outbound.as_ref())?;
+        let first = spec.bandwidth.inbound.as_ref();
+        let first = first.or(spec.bandwidth.outbound.as_ref())?;
         if *source == InterfaceSource::User {
             self.report(
                 Diagnostic::error("a NIC on `user` has no `bandwidth`")
@@ -84,6 +81,11 @@ impl Resolver<'_> {
                     .hint("remove it, or plug the NIC into a network or bridge"),
             );
         }
+        self.rates(&spec.bandwidth)
+    }
+
+    /// How fast something may be, if that is said.
+    pub(super) fn rates(&mut self, spec: &BandwidthSpec) -> Option<Bandwidth> {
         let mut rate = |given: &Given<RateSpec>| {
             let rate = &given.as_ref()?.value;
             if let Some(peak) = rate.peak.as_ref().filter(|p| p.value < rate.average.value) {
@@ -101,10 +103,8 @@ impl Resolver<'_> {
                 burst: rate.burst.as_ref().map(kilobytes),
             })
         };
-        Some(Bandwidth {
-            inbound: rate(&spec.bandwidth.inbound),
-            outbound: rate(&spec.bandwidth.outbound),
-        })
+        let (inbound, outbound) = (rate(&spec.inbound), rate(&spec.outbound));
+        (inbound.is_some() || outbound.is_some()).then_some(Bandwidth { inbound, outbound })
     }
 
     /// DHCP gives a NIC one address of a family.

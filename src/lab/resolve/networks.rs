@@ -8,10 +8,10 @@ use ipnet::IpNet;
 use super::{Resolver, lifecycle, value, value_or};
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::lab::decode::Spanned;
+use crate::lab::decode::{Given, Spanned};
 use crate::lab::model::{DhcpRange, Dns, Network, NetworkMode};
 use crate::lab::written::Named;
-use crate::lab::written::network::{DhcpSpec, NetworkSpec, RangeSpec};
+use crate::lab::written::network::{Leases, NetworkSpec, RangeSpec};
 
 /// The most addresses that libvirt takes in one DHCP range.
 const MAX_RANGE: u128 = 65_535;
@@ -48,13 +48,28 @@ impl Resolver<'_> {
             mode,
             forward_dev: value(&spec.dev),
             bridge: value(&spec.bridge),
+            openvswitch: false,
             mtu: value(&spec.mtu),
+            nat: None,
+            routes: Vec::new(),
+            portgroups: Vec::new(),
+            vlan: None,
+            bandwidth: None,
             addresses: spec.address.iter().map(|address| address.value).collect(),
             domain: value(&spec.domain),
             dhcp: Vec::new(),
+            dhcp_lease: value(&spec.dhcp.lease),
+            dhcp_options: spec
+                .dhcp
+                .options
+                .iter()
+                .map(|it| it.value.clone())
+                .collect(),
+            tftp: value(&spec.tftp),
+            bootp: None,
             reserves: match spec.external.is {
                 true => value_or(&spec.external.reservations, false),
-                false => !matches!(spec.dhcp, DhcpSpec::Off(_)),
+                false => !matches!(spec.dhcp.leases, Leases::Off(_)),
             },
             dhcp_hosts: Vec::new(),
             dns: Dns::default(),
@@ -75,11 +90,12 @@ impl Resolver<'_> {
         for address in &spec.address {
             self.check_host_address(address);
         }
-        network.dhcp = match &spec.dhcp {
-            DhcpSpec::Reservations | DhcpSpec::Off(_) => Vec::new(),
-            DhcpSpec::Derived(span) => self.derived_ranges(&spec.address, *span, named.flawed),
-            DhcpSpec::Ranges(ranges) => self.ranges(ranges, &spec.address, named.flawed),
+        network.dhcp = match &spec.dhcp.leases {
+            Leases::Reservations | Leases::Off(_) => Vec::new(),
+            Leases::Derived(span) => self.derived_ranges(&spec.address, *span, named.flawed),
+            Leases::Ranges(ranges) => self.ranges(ranges, &spec.address, named.flawed),
         };
+        self.connections(named, &mut network);
         network.dns = self.dns(&spec.dns, spec.domain.is_some() || named.flawed);
         network.xml = self.overlay(&spec.xml, "network");
         network
@@ -91,17 +107,21 @@ impl Resolver<'_> {
         let place = spec.mode.as_ref().map_or(named.key.span, |mode| mode.span);
         match mode {
             NetworkMode::Bridge => {
-                let dhcp = match &spec.dhcp {
-                    DhcpSpec::Reservations | DhcpSpec::Off(_) => None,
-                    DhcpSpec::Derived(span) => Some(*span),
-                    DhcpSpec::Ranges(ranges) => ranges.first().map(|range| range.start.span),
-                };
+                let given = |text: &Given<String>| text.as_ref().map(|text| text.span);
                 let unfit = [
                     ("address", spec.address.first().map(|a| a.span)),
-                    ("dhcp", dhcp),
+                    ("dhcp", spec.dhcp.span),
+                    (
+                        "routes",
+                        spec.routes
+                            .first()
+                            .and_then(|it| Some(it.to.as_ref()?.span)),
+                    ),
+                    ("tftp", given(&spec.tftp)),
+                    ("bootp", spec.bootp.as_ref().and_then(|it| given(&it.file))),
                     ("dns", spec.dns.span),
-                    ("domain", spec.domain.as_ref().map(|d| d.span)),
-                    ("dev", spec.dev.as_ref().map(|d| d.span)),
+                    ("domain", given(&spec.domain)),
+                    ("dev", given(&spec.dev)),
                     ("mtu", spec.mtu.as_ref().map(|m| m.span)),
                 ];
                 for (key, span) in unfit {

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
+use super::guest::BandwidthSpec;
 use super::{LifecycleSpec, Xml};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::attributes::{
-    Address, ByText, Keys as _, Kind, Nested, OneOrList, Subnet, Switch, Text, Type, Way, Whole,
-    Word, at, has, object, text_of, words,
+    Address, ByText, Duration, Keys as _, Kind, Map, Nested, OneOrList, Optional, Subnet, Switch,
+    Text, Type, Way, Whole, Word, at, has, object, text_of, words,
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::model::NetworkMode;
@@ -49,10 +50,36 @@ object! {
             at("network/ip@address"),
             at("network/ip@prefix").named("address.prefix"),
         ]],
+        /// How addresses are translated; mode nat.
+        nat: Optional<NatSpec> [xml: [at("network/forward/nat")]],
+        /// Subnets behind others of its hosts.
+        routes: Routes [xml: [
+            at("network/route").says("{@address}/{@prefix} via {@gateway}"),
+            at("network/route@gateway").named("routes.*.via"),
+            at("network/route@metric").named("routes.*.metric"),
+        ]],
+        /// Kinds of connections that guests' NICs can choose, by name.
+        portgroups: Map<PortGroupSpec> [xml: [
+            at("network/portgroup")
+                .by(Way::UpdateNetwork)
+                .more("NICs that are plugged in keep what they have until they are plugged in again"),
+            at("network/portgroup/vlan").named("portgroups.*.vlan"),
+            at("network/portgroup/vlan/tag").named("portgroups.*.vlan.tags").says("{@id}"),
+            at("network/portgroup/bandwidth").named("portgroups.*.bandwidth"),
+        ]],
+        /// The VLAN of its guests, or several; mode bridge, with `openvswitch`, or without from libvirt 11.0 on.
+        vlan: Optional<VlanSpec> [xml: [
+            at("network/vlan").put_back(),
+            at("network/vlan/tag").named("vlan.tags").says("{@id}"),
+        ]],
+        /// The bridge is one of Open vSwitch; mode bridge.
+        openvswitch: Switch [default: "`false`", xml: [at("network/virtualport").put_back().says("{@type}")]],
+        /// How much may go through it, to and from all of its guests.
+        bandwidth: Nested<BandwidthSpec> [xml: [at("network/bandwidth").put_back()]],
         /// The DNS domain of its guests.
         domain: Text [xml: [at("network/domain").put_back().says("{@name}"), at("network/domain@name")]],
-        /// `true` is a derived range, `false` no DHCP at all; or a range, or a list of ranges. Where it is not given, DHCP gives guests
-        /// the `ip` that they have, and no one else any.
+        /// `true` is a derived range, `false` no DHCP at all; or a range, or a list of ranges; or a map with more. Where it is not
+        /// given, DHCP gives guests the `ip` that they have, and no one else any.
         dhcp: Dhcp [xml: [
             at("network/ip/dhcp"),
             at("network/ip/dhcp/range")
@@ -69,6 +96,10 @@ object! {
             at("network/ip/dhcp/host@ip").named("dhcp.hosts.*.ip"),
             at("network/ip/dhcp/host@name").named("dhcp.hosts.*.name"),
         ]],
+        /// A directory of the hypervisor's host whose files it serves by TFTP. Needs an IPv4 address.
+        tftp: Text [xml: [at("network/ip/tftp").put_back().says("{@root}"), at("network/ip/tftp@root")]],
+        /// What guests boot that boot from it. Needs an IPv4 address.
+        bootp: Optional<BootpSpec> [xml: [at("network/ip/dhcp/bootp").put_back().says("{@file} {@server}")]],
         /// Its name server.
         dns: Nested<DnsSpec>,
         /// It starts with the host.
@@ -161,15 +192,28 @@ impl Kind for External {
 
 /// `dhcp` of a network.
 #[derive(Debug, Clone, Default)]
-pub enum DhcpSpec {
+pub struct DhcpSpec {
+    /// Who gets an address.
+    pub leases: Leases,
+    /// For how long, in seconds; 0 is for ever.
+    pub lease: Given<u64>,
+    /// What else its server is told.
+    pub options: Vec<Spanned<String>>,
+    /// Where it is given, if not as `false`.
+    pub span: Option<Span>,
+}
+
+/// Who gets an address by DHCP.
+#[derive(Debug, Clone, Default)]
+pub enum Leases {
     /// Not given: no range, and what the guests have by `ip`.
     #[default]
     Reservations,
-    /// `false`: none.
+    /// `false`: nobody.
     Off(Span),
-    /// `true`: a range for each family of addresses.
+    /// `true`: all, of a range for each family of addresses.
     Derived(Span),
-    /// Ranges.
+    /// All, of these ranges.
     Ranges(Vec<RangeSpec>),
 }
 
@@ -202,34 +246,251 @@ fn range_is_whole(_: &mut RangeKeys, d: &mut Decoder<'_>, node: &Node, _: Span) 
     }
 }
 
+object! {
+    /// `dhcp` of a network as a map.
+    DhcpKeys: "`dhcp`" / "DHCP settings", "a range, `{start: …, end: …}`", after dhcp_is_whole {
+        /// The first address of its only range.
+        start: Address,
+        /// The last address of that.
+        end: Address,
+        /// `true` is a derived range; or a list of ranges. Without any range, DHCP gives guests the `ip` that they have.
+        ranges: Ranges,
+        /// How long an address is a guest's before it asks again, 2 minutes or more; `infinite` is for ever.
+        lease: Lease [default: "`1h`, dnsmasq's", xml: [
+            at("network/ip/dhcp/range/lease").put_back().named("dhcp.lease"),
+            at("network/ip/dhcp/range/lease@expiry").named("dhcp.lease"),
+            at("network/ip/dhcp/host/lease").put_back().named("dhcp.hosts.*.lease"),
+            at("network/ip/dhcp/host/lease@expiry").named("dhcp.hosts.*.lease"),
+        ]],
+        /// Lines for dnsmasq's configuration file, as `dhcp-option=option:ntp-server,192.168.155.1`. libvirt takes them unseen.
+        options: Options [xml: [
+            at("network/dnsmasq:options"),
+            at("network/dnsmasq:options/dnsmasq:option").says("{@value}"),
+            at("network/dnsmasq:options/dnsmasq:option@value"),
+        ]],
+    }
+}
+
+fn dhcp_is_whole(spec: &mut DhcpKeys, d: &mut Decoder<'_>, node: &Node, _: Span) {
+    let (start, end) = (has(node, "start"), has(node, "end"));
+    if start != end || matches!(&node.value, Value::Mapping(keys) if keys.is_empty()) {
+        d.report(
+            Diagnostic::error("a DHCP range needs `start` and `end`")
+                .at(node.span)
+                .hint("write both, or `dhcp: true` for a range that is derived"),
+        );
+    }
+    let both = spec.start.as_ref().zip(node.given("ranges"));
+    if let Some((start, ranges)) = both {
+        d.report(
+            Diagnostic::error("`dhcp` has one range by `start` and `end`, or several by `ranges`")
+                .at(ranges.span)
+                .related(Some(start.span), "the one range")
+                .hint("put it into the list"),
+        );
+    }
+}
+
+/// Ranges in a map, or whether one is derived.
+#[derive(Debug)]
+pub struct Ranges;
+
+impl Kind for Ranges {
+    type Field = Leases;
+    const TYPE: Type = Type::OneOf(&[Type::Boolean, Type::List(&RangeKeys::TYPE)]);
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Leases {
+        if let Value::Scalar(..) = node.value {
+            return match d.boolean(node) {
+                Some(on) if on.value => Leases::Derived(on.span),
+                Some(_) | None => Leases::Reservations,
+            };
+        }
+        ranges(d, items_of(node))
+    }
+}
+
+/// A list, or the only thing in it.
+fn items_of(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::Sequence(items) => items,
+        Value::Scalar(..) | Value::Mapping(_) => std::slice::from_ref(node),
+    }
+}
+
+fn ranges(d: &mut Decoder<'_>, items: &[Node]) -> Leases {
+    let ranges = items.iter().filter_map(|item| {
+        let RangeKeys { start, end } = RangeKeys::decode(d, item, item.span)?;
+        Some(RangeSpec {
+            start: start?,
+            end: end?,
+        })
+    });
+    Leases::Ranges(ranges.collect())
+}
+
+/// A time that an address is leased for, in seconds; 0 is for ever.
+#[derive(Debug)]
+pub struct Lease;
+
+/// The word for a lease without an end.
+const FOR_EVER: &str = "infinite";
+
+impl Kind for Lease {
+    type Field = Given<u64>;
+    const TYPE: Type = Type::OneOf(&[Type::Duration, Type::Word(|| vec![FOR_EVER])]);
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        if matches!(&node.value, Value::Scalar(text, _) if text == FOR_EVER) {
+            return Some(Spanned {
+                value: 0,
+                span: node.span,
+            });
+        }
+        let lease = Duration::decode(d, node)?;
+        // What libvirt takes.
+        if !(120..=u64::from(u32::MAX)).contains(&lease.value) {
+            d.report(
+                Diagnostic::error("a lease is for 2 minutes or more")
+                    .at(lease.span)
+                    .hint("write `2m` or `12h`, or `infinite`"),
+            );
+            return None;
+        }
+        Some(lease)
+    }
+}
+
+/// A list of texts.
+#[derive(Debug)]
+pub struct Options;
+
+impl Kind for Options {
+    type Field = Vec<Spanned<String>>;
+    const TYPE: Type = Type::List(&Type::Text);
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        let items = d.list(node, "a list of lines for dnsmasq").iter();
+        items.filter_map(|item| d.text(item)).collect()
+    }
+}
+
 /// `dhcp`.
 #[derive(Debug)]
 pub struct Dhcp;
 
 impl Kind for Dhcp {
     type Field = DhcpSpec;
-    const TYPE: Type = Type::OneOf(&[Type::Boolean, Type::OneOrList(&RangeKeys::TYPE)]);
+    const TYPE: Type = Type::OneOf(&[Type::Boolean, Type::OneOrList(&DhcpKeys::TYPE)]);
 
     fn decode(d: &mut Decoder<'_>, node: &Node) -> DhcpSpec {
-        let items = match &node.value {
-            Value::Scalar(..) => {
-                return match d.boolean(node) {
-                    Some(on) if on.value => DhcpSpec::Derived(on.span),
-                    Some(off) => DhcpSpec::Off(off.span),
-                    None => DhcpSpec::Reservations,
-                };
-            }
-            Value::Sequence(items) => items.as_slice(),
-            Value::Mapping(_) => std::slice::from_ref(node),
+        let mut spec = DhcpSpec {
+            span: Some(node.span),
+            ..DhcpSpec::default()
         };
-        let ranges = items.iter().filter_map(|item| {
-            let RangeKeys { start, end } = RangeKeys::decode(d, item, item.span)?;
-            Some(RangeSpec {
-                start: start?,
-                end: end?,
-            })
-        });
-        DhcpSpec::Ranges(ranges.collect())
+        match &node.value {
+            Value::Scalar(..) => match d.boolean(node) {
+                Some(on) if on.value => spec.leases = Leases::Derived(on.span),
+                Some(off) => {
+                    spec.leases = Leases::Off(off.span);
+                    spec.span = None;
+                }
+                None => {}
+            },
+            Value::Sequence(items) => spec.leases = ranges(d, items),
+            Value::Mapping(_) => {
+                let keys = DhcpKeys::decode(d, node, node.span).unwrap_or_default();
+                spec.leases = match (keys.start, keys.end) {
+                    (Some(start), Some(end)) => Leases::Ranges(vec![RangeSpec { start, end }]),
+                    (Some(_), None) | (None, _) => keys.ranges,
+                };
+                spec.lease = keys.lease;
+                spec.options = keys.options;
+            }
+        }
+        spec
+    }
+}
+
+object! {
+    /// `bootp` of a network as written.
+    BootpSpec: "`bootp`" / "boot servers", "a file, or `{file: …, server: …}`", scalar file(Text) {
+        /// The file, as the server knows it.
+        file: Text [needed: "write `file: pxelinux.0`", xml: [at("network/ip/dhcp/bootp@file")]],
+        /// The address of the TFTP server that has it.
+        server: Address [default: "the host", xml: [at("network/ip/dhcp/bootp@server")]],
+    }
+}
+
+object! {
+    /// `nat` of a network as written.
+    NatSpec: "`nat`" / "translations", "`{ports: START-END, addresses: START-END, ipv6: true}`" {
+        /// The ports that connections get on the host, from one to another.
+        ports: Text [default: "1024 to 65535", xml: [
+            at("network/forward/nat/port").says("{@start}-{@end}"),
+            at("network/forward/nat/port@start").named("nat.ports.start"),
+            at("network/forward/nat/port@end").named("nat.ports.end"),
+        ]],
+        /// The host's IPv4 addresses that they get, one, or from one to another.
+        addresses: Text [default: "that of the device they leave by", xml: [
+            at("network/forward/nat/address").says("{@start}-{@end}"),
+            at("network/forward/nat/address@end").named("nat.addresses.end"),
+        ]],
+        /// IPv6 addresses are translated, too; else they are routed.
+        ipv6: Switch [default: "`false`", xml: [at("network/forward/nat@ipv6")]],
+    }
+}
+
+object! {
+    /// A route as written.
+    RouteSpec: "a route" / "routes", "a route, `{to: 10.0.0.0/8, via: 192.168.155.2}`" {
+        /// The subnet.
+        to: Subnet [needed: "write `to: 10.0.0.0/8`"],
+        /// The host on the network that leads there.
+        via: Address [needed: "write `via: ADDRESS`, that of a host on the network"],
+        /// Lower ones are taken first.
+        metric: Whole<u32, 1, 4_294_967_295>,
+    }
+}
+
+/// A list of routes.
+#[derive(Debug)]
+pub struct Routes;
+
+impl Kind for Routes {
+    type Field = Vec<RouteSpec>;
+    const TYPE: Type = Type::List(&RouteSpec::TYPE);
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        let items = d.list(node, "a list of routes").iter();
+        let routes = items.filter_map(|item| RouteSpec::decode(d, item, item.span));
+        routes.collect()
+    }
+}
+
+object! {
+    /// A port group as written.
+    PortGroupSpec: "a port group" / "port groups", "the settings of a port group" {
+        /// It is for NICs that choose none.
+        default: Switch [default: "`false`", xml: [at("network/portgroup@default")]],
+        /// The VLAN of its NICs, or several; where the network can have a `vlan`.
+        vlan: Optional<VlanSpec>,
+        /// How fast each of its NICs may be.
+        bandwidth: Nested<BandwidthSpec>,
+    }
+}
+
+/// The number of a VLAN (IEEE 802.1Q).
+pub type VlanTag = Whole<u16, 1, 4094>;
+
+object! {
+    /// VLANs as written.
+    VlanSpec: "`vlan`" / "VLANs", "a VLAN's number, a list of them, or `{tags: …, trunk: true}`",
+        short tags(OneOrList<VlanTag>) {
+        /// The number of the VLAN, or several.
+        tags: OneOrList<VlanTag> [needed: "write `tags: 42`"],
+        /// The guest gets packets with the number on them. Several VLANs are always a trunk.
+        trunk: Switch [default: "where there are several"],
     }
 }
 
