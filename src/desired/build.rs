@@ -863,7 +863,9 @@ impl Draft {
 fn directory(pool: &Pool) -> Option<String> {
     let own = pool.xml.as_ref().map(|overlay| &overlay.tree);
     let said = |path: &str| own.and_then(|tree| tree.text_at(path)).map(str::to_owned);
-    let group = || said("source/name").unwrap_or_else(|| pool.name.clone());
+    let named = || pool.source.as_ref().and_then(|source| source.name.clone());
+    let group = said("source/name").or_else(named);
+    let group = || group.unwrap_or_else(|| pool.name.clone());
     let of_group = || (pool.kind == "logical").then(|| format!("/dev/{}", group()));
     let of_xml = || said("target/path");
     pool.path.clone().or_else(of_xml).or_else(of_group)

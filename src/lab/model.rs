@@ -291,6 +291,8 @@ pub struct Pool {
     pub kind: String,
     /// The directory on the hypervisor; unset for external pools and types that have none.
     pub path: Option<String>,
+    /// What it is made of.
+    pub source: Option<PoolSource>,
     /// Started when the host starts.
     pub autostart: bool,
     /// What keeps it from being deleted.
@@ -298,6 +300,46 @@ pub struct Pool {
     /// The user's own XML, merged last.
     #[serde(skip)]
     pub xml: Option<Overlay>,
+}
+
+/// What a pool is made of. <https://libvirt.org/storage.html>
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PoolSource {
+    /// The servers.
+    pub hosts: Vec<PoolHost>,
+    /// Devices of the hypervisor's host, or an iSCSI target.
+    pub devices: Vec<String>,
+    /// The directory that a server gives.
+    pub dir: Option<String>,
+    /// What it is called where it is.
+    pub name: Option<String>,
+    /// How it is laid out.
+    pub format: Option<String>,
+    /// As whom an iSCSI target is asked.
+    pub initiator: Option<String>,
+    /// How to log in.
+    pub auth: Option<PoolAuth>,
+}
+
+/// A server that has a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PoolHost {
+    /// Its name or address.
+    pub name: String,
+    /// Its port.
+    pub port: Option<u16>,
+}
+
+/// How to log in to a server that has a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PoolAuth {
+    /// `chap` or `ceph`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// As whom.
+    pub username: String,
+    /// `usage` or `uuid`, and that of libvirt's secret.
+    pub secret: (&'static str, String),
 }
 
 /// Whether volumes in a pool of this type of libvirt's are files in a directory.

@@ -16,6 +16,7 @@ mod moved;
 mod names;
 mod networks;
 mod overlay;
+mod pool_source;
 mod ports;
 mod storage;
 mod system;

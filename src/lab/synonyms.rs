@@ -500,8 +500,29 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("a pool", "kind pooltype", "write `type: dir`"),
     (
         "a pool",
-        "source device devices host format",
-        "say it in libvirt's words with `xml`: `<pool><source>…</source></pool>`",
+        "device devices host hosts server format initiator auth export volumegroup vg",
+        "write `source: {host: …, dir: …}`: what it is made of",
+    ),
+    (
+        "`source`",
+        "devices path disk disks target iqn",
+        "write `device: /dev/vdb`, or a list",
+    ),
+    (
+        "`source`",
+        "hosts server servers monitors",
+        "write `host: HOST`",
+    ),
+    ("`source`", "directory export share", "write `dir: /DIR`"),
+    (
+        "`source`",
+        "vg volumegroup zpool volume pool",
+        "write `name: NAME`",
+    ),
+    (
+        "`source`",
+        "adapter",
+        "there is no key for it: say it in libvirt's words with the pool's `xml`",
     ),
     ("a pool", "existing", "write `external: true`"),
     //

@@ -243,6 +243,61 @@ fn networks_keep_how_they_are_connected() {
     assert_eq!(inventory(), before);
 }
 
+/// A file system on a loop device is mounted, and pools that cannot be started here are defined as they are wanted.
+#[test]
+#[ignore = "needs scripts/sandbox"]
+fn pools_keep_what_they_are_made_of() {
+    let before = inventory();
+    let lab = Lab::new(
+        "lab: sources\npools: {part: {type: fs, path: @DIR@/mnt, source: {device: /dev/loop77, format: ext4}}}\n",
+    );
+    let prepare = "truncate -s 20M disk && mkfs.ext4 -q disk && { test -e /dev/loop77 || mknod /dev/loop77 b 7 77; } && losetup /dev/loop77 disk";
+    let shell = |command: &str| {
+        let mut shell = Command::new("sh");
+        let done = shell.args(["-c", command]).current_dir(lab.path()).status();
+        assert!(done.unwrap().success(), "{command}");
+    };
+    shell(prepare);
+    lab.apply(&[]);
+    lab.destroy();
+    shell("losetup -d /dev/loop77");
+    assert_eq!(inventory(), before);
+
+    let text = |host: &str, usage: &str| {
+        format!(
+            "lab: sources
+pools:
+  nas: {{type: netfs, path: @DIR@/nas, source: {{host: {host}, dir: /srv/images, format: nfs}}}}
+  vg: {{type: logical, source: {{name: none, device: [/dev/loop78, /dev/loop79]}}}}
+  own: {{type: logical}}
+  disk: {{type: disk, source: {{device: /dev/loop77, format: gpt}}}}
+  san:
+    type: iscsi
+    source:
+      host: {{name: 192.0.2.1, port: 3260}}
+      device: iqn.2026-01.test:disks
+      initiator: iqn.2026-01.test:host
+      auth: {{username: me, secret: {{usage: {usage}}}}}
+"
+        )
+    };
+    let beside = ["active", "autostart"];
+    for (host, usage) in [("192.0.2.1", "a"), ("192.0.2.2", "b"), ("192.0.2.1", "a")] {
+        lab.define(&text(host, usage));
+        lab.fails(&["apply", "-y"]);
+        for pool in ["nas", "vg", "own", "disk", "san"] {
+            let left = lab.attributes(&format!("pool.{pool}"));
+            let left: Vec<&String> = left
+                .iter()
+                .filter(|it| !beside.contains(&it.as_str()))
+                .collect();
+            assert_eq!(left, [""; 0], "{pool}");
+        }
+    }
+    lab.destroy();
+    assert_eq!(inventory(), before);
+}
+
 #[test]
 #[ignore = "needs scripts/sandbox"]
 fn a_volume_made_anew_leaves_nothing_behind_and_stays_with_its_guest() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
+use super::pool_source::place_of;
 use super::{Referent, Resolver, is_absolute, lifecycle, value, value_or};
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Span};
@@ -73,23 +74,25 @@ impl Resolver<'_> {
             let is_said = own
                 .as_ref()
                 .is_some_and(|xml| xml.text_at("target/path").is_some());
-            if kind != "dir" && is_of_files(kind) && path.is_none() && !is_said {
+            let is_mounted = kind != "dir" && (is_of_files(kind) || kind == "vstorage");
+            if is_mounted && path.is_none() && !is_said {
                 self.report(
                     Diagnostic::error(format!("a pool of type `{kind}` needs `path`"))
                         .at(spec.kind.as_ref().map(|kind| kind.span))
                         .hint("write where its source is to be mounted; the directory is made"),
                 );
             }
-            if kind != "dir" && spec.xml.is_none() {
-                self.report(
-                    Diagnostic::error(format!("a pool of type `{kind}` needs `xml`"))
-                        .at(spec.kind.as_ref().map(|kind| kind.span))
-                        .hint(
-                            "describe its source as in libvirt: `<pool><source>…</source></pool>`",
-                        ),
-                );
-            }
         }
+        // What is made of XML of one's own alone is said there.
+        let is_own = spec.xml.is_some() && spec.source.is_none();
+        let is_made = !value_or(&spec.external, false) && !is_own;
+        let mut source = self.pool_source(named, kind, is_own || named.flawed);
+        if is_made && kind == "logical" {
+            let source = source.get_or_insert_default();
+            source.name.get_or_insert_with(|| name.clone());
+        }
+        let group = source.as_ref().and_then(|source| source.name.as_deref());
+        let path = path.or_else(|| place_of(kind, group).filter(|_| is_made));
         Pool {
             key: named.key.value.clone(),
             name,
@@ -97,6 +100,7 @@ impl Resolver<'_> {
             uuid: Address::pool(&named.key.value).uuid(&self.lab.name),
             kind: kind.to_owned(),
             path,
+            source,
             autostart: value_or(&spec.autostart, true),
             lifecycle: lifecycle(&spec.lifecycle.prevent_destroy),
             xml: self.overlay(&spec.xml, "pool"),

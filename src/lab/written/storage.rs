@@ -2,8 +2,11 @@
 
 use super::network::refuse_more;
 use super::{LifecycleSpec, Xml};
-use crate::diagnostic::Span;
-use crate::lab::attributes::{Name, Nested, Switch, Text, Way, Word, at, object, words};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::lab::attributes::{
+    Keys as _, Kind, Name, Nested, OneOrList, Optional, Switch, Text, Type, Way, Whole, Word, at,
+    object, words,
+};
 use crate::lab::decode::Decoder;
 use crate::lab::model::VolumeFormat;
 use crate::lab::yaml::{Node, Value};
@@ -25,21 +28,132 @@ object! {
         name: Text [default: "its key", xml: [at("pool/name").by(Way::ReplacePool)]],
         /// It exists: it is referred to, and never created, changed or deleted.
         external: Switch [default: "`false`"],
-        /// Where it is on the hypervisor; needed for dir, and for fs and netfs: where it is mounted. Of an external one it is for
-        /// `generate`, which asks no hypervisor.
-        path: Text [xml: [
+        /// Where it is on the hypervisor; needed for dir, and for fs, netfs and vstorage: where it is mounted. Of an external one it is
+        /// for `generate`, which asks no hypervisor.
+        path: Text [default: "where devices are, for types with them", xml: [
             at("pool/target/path")
                 .by(Way::RestartPool)
                 .more("files stay where they are. Refused while the lab has volumes in it"),
         ]],
-        /// What it is; all but dir need `xml` with their source.
+        /// What it is. All but dir have a `source`; scsi needs `xml` with its adapter.
         kind = "type": Word<PoolTypes> [default: "`dir`"],
+        /// What it is made of; which keys depends on its type.
+        source: Optional<SourceSpec> [xml: [at("pool/source")]],
         /// It starts with the host.
         autostart: Switch [default: "`true`"],
         /// What may become of it.
         lifecycle: Nested<LifecycleSpec>,
         /// Merged into libvirt's XML.
         xml: Xml,
+    }
+}
+
+object! {
+    /// `source` of a pool as written.
+    SourceSpec: "`source`" / "sources", "what the pool is made of, `{host: …, dir: …}`" {
+        /// The server, or several of rbd; needed for netfs, iscsi, iscsi-direct, gluster and rbd.
+        host: Hosts [xml: [
+            at("pool/source/host").says("{@name} {@port}"),
+            at("pool/source/host@name"),
+            at("pool/source/host@port").named("source.host.port"),
+        ]],
+        /// The partition of fs, the disk of disk, the target of iscsi and iscsi-direct (`iqn.…`), each needed; the disks of logical and
+        /// zfs.
+        device: OneOrList<Text> [xml: [
+            at("pool/source/device").says("{@path}"),
+            at("pool/source/device@path"),
+        ]],
+        /// The directory that the server gives; needed for netfs. Of gluster one within the volume.
+        dir: Text [xml: [at("pool/source/dir").says("{@path}"), at("pool/source/dir@path")]],
+        /// What it is called where it is: the volume group of logical, the pool of rbd or zfs, the volume of gluster, the cluster of
+        /// vstorage. Needed but for logical.
+        name: Text [default: "its name in libvirt, for logical", xml: [at("pool/source/name")]],
+        /// The file system of fs, the protocol of netfs, the partition table of disk, as libvirt calls them.
+        format: Text [default: "found by libvirt", xml: [
+            at("pool/source/format").says("{@type}"),
+            at("pool/source/format@type"),
+        ]],
+        /// As whom an iSCSI target is asked (`iqn.…`); needed for iscsi-direct.
+        initiator: Text [default: "the host's, for iscsi", xml: [
+            at("pool/source/initiator").says("{iqn@name}"),
+            at("pool/source/initiator/iqn@name"),
+        ]],
+        /// How iscsi, iscsi-direct and rbd log in.
+        auth: Optional<AuthSpec> [xml: [
+            at("pool/source/auth").says("{@username}"),
+        ]],
+    }
+}
+
+object! {
+    /// A server as written.
+    HostSpec: "a server" / "servers", "a server's name or address, or `{name: …, port: …}`", scalar name(Text) {
+        /// Its name or address.
+        name: Text [needed: "write `name: HOST`"],
+        /// Its port.
+        port: Whole<u16, 1, 65535> [default: "that of the protocol"],
+    }
+}
+
+/// A server, or several.
+#[derive(Debug)]
+pub struct Hosts;
+
+impl Kind for Hosts {
+    type Field = Vec<HostSpec>;
+    const TYPE: Type = Type::OneOrList(&HostSpec::TYPE);
+
+    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
+        let items = match &node.value {
+            Value::Sequence(items) => items.as_slice(),
+            Value::Scalar(..) | Value::Mapping(_) => std::slice::from_ref(node),
+        };
+        let hosts = items.iter();
+        let hosts = hosts.filter_map(|item| HostSpec::decode(d, item, item.span));
+        hosts.collect()
+    }
+}
+
+object! {
+    /// `auth` of a pool's source as written.
+    AuthSpec: "`auth`" / "logins", "`{username: …, secret: {usage: …}}`" {
+        /// As whom.
+        username: Text [needed: "write `username: NAME`", xml: [at("pool/source/auth@username")]],
+        /// libvirt's secret with the password or key; `virsh secret-define` makes one.
+        secret: Optional<SecretSpec> [needed: "write `secret: {usage: NAME}`, of a secret that libvirt has", xml: [
+            at("pool/source/auth/secret").says("{@usage} {@uuid}"),
+        ]],
+    }
+}
+
+object! {
+    /// A secret of libvirt's as written.
+    SecretSpec: "`secret`" / "secrets", "`{usage: …}` or `{uuid: …}`", after secret_is_one {
+        /// What it is for, by which it is found.
+        usage: Text [xml: [at("pool/source/auth/secret@usage")]],
+        /// Its UUID.
+        uuid: Text [xml: [at("pool/source/auth/secret@uuid")]],
+    }
+}
+
+fn secret_is_one(spec: &mut SecretSpec, d: &mut Decoder<'_>, node: &Node, _: Span) {
+    if spec.usage.is_some() == spec.uuid.is_some() {
+        d.report(
+            Diagnostic::error("a secret is found by its `usage` or by its `uuid`")
+                .at(node.span)
+                .hint("write one of them; `virsh secret-list` shows both"),
+        );
+    }
+    if let Some(uuid) = spec
+        .uuid
+        .as_ref()
+        .filter(|it| uuid::Uuid::try_parse(&it.value).is_err())
+    {
+        d.report(
+            Diagnostic::error(format!("`{}` is no UUID", uuid.value))
+                .at(uuid.span)
+                .hint("`virsh secret-list` shows it"),
+        );
     }
 }
 

@@ -7,6 +7,7 @@ use crate::file::content::{Method, content_of};
 use crate::file::header::Format;
 use crate::file::place::Place;
 use crate::file::stamp::Stamp;
+use crate::lab::model::is_of_files;
 use crate::libvirt::{DiskFile, ErrorKind, Filled, Monitor, Outcome, Scope};
 use crate::step::{Content, Named};
 use crate::xml::tree::Element;
@@ -14,9 +15,15 @@ use crate::xml::tree::Element;
 impl Model {
     pub(super) fn define_pool(&mut self, xml: &Element) -> Result<(), Refusal> {
         let name = xml.text_at("name").unwrap_or_default();
-        let path = xml.text_at("target/path");
+        // Of other types libvirt compares the sources.
+        let path = |xml: &Element| {
+            let is_directory = matches!(xml.attribute("type"), None | Some("dir"));
+            let path = xml.text_at("target/path").filter(|_| is_directory);
+            path.map(str::to_owned)
+        };
+        let wanted = path(xml);
         let other = self.pools.iter().find(|(other, object)| {
-            other.as_str() != name && path.is_some() && object.xml.text_at("target/path") == path
+            other.as_str() != name && wanted.is_some() && path(&object.xml) == wanted
         });
         if let Some((other, _)) = other {
             return refuse(format!("Storage source conflict with pool: '{other}'"));
@@ -30,7 +37,8 @@ impl Model {
             return Ok(());
         }
         let directory = object.xml.text_at("target/path").unwrap_or_default();
-        if !self.directories.contains(directory) {
+        let is_of_files = object.xml.attribute("type").is_none_or(is_of_files);
+        if is_of_files && !self.directories.contains(directory) {
             monitor
                 .makes_directory()
                 .map_err(|error| (error.kind, error.message))?;
