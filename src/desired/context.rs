@@ -5,9 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::address::Name;
-use crate::lab::model::{
-    Bootp, DhcpRange, DiskDevice, Drive, Guest, Network, Pool, VolumeFormat,
-};
+use crate::lab::model::{Bootp, DhcpRange, DiskDevice, Drive, Guest, Network, Pool, VolumeFormat};
 
 #[derive(Debug, Serialize)]
 pub(super) struct NetworkContext<'a> {

@@ -29,7 +29,7 @@ impl Resolver<'_> {
         network.vlan = self.vlan(spec.vlan.as_ref(), is_bridge);
         network.bandwidth = self.rates(&spec.bandwidth);
         network.portgroups = self.port_groups(spec, is_bridge);
-        self.check_boot(spec, is_bridge);
+        self.check_network_boot(spec, is_bridge);
         network.bootp = spec.bootp.as_ref().and_then(boot);
     }
 
@@ -176,7 +176,7 @@ impl Resolver<'_> {
         for (i, tag) in spec.tags.iter().enumerate() {
             if let Some(other) = spec.tags[..i].iter().find(|it| it.value == tag.value) {
                 self.report(
-                    Diagnostic::error(format!("VLAN {} stands twice", tag.value))
+                    Diagnostic::error(format!("VLAN {} is given twice", tag.value))
                         .at(tag.span)
                         .related(Some(other.span), "the first time")
                         .hint("remove one"),
@@ -224,7 +224,7 @@ impl Resolver<'_> {
         groups
     }
 
-    fn check_boot(&mut self, spec: &NetworkSpec, is_bridge: bool) {
+    fn check_network_boot(&mut self, spec: &NetworkSpec, is_bridge: bool) {
         if let Some(root) = spec.tftp.as_ref().filter(|it| !is_absolute(&it.value)) {
             self.report(
                 Diagnostic::error(format!("`{}` is not an absolute path", root.value))

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::install::{FileSpec, InstallSpec, Seed, TemplateSpec};
-use super::network::Mtu;
+use super::network::{Mtu, VlanTag};
 use super::storage::Formats;
 use super::system::SystemSpec;
 use super::{LifecycleSpec, Xml};
@@ -355,7 +355,7 @@ object! {
         portgroup: Text [default: "the network's default", xml: [at("domain/devices/interface/source@portgroup").put_back()]],
         /// The VLAN that it is in, or a list that it is a trunk of. On a port of Open vSwitch, or by `direct` in mode passthrough on a
         /// virtual function; on a plain bridge with libvirt 11 or newer.
-        vlan: OneOrList<Whole<u16, 1, 4094>> [default: "that of its portgroup", xml: [
+        vlan: OneOrList<VlanTag> [default: "that of its portgroup", xml: [
             at("domain/devices/interface/vlan")
                 .says("{tag@id}")
                 .by(Way::UpdateDevice)
