@@ -499,6 +499,42 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("networks.lifecycle", "it holds back what a plan does"),
     ("networks.name", "`moved::`"),
     ("networks.xml", "rows of XML"),
+    (
+        "networks.bandwidth",
+        "`features::networks_keep_how_they_are_connected`",
+    ),
+    (
+        "networks.bootp",
+        "`features::networks_keep_how_they_are_connected`",
+    ),
+    (
+        "networks.nat",
+        "`features::networks_keep_how_they_are_connected`",
+    ),
+    (
+        "networks.openvswitch",
+        "`features::networks_keep_how_they_are_connected`",
+    ),
+    (
+        "networks.portgroups",
+        "`features::networks_keep_how_they_are_connected`",
+    ),
+    (
+        "networks.routes",
+        "`features::networks_keep_how_they_are_connected`",
+    ),
+    (
+        "networks.tftp",
+        "`features::networks_keep_how_they_are_connected`",
+    ),
+    (
+        "networks.vlan",
+        "`features::networks_keep_how_they_are_connected`",
+    ),
+    (
+        "pools.source",
+        "`features::pools_keep_what_they_are_made_of`",
+    ),
     ("pools.type", "other types need what few machines have"),
     ("pools.external", "it is somebody else's"),
     ("pools.lifecycle", "it holds back what a plan does"),
