@@ -77,6 +77,7 @@ pub fn resolve(spec: &Spec, sources: &SourceMap, problems: &mut Diagnostics) -> 
     resolver.guests(&spec.guests);
     resolver.dependencies(&spec.guests);
     resolver.addresses(&spec.guests);
+    resolver.boots_somebody(&spec.networks);
     resolver.system_networks(&spec.guests);
     resolver.fitness(&spec.guests);
     resolver.volume_names();

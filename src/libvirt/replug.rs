@@ -59,6 +59,10 @@ impl Segment {
 
     fn holds(&self, nic: &Element) -> bool {
         let source = |name: &str| nic.attribute_at("source", name);
+        // No bridge of the kernel takes a port of Open vSwitch, and that stays where it is: its switch is the host's.
+        if nic.attribute_at("virtualport", "type") == Some("openvswitch") {
+            return false;
+        }
         match nic.attribute("type") {
             Some("bridge") => self.bridge.is_some() && source("bridge") == self.bridge.as_deref(),
             // One on a device of the host, by way of the network, is not on a bridge that goes.

@@ -207,6 +207,10 @@ const KEYS: &[(&str, &[Key])] = &[
         ],
     ),
     ("network/portgroup", &[strong("@name")]),
+    (
+        "network/dnsmasq:options/dnsmasq:option",
+        &[strong("@value")],
+    ),
     ("network/portgroup/vlan/tag", &[strong("@id")]),
     ("network/vlan/tag", &[strong("@id")]),
     ("network/route", &[strong("@address+@prefix=")]),

@@ -214,6 +214,16 @@ impl Resolver<'_> {
                     None => first = Some(default.span),
                 }
             }
+            if named.key.value.as_str().contains('+') {
+                self.report(
+                    Diagnostic::error(format!(
+                        "a port group cannot be called `{}`",
+                        named.key.value
+                    ))
+                    .at(named.key.span)
+                    .hint("libvirt takes letters, digits and `_.-`"),
+                );
+            }
             groups.push(PortGroup {
                 name: named.key.value.clone(),
                 default: value_or(&group.default, false),
@@ -251,6 +261,15 @@ impl Resolver<'_> {
                     .hint("remove `bootp`, or `dhcp: false`"),
             );
         }
+        for option in &spec.dhcp.options {
+            if option.value.trim().is_empty() || option.value.contains(['\n', '\r']) {
+                self.report(
+                    Diagnostic::error("an option of dnsmasq is one line")
+                        .at(option.span)
+                        .hint("write each as a text of the list"),
+                );
+            }
+        }
         let server = spec.bootp.as_ref().and_then(|it| it.server.as_ref());
         if let Some(server) = server.filter(|it| it.value.is_ipv6()) {
             self.report(
@@ -258,6 +277,32 @@ impl Resolver<'_> {
                     .at(server.span)
                     .hint("give the IPv4 address of the TFTP server"),
             );
+        }
+    }
+}
+
+impl Resolver<'_> {
+    /// Warns of networks that guests are to boot from, and that tell nobody: libvirt's dnsmasq does that where it gives IPv4 addresses.
+    pub(super) fn boots_somebody(&mut self, networks: &[Named<NetworkSpec>]) {
+        for named in networks {
+            let Some(network) = self.lab.networks.get(&named.key.value) else {
+                continue;
+            };
+            let gives = network.dhcp.iter().any(|range| range.start.is_ipv4())
+                || network.dhcp_hosts.iter().any(|host| host.ip.is_ipv4());
+            let spec = &named.spec;
+            let place = spec.tftp.as_ref().map(|it| it.span);
+            let file = spec.bootp.as_ref().and_then(|it| it.file.as_ref());
+            let Some(place) = place.or(file.map(|it| it.span)) else {
+                continue;
+            };
+            if !gives && network.mode != NetworkMode::Bridge && !network.external {
+                self.report(
+                    Diagnostic::warning("nobody boots from this network: it gives no addresses")
+                        .at(place)
+                        .hint("write `dhcp: true`, or give its guests an `ip`"),
+                );
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What pools are made of, and what each type of libvirt's needs of it.
 
+use uuid::Uuid;
+
 use super::{Resolver, value, value_or};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::model::{PoolAuth, PoolHost, PoolSource};
@@ -189,11 +191,7 @@ impl Resolver<'_> {
                 spec.host.get(1).and_then(|it| it.name.as_ref()),
                 kind != "rbd",
             ),
-            (
-                "device",
-                spec.device.get(1),
-                !matches!(kind, "logical" | "zfs"),
-            ),
+            ("device", spec.device.get(1), kind != "logical"),
         ];
         for (key, second, is_one) in single {
             if let Some(second) = second.filter(|_| is_one) {
@@ -235,7 +233,7 @@ fn given(spec: &SourceSpec) -> Vec<(&'static str, Span)> {
     ];
     let given = all.into_iter();
     given
-        .filter_map(|(key, text)| Some((key, text?.span)))
+        .filter_map(|(key, text)| Some((key, text.filter(|it| !it.value.is_empty())?.span)))
         .collect()
 }
 
@@ -245,6 +243,10 @@ fn login(auth: &AuthSpec, kind: &str) -> Option<PoolAuth> {
     Some(PoolAuth {
         kind: if kind == "rbd" { "ceph" } else { "chap" },
         username: value(&auth.username)?,
-        secret: usage.or_else(|| Some(("uuid", value(&secret.uuid)?)))?,
+        secret: usage.or_else(|| {
+            // As libvirt writes it.
+            let uuid = Uuid::try_parse(&value(&secret.uuid)?).ok()?;
+            Some(("uuid", uuid.to_string()))
+        })?,
     })
 }

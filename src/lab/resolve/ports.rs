@@ -3,9 +3,10 @@
 use uuid::Uuid;
 
 use super::{Resolver, value};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::address::Name;
+use crate::diagnostic::{Diagnostic, Span, did_you_mean_of};
 use crate::lab::decode::Given;
-use crate::lab::model::{Filter, InterfaceSource, Ovs};
+use crate::lab::model::{Filter, InterfaceSource, NetworkMode, Ovs};
 use crate::lab::written::guest::{FilterSpec, InterfaceSpec, OvsSpec};
 
 /// What libvirt has room for: `LIBVIRT_IFLA_VF_PORT_PROFILE_MAX`.
@@ -25,6 +26,9 @@ impl Resolver<'_> {
         let (ovs, queues) = (place(&spec.ovs), place(&spec.queues));
         let filter = spec.filter.as_ref().and_then(|filter| place(&filter.name));
         let trust = place(&spec.trust_guest_rx_filters);
+        if let InterfaceSource::Network { network, .. } = source {
+            self.check_port_of_network(network, spec);
+        }
         let (kind, unfit): (_, &[_]) = match source {
             InterfaceSource::Network { .. } => ("network", &[]),
             InterfaceSource::Bridge { .. } => ("bridge", &[("portgroup", portgroup)]),
@@ -111,6 +115,53 @@ impl Resolver<'_> {
                 );
             }
         }
+    }
+
+    /// The same for what the NIC's network would have to have: libvirt takes an unknown portgroup for none. Of one that others make, or
+    /// that has XML of its own, it is not known.
+    fn check_port_of_network(&mut self, key: &Name, spec: &InterfaceSpec) {
+        let network = self.lab.networks.get(key);
+        let Some(network) = network.filter(|it| !it.external && it.xml.is_none()) else {
+            return;
+        };
+        let mut problems = Vec::new();
+        if let Some(group) = &spec.portgroup
+            && !network
+                .portgroups
+                .iter()
+                .any(|it| it.name.as_str() == group.value)
+        {
+            let problem = format!("network `{key}` has no portgroup `{}`", group.value);
+            let known = network.portgroups.iter().map(|it| it.name.as_str());
+            let mut problem = Diagnostic::error(problem).at(group.span);
+            let all = "all are under the network's `portgroups`";
+            problem.hint = did_you_mean_of(&group.value, known, all)
+                .or(Some("define it under the network's `portgroups`".into()));
+            problems.push(problem);
+        }
+        if let Some(ovs) = spec
+            .ovs
+            .as_ref()
+            .filter(|_| network.mode != NetworkMode::Bridge)
+        {
+            let problem = format!("network `{key}` is not on Open vSwitch");
+            problems.push(
+                Diagnostic::error(problem)
+                    .at(ovs.span)
+                    .hint("remove `ovs`; a network with `mode: bridge` and `openvswitch: true` is"),
+            );
+        }
+        if let Some(filter) = spec.filter.as_ref().and_then(|it| it.name.as_ref())
+            && network.openvswitch
+            && spec.ovs.is_none()
+        {
+            problems.push(
+                Diagnostic::error("a port of Open vSwitch has no `filter`")
+                    .at(filter.span)
+                    .hint("remove `filter`: libvirt filters on plain bridges"),
+            );
+        }
+        problems.into_iter().for_each(|it| self.report(it));
     }
 
     /// What is said of a port of Open vSwitch.

@@ -56,6 +56,15 @@ impl Resolver<'_> {
             }
             clean(&path.value)
         });
+        if let Some(path) = &spec.path
+            && !value_or(&spec.external, false)
+            && matches!(kind, "rbd" | "gluster" | "iscsi-direct")
+        {
+            let problem = format!("`path` has no effect in a pool of type `{kind}`");
+            let place = spec.kind.as_ref().map(|kind| kind.span);
+            let problem = Diagnostic::error(problem).at(path.span);
+            self.report(problem.related(place, "its type").hint("remove it"));
+        }
         if !value_or(&spec.external, false) && !named.flawed {
             if kind == "dir" && path.is_none() {
                 self.report(

@@ -21,6 +21,9 @@ words! {
 /// The MTU of a bridge or NIC. IPv4 needs 68 bytes (RFC 791); 65535 is what libvirt takes.
 pub type Mtu = Whole<u32, 68, 65535>;
 
+/// What is to be said of what ports of Open vSwitch have.
+const OVS_KEEPS: &str = "those on Open vSwitch stay as they are until their guests restart";
+
 /// What is to be said of a network's MTU.
 const GUESTS_KEEP: &str = "running guests keep the MTU of their NICs until they restart";
 
@@ -69,11 +72,11 @@ object! {
         ]],
         /// The VLAN of its guests, or several; mode bridge, with `openvswitch`, or without from libvirt 11.0 on.
         vlan: Optional<VlanSpec> [xml: [
-            at("network/vlan").put_back(),
+            at("network/vlan").put_back().by(Way::RestartNetwork).more(OVS_KEEPS),
             at("network/vlan/tag").named("vlan.tags").says("{@id}"),
         ]],
         /// The bridge is one of Open vSwitch; mode bridge.
-        openvswitch: Switch [default: "`false`", xml: [at("network/virtualport").put_back().says("{@type}")]],
+        openvswitch: Switch [default: "`false`", xml: [at("network/virtualport").put_back().says("{@type}").by(Way::RestartNetwork).more(OVS_KEEPS)]],
         /// How much may go through it, to and from all of its guests.
         bandwidth: Nested<BandwidthSpec> [xml: [at("network/bandwidth").put_back()]],
         /// The DNS domain of its guests.
