@@ -3,12 +3,7 @@
 use super::{AttributeChange, Beside, Disruption};
 
 /// The attribute change of something beside the definition.
-pub(super) fn beside(
-    what: Beside,
-    before: &str,
-    after: &str,
-    disruption: Disruption,
-) -> AttributeChange {
+fn beside(what: Beside, before: &str, after: &str, disruption: Disruption) -> AttributeChange {
     AttributeChange {
         beside: Some(what),
         ..AttributeChange::new(what.as_str(), before, after, disruption)

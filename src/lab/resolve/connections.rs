@@ -173,16 +173,7 @@ impl Resolver<'_> {
         if !is_bridge {
             self.only_in("vlan", first.span, NetworkMode::Bridge);
         }
-        for (i, tag) in spec.tags.iter().enumerate() {
-            if let Some(other) = spec.tags[..i].iter().find(|it| it.value == tag.value) {
-                self.report(
-                    Diagnostic::error(format!("VLAN {} is given twice", tag.value))
-                        .at(tag.span)
-                        .related(Some(other.span), "the first time")
-                        .hint("remove one"),
-                );
-            }
-        }
+        self.check_tags(&spec.tags);
         let several = spec.tags.len() > 1;
         if let Some(trunk) = spec.trunk.as_ref().filter(|it| !it.value && several) {
             self.report(

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{Resolver, value};
 use crate::address::Name;
 use crate::diagnostic::{Diagnostic, Span, did_you_mean_of};
-use crate::lab::decode::Given;
+use crate::lab::decode::{Given, Spanned};
 use crate::lab::model::{Filter, InterfaceSource, NetworkMode, Ovs};
 use crate::lab::written::guest::{FilterSpec, InterfaceSpec, OvsSpec};
 
@@ -79,12 +79,7 @@ impl Resolver<'_> {
         if let (Some(ovs), Some(filter)) = (ovs, filter)
             && unfit.iter().all(|(key, _)| *key != "filter")
         {
-            self.report(
-                Diagnostic::error("a port of Open vSwitch has no `filter`")
-                    .at(filter)
-                    .related(Some(ovs), "it is one")
-                    .hint("remove `filter`: libvirt filters on plain bridges"),
-            );
+            self.report(filters_no_ovs(filter).related(Some(ovs), "it is one"));
         }
         if let Some(model) = spec
             .model
@@ -105,8 +100,13 @@ impl Resolver<'_> {
                 }
             }
         }
-        for (i, tag) in spec.vlan.iter().enumerate() {
-            if let Some(first) = spec.vlan.iter().take(i).find(|it| it.value == tag.value) {
+        self.check_tags(&spec.vlan);
+    }
+
+    /// Reports VLANs that stand twice in a list.
+    pub(super) fn check_tags(&mut self, tags: &[Spanned<u16>]) {
+        for (i, tag) in tags.iter().enumerate() {
+            if let Some(first) = tags[..i].iter().find(|it| it.value == tag.value) {
                 self.report(
                     Diagnostic::error(format!("VLAN {} is given twice", tag.value))
                         .at(tag.span)
@@ -155,11 +155,7 @@ impl Resolver<'_> {
             && network.openvswitch
             && spec.ovs.is_none()
         {
-            problems.push(
-                Diagnostic::error("a port of Open vSwitch has no `filter`")
-                    .at(filter.span)
-                    .hint("remove `filter`: libvirt filters on plain bridges"),
-            );
+            problems.push(filters_no_ovs(filter.span));
         }
         problems.into_iter().for_each(|it| self.report(it));
     }
@@ -235,4 +231,10 @@ impl Resolver<'_> {
             parameters: parameters.collect(),
         })
     }
+}
+
+fn filters_no_ovs(filter: Span) -> Diagnostic {
+    Diagnostic::error("a port of Open vSwitch has no `filter`")
+        .at(filter)
+        .hint("remove `filter`: libvirt filters on plain bridges")
 }
