@@ -14,11 +14,12 @@ use std::collections::BTreeSet;
 use contract::{Can, Site, run, scripts};
 use miniascape::libvirt::connection::Connection;
 use miniascape::libvirt::fake::Fake;
+use miniascape::xml::tree::Element;
 
 #[test]
 fn each_script_is_there_once() {
     let names: BTreeSet<&str> = scripts().map(|script| script.name).collect();
-    assert_eq!((names.len(), scripts().count()), (38, 38));
+    assert_eq!((names.len(), scripts().count()), (41, 41));
 }
 
 #[test]
@@ -31,6 +32,19 @@ fn the_fake_does_all() {
         can: &[Can::Files, Can::Apart, Can::Run, Can::Change, Can::Save],
         save: &|guest| fake.save(guest),
         deafen: &|guest| fake.deafen(guest),
+        copy: &|guest, file| {
+            fake.edit_running(guest, |xml| {
+                let disk = xml.child_or_insert("devices").child_mut("disk").unwrap();
+                disk.children.retain(|child| child.name != "mirror");
+                let mirror = |file: &str| {
+                    let text = "<mirror type='file' job='copy'><format type='qcow2'/></mirror>";
+                    let mut mirror = Element::parse(text).unwrap();
+                    mirror.set_attribute("file", file);
+                    mirror
+                };
+                disk.children.extend(file.map(mirror));
+            });
+        },
     };
     assert_eq!(run(&site), [""; 0]);
 }
@@ -45,6 +59,7 @@ fn the_test_driver_does_what_it_can() {
         can: &[],
         save: &|_| unreachable!("it has its own hypervisor in each process"),
         deafen: &|_| unreachable!("its guests have no devices"),
+        copy: &|_, _| unreachable!("its guests have no devices"),
     };
     let left_out = [
         "a network runs on as it started",
@@ -61,12 +76,14 @@ fn the_test_driver_does_what_it_can() {
         "a guest starts with its network and files",
         "a saved guest goes on as it was or boots",
         "devices are filled in and stay",
+        "what was there for an install goes with it",
         "disks come and go",
         "a NIC comes where there is room",
         "a device is changed in what can be",
         "a device comes where its definition has it",
         "a NIC is plugged in where its network is",
         "a device waits for its guest to let go",
+        "a disk that is copied is told",
     ];
     assert_eq!(run(&site), left_out);
 }

@@ -21,6 +21,13 @@ fn libvirt_does_all() {
         save: &|guest| drop(virsh(&["managedsave", guest])),
         // There is no system inside.
         deafen: &|_| (),
+        copy: &|guest, file| match file {
+            Some(file) => {
+                let how = ["--format", "qcow2", "--transient-job"];
+                virsh(&[&["blockcopy", guest, "vda", "--dest", file][..], &how].concat());
+            }
+            None => drop(virsh(&["blockjob", guest, "vda", "--abort"])),
+        },
     };
     assert_eq!(run(&site), [""; 0]);
 }

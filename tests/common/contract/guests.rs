@@ -1,6 +1,6 @@
 //! Guests, between their definition and their end.
 
-use miniascape::libvirt::observed::Power;
+use miniascape::libvirt::observed::{ObservedGuest, Power};
 use miniascape::libvirt::{ErrorKind, Outcome};
 use miniascape::step::{Content, MetadataPart, Named, NetworkSection, Side, Step, UpdateVerb};
 use uuid::Uuid;
@@ -26,6 +26,11 @@ pub const SCRIPTS: &[Script] = &[
         "devices are filled in and stay",
         &[Can::Run],
         devices_filled_in,
+    ),
+    Script::new(
+        "what was there for an install goes with it",
+        &[Can::Run, Can::Files],
+        settled,
     ),
     Script::new("a name and a UUID belong together", &[], belong_together),
     Script::new(
@@ -353,6 +358,52 @@ fn remove_three(site: &Site, end: u32, names: [&str; 3]) {
     site.done(Step::UndefineNetwork { name: net });
     site.done(Step::UndefinePool { name: pool });
     site.done(Step::UndefineGuest { name: guest });
+}
+
+fn settled(site: &Site) {
+    let shop = named("shop", 11);
+    site.make_pool(&shop);
+    for name in ["root", "answers"] {
+        site.done(create_volume(&shop, name, "qcow2", ""));
+    }
+    let at = |name: &str| format!("{}/{name}", site.path(&shop));
+    let root = disk("root", &at("root"), ("vda", "virtio"));
+    let answers = disk("answers", &at("answers"), ("vdb", "virtio"));
+    let devices = |more: &str| format!("<devices>{root}{more}</devices>");
+    let of = |more: &str| match site.define_guest(&web(), more) {
+        Step::DefineGuest { xml } => xml,
+        _ => unreachable!("it defines a guest"),
+    };
+    let install = of(&format!(
+        "<on_reboot>destroy</on_reboot>{}",
+        devices(&answers)
+    ));
+    let wanted = of(&devices(""));
+    let xml = install.clone();
+    site.done(Step::DefineGuest { xml });
+    let place = |guest: &ObservedGuest| {
+        let tree = guest.xml.tree();
+        let mut disks = tree.child("devices").unwrap().children_named("disk");
+        disks.next().unwrap().child("address").cloned()
+    };
+    let before = place(&site.guest(&web()));
+    // What others put beside it while it was installed is theirs.
+    let beside = "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>";
+    let with = format!(
+        "<on_reboot>destroy</on_reboot>{}",
+        devices(&format!("{answers}{beside}"))
+    );
+    let xml = of(&with);
+    site.done(Step::DefineGuest { xml });
+    site.twice(Step::SettleGuest { install, wanted });
+    let seen = site.guest(&web());
+    assert_eq!(place(&seen), before);
+    let tree = seen.xml.tree();
+    assert_eq!(super::devices(&tree), ["ua-root".to_owned()].into());
+    assert_ne!(tree.text_at("on_reboot"), Some("destroy"));
+    assert!(tree.child("devices").unwrap().child("rng").is_some());
+    site.remove_guest(&web());
+    site.remove_pool(&shop, &["root", "answers"]);
 }
 
 fn belong_together(site: &Site) {

@@ -30,6 +30,8 @@ pub struct Site<'a> {
     pub save: &'a dyn Fn(&str),
     /// Sees to it that a guest never answers when it is asked for a device. One without a system inside never does.
     pub deafen: &'a dyn Fn(&str),
+    /// Begins a copy of the first disk of a guest that runs into a file behind the port's back, or ends it where none is given.
+    pub copy: &'a dyn Fn(&str, Option<&str>),
 }
 
 /// What not all hypervisors can do.
