@@ -12,7 +12,7 @@ use crate::lab::model::{
     Discard, Disk, DiskSource, DomainType, Firmware, Guest, InterfaceSource, VolumeFormat,
 };
 use crate::units::size;
-use crate::xml::schema;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 impl Builder<'_> {
@@ -278,7 +278,7 @@ fn has_pcie_ports(guest: &Guest, machine: Option<&str>) -> bool {
     let overlay = guest.xml.as_ref().map(|overlay| &overlay.tree);
     let own = overlay.and_then(|tree| tree.attribute_at("os/type", "machine"));
     own.or(machine)
-        .is_some_and(|machine| matches!(schema::machine_family(machine), "q35" | "virt"))
+        .is_some_and(|machine| matches!(spelling::machine_family(machine), "q35" | "virt"))
 }
 
 /// `2 vcpus, 2 GiB, front 192.168.155.12`

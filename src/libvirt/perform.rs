@@ -24,8 +24,8 @@ use crate::file::stamp::FileId;
 use crate::lab::model::{VolumeFormat, is_of_files};
 use crate::step::{Named, NetworkSection, SeenFile, Side, Step, UpdateVerb};
 use crate::xml::document::Document;
-use crate::xml::schema;
 use crate::xml::shape;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// How long a pool that is busy with other volumes is waited for.
@@ -590,7 +590,7 @@ fn is_the_file(path: &str, seen: &SeenFile) -> Result<(), StepError> {
 
 /// With which flag a volume is made: QEMU's images take no room in advance, unless libvirt is asked for it beside the definition.
 fn made_with(xml: &Element) -> u32 {
-    let xml = schema::canonical(xml);
+    let xml = spelling::canonical(xml);
     let size = |name| xml.text_at(name).and_then(|it| it.parse::<u64>().ok());
     let is_qcow2 = xml.attribute_at("target/format", "type") == Some(VolumeFormat::Qcow2.as_str());
     match is_qcow2 && size("allocation").is_some_and(|it| Some(it) >= size("capacity")) {

@@ -22,7 +22,7 @@ use crate::file::content::{Hashing, Method};
 use crate::file::sparse::{Extent, extent};
 use crate::file::stamp::Stamp;
 use crate::step::{Content, Named};
-use crate::xml::schema;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// Bytes read and sent at a time: libvirt's messages are about as long.
@@ -203,7 +203,7 @@ impl Connection {
     ) -> Result<Option<(Held<Stream>, u64)>, StepError> {
         let xml = volume.xml_desc(0)?;
         let xml = Element::parse(&xml).map_err(|error| StepError::ours(error.to_string()))?;
-        let xml = schema::canonical(&xml);
+        let xml = spelling::canonical(&xml);
         let bytes = |name| xml.text_at(name).and_then(|text| text.parse::<u64>().ok());
         let solid = match (bytes("allocation"), bytes("physical")) {
             (Some(0), _) => LITTLE,

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use crate::xml::schema;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// Gives a definition the UUID that its object has, which is another than the derived one if the object was adopted.
@@ -28,7 +28,7 @@ pub(super) fn subnets(xml: &Element) -> Vec<IpNet> {
 
 /// The host's own addresses on a network, in the order of its `<ip>`.
 pub(super) fn hosts_own(xml: &Element) -> Vec<IpNet> {
-    schema::canonical(xml)
+    spelling::canonical(xml)
         .children_named("ip")
         .filter_map(|ip| {
             let address = ip.attribute("address")?;

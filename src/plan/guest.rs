@@ -27,7 +27,7 @@ use crate::state::Entry;
 use crate::step::{Named, Step};
 use crate::units::size;
 use crate::xml::document::Document;
-use crate::xml::schema;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// Seconds that a shutdown may take where nothing else is known.
@@ -231,7 +231,7 @@ pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) ->
 
 /// One line of a guest that is known by its XML alone: `2 vcpus, 2 GiB`.
 pub fn summary(xml: &Element) -> String {
-    let xml = schema::canonical(xml);
+    let xml = spelling::canonical(xml);
     let most = xml.text_at("vcpu").unwrap_or("1");
     let vcpus = xml.attribute_at("vcpu", "current").unwrap_or(most);
     let memory = xml

@@ -6,7 +6,7 @@ mod network;
 use super::{AttributeChange, Disruption, Remark, Said};
 use crate::lab::places::{self, Known};
 use crate::xml::merge::{Cause, Difference, Value};
-use crate::xml::schema;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// What a change of one attribute costs.
@@ -203,7 +203,7 @@ fn value(difference: &Difference, value: &Value) -> Said {
         Value::Text(text) => text,
         Value::Tree(tree) => &tree.text,
     };
-    match (schema::bytes(path, number), value) {
+    match (spelling::bytes(path, number), value) {
         (Some(bytes), _) => Said::Bytes(bytes),
         (None, Value::Text(text)) if path.ends_with("/alias@name") => {
             text.strip_prefix("ua-").unwrap_or(text).into()

@@ -21,7 +21,7 @@ use crate::state::Entry;
 use crate::step::{Named, Step};
 use crate::xml::document::Document;
 use crate::xml::merge::Difference;
-use crate::xml::schema;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 use updates::Strategy;
 
@@ -291,7 +291,7 @@ pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) ->
 
 /// One line: `192.168.155.1/24, nat, shop.test`.
 fn summary(xml: &Element) -> String {
-    let xml = schema::canonical(xml);
+    let xml = spelling::canonical(xml);
     let addresses = xml.children_named("ip").filter_map(|ip| {
         let address = ip.attribute("address")?;
         Some(match ip.attribute("prefix") {

@@ -19,7 +19,7 @@ use crate::state::{Entry, Status};
 use crate::step::{Named, NetworkSection, Side, Step, UpdateVerb};
 use crate::xml::document::Document;
 use crate::xml::merge::Cause;
-use crate::xml::schema;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// An entry, `<host mac= name= ip=/>`.
@@ -88,7 +88,7 @@ impl Host {
 
 /// The entries of a network, each with the number of its `<ip>`.
 fn hosts(network: &Element) -> Vec<(usize, Host)> {
-    let network = schema::canonical(network);
+    let network = spelling::canonical(network);
     let ips = network.children_named("ip").enumerate();
     ips.flat_map(|(at, ip)| {
         let dhcp = ip.child("dhcp").into_iter();
@@ -308,7 +308,7 @@ fn refuse(
             .hint("write `external: {reservations: false}`: whoever gives out addresses there reserves them"),
         );
     }
-    let served: Vec<usize> = schema::canonical(&xml)
+    let served: Vec<usize> = spelling::canonical(&xml)
         .children_named("ip")
         .enumerate()
         .filter(|(_, ip)| {

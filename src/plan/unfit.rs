@@ -18,8 +18,8 @@ use crate::libvirt::offers::{Objection, Offers, Question};
 use crate::secret::hide;
 use crate::step::Step;
 use crate::xml::document::Document;
-use crate::xml::schema;
 use crate::xml::shape;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// What no hypervisor takes of a lab's guests.
@@ -142,7 +142,7 @@ fn memory(guest: &Element) -> u64 {
         children: memory.collect(),
         ..Element::new(&guest.name)
     };
-    let kib = schema::canonical(&alone);
+    let kib = spelling::canonical(&alone);
     let kib = kib.text_at("memory").and_then(|kib| kib.parse().ok());
     u64::saturating_mul(kib.unwrap_or(0), 1024)
 }

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use crate::lab::places;
 use crate::xml::merge::{Cause, Difference, children_of, merge, overlay};
 use crate::xml::schema;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// Who decides about a part of an object that its definition does not say.
@@ -250,8 +251,8 @@ fn has_parts(path: &str) -> bool {
 /// What an object has beside what `said` says of it, without what comes and goes by itself. Elements of lists are whole, so that they
 /// can be told apart: with what is said, it is the object again.
 pub fn beside(live: &Element, said: Option<&Element>) -> Element {
-    let mut live = schema::canonical(live);
-    let said = said.map(schema::canonical);
+    let mut live = spelling::canonical(live);
+    let said = said.map(spelling::canonical);
     let path = live.name.clone();
     keep_beside(&path, &mut live, said.as_ref());
     live

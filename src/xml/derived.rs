@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::merge::children_of;
-use super::schema;
+use super::spelling;
 use super::tree::Element;
 
 /// What of an element is derived from what.
@@ -304,7 +304,7 @@ fn values(rule: &Rule, element: &Element) -> Vec<String> {
         collect(element, place, &mut all);
         for value in &mut all[of_place..] {
             if *place == "os/type@machine" {
-                *value = schema::machine_family(value).to_owned();
+                *value = spelling::machine_family(value).to_owned();
             }
         }
         // What one place says is not what the next does.

@@ -14,6 +14,7 @@ mod identity;
 
 use super::derived::Before;
 use super::schema;
+use super::spelling;
 use super::tree::Element;
 pub use difference::{Cause, Difference, Value};
 pub use identity::{children_of, insert, like};
@@ -38,7 +39,7 @@ impl Merged {
 
     /// What is wanted, without the marks that are not put in where nothing else changes.
     pub fn unmarked(&self, wanted: &Element) -> Element {
-        let mut unmarked = schema::spelled(wanted);
+        let mut unmarked = spelling::spelled(wanted);
         for mark in self.differences.iter().filter(|it| it.is_new_mark()) {
             mark.put(&mut unmarked, mark.before.as_ref());
         }
@@ -49,10 +50,10 @@ impl Merged {
 /// Compares three ways. `last` are the trees that may have been applied: the last one with success and, after a run
 /// that broke off, the attempt. All trees have the same root.
 pub fn merge(last: &[Element], live: &Element, wanted: &Element) -> Merged {
-    let last: Vec<Element> = last.iter().map(schema::canonical).collect();
+    let last: Vec<Element> = last.iter().map(spelling::canonical).collect();
     let last: Vec<&Element> = last.iter().collect();
-    let mut target = schema::canonical(live);
-    let wanted = schema::spelled(wanted);
+    let mut target = spelling::canonical(live);
+    let wanted = spelling::spelled(wanted);
     let mut merger = Merger::new(!last.is_empty());
     merger.element(&wanted.name, &last, &mut target, &wanted);
     Merged {
@@ -65,8 +66,8 @@ pub fn merge(last: &[Element], live: &Element, wanted: &Element) -> Merged {
 /// are identical with, or added. The result is in libvirt's spelling, so that a unit or netmask of the one is never taken
 /// for the other's.
 pub fn overlay(base: &mut Element, overlay: &Element) {
-    *base = schema::spelled(base);
-    let overlay = schema::spelled(overlay);
+    *base = spelling::spelled(base);
+    let overlay = spelling::spelled(overlay);
     // An overlay never removes, so it is a merge with nothing applied before; lists that are the user's alone must
     // stay, so the base's elements are not looked at as drift.
     overlay_at(&overlay.name, base, &overlay);
@@ -135,16 +136,16 @@ impl<'a> Merger<'a> {
         for (name, value) in &wanted.attributes {
             let at = format!("{path}@{name}");
             let before = live.attribute(name).map(str::to_owned);
-            let implied = || schema::implied(&at, wanted).or(schema::implied(&at, live));
+            let implied = || spelling::implied(&at, wanted).or(spelling::implied(&at, live));
             let is = before.as_deref().or_else(implied);
-            if is.is_some_and(|is| schema::same(&at, value, is)) {
+            if is.is_some_and(|is| spelling::same(&at, value, is)) {
                 continue;
             }
             // What was implied last was applied, though the tree does not have it.
             let known: Vec<&str> = last
                 .iter()
                 .filter_map(|last| {
-                    let implied = schema::implied(&at, last).filter(|implied| implied == value);
+                    let implied = spelling::implied(&at, last).filter(|implied| implied == value);
                     last.attribute(name).or(implied)
                 })
                 .collect();
@@ -165,7 +166,7 @@ impl<'a> Merger<'a> {
         // An element has a text or children, never both.
         let is_replaced = !wanted.children.is_empty();
         let goes = wanted.text.is_empty() && (was_set || is_replaced) && !live.text.is_empty();
-        let changes = !wanted.text.is_empty() && !schema::same(path, &wanted.text, &live.text);
+        let changes = !wanted.text.is_empty() && !spelling::same(path, &wanted.text, &live.text);
         if !goes && !changes {
             return;
         }
@@ -312,7 +313,7 @@ impl<'a> Merger<'a> {
         let is = |one: Option<&str>| {
             known
                 .iter()
-                .any(|known| one.is_some_and(|one| schema::same(&path, known, one)))
+                .any(|known| one.is_some_and(|one| spelling::same(&path, known, one)))
         };
         let cause = match known {
             // libvirt may have filled it in: nothing tells that anyone else did.

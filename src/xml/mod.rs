@@ -5,4 +5,5 @@ pub mod document;
 pub mod merge;
 pub mod schema;
 pub mod shape;
+pub mod spelling;
 pub mod tree;

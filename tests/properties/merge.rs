@@ -3,7 +3,7 @@
 use miniascape::libvirt::fake::spelling::written;
 use miniascape::plan::whose;
 use miniascape::xml::merge::{merge, overlay};
-use miniascape::xml::schema;
+use miniascape::xml::spelling;
 use miniascape::xml::tree::Element;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -147,14 +147,14 @@ proptest! {
             let merged = merge(last, tree, tree);
             prop_assert_eq!(told(&merged.differences), Vec::<String>::new());
         }
-        let canonical = schema::canonical(tree);
-        prop_assert_eq!(schema::canonical(&canonical), canonical);
+        let canonical = spelling::canonical(tree);
+        prop_assert_eq!(spelling::canonical(&canonical), canonical);
     }
 
     #[test]
     fn a_tree_is_compared_as_libvirt_writes_it(trees in trees(8)) {
         for tree in &trees {
-            let [compared, written] = [schema::canonical(tree), written(tree)];
+            let [compared, written] = [spelling::canonical(tree), written(tree)];
             prop_assert_eq!(sorted(&plain(&compared)), sorted(&plain(&written)));
         }
     }

@@ -6,7 +6,7 @@ mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use miniascape::xml::schema;
+use miniascape::xml::spelling;
 use miniascape::xml::tree::Element;
 
 use crate::lab::{Lab, inventory, ip, virsh, virsh_xml};
@@ -180,7 +180,7 @@ guests:
 
 /// An object's XML without where a device is on the bus, and without what libvirt counts.
 fn settled(text: &str, row: &str) -> String {
-    let mut xml = schema::canonical(&Element::parse(text).unwrap());
+    let mut xml = spelling::canonical(&Element::parse(text).unwrap());
     let runs = xml.remove_attribute("id").is_some();
     match xml.name.as_str() {
         "volume" => {

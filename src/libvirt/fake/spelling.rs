@@ -1,4 +1,4 @@
-//! How libvirt 9.0.0 writes down what it is given. Plans go by [`crate::xml::schema`]; this is said without it, so that each is
+//! How libvirt 9.0.0 writes down what it is given. Plans go by [`crate::xml::spelling`]; this is said without it, so that each is
 //! tested with the other.
 
 use std::collections::BTreeSet;

@@ -14,6 +14,7 @@ use crate::step::{MetadataPart, Named, Step};
 use crate::units::size;
 use crate::xml::merge::{Difference, Merged, Value, like};
 use crate::xml::schema::{self, Strength};
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// Seconds that a guest has to let go of a device.
@@ -38,7 +39,7 @@ impl Running {
     pub(super) fn of(live: &ObservedGuest) -> Option<Self> {
         let xml = live.live_xml.as_ref().filter(|_| live.power.is_active())?;
         Some(Self {
-            xml: schema::canonical(&seen(&xml.tree())),
+            xml: spelling::canonical(&seen(&xml.tree())),
             power: live.power,
         })
     }

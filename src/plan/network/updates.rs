@@ -8,7 +8,7 @@ use crate::plan::definition::hangs_on;
 use crate::step::{Named, NetworkSection, Side, Step, UpdateVerb};
 use crate::xml::document::Document;
 use crate::xml::merge::Difference;
-use crate::xml::schema;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// How long libvirt takes for one reservation on a running network, in milliseconds: it writes all of the network's firewall
@@ -150,7 +150,7 @@ pub(super) fn running_users(observed: &Observed, name: &str, bridge: Option<&str
 /// The updates that turn a running network into the target: deletions first, since libvirt refuses what is there already.
 /// `None` where libvirt would refuse one.
 fn updates(name: &Named, running: &Element, target: &Element) -> Option<Vec<Step>> {
-    let running = schema::canonical(running);
+    let running = spelling::canonical(running);
     let (mut deletes, mut modifies, mut adds) = (Vec::new(), Vec::new(), Vec::new());
     for section in NetworkSection::ALL {
         if places::way(section.path()) != Way::UpdateNetwork {

@@ -13,7 +13,7 @@ use crate::lab::model::VolumeFormat;
 use crate::lab::places;
 use crate::state::Entry;
 use crate::xml::merge::{Cause, Difference, Merged, Value, merge};
-use crate::xml::schema;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// Compares a pool or volume with what is wanted, but for what only counts when it is made.
@@ -106,7 +106,7 @@ fn is_default_since(difference: &Difference, last: &[Element], wanted: &Element)
     };
     let value = |tree: &Element| {
         let path = difference.path.strip_prefix("volume/")?;
-        Some(schema::canonical(tree).text_at(path)?.to_owned())
+        Some(spelling::canonical(tree).text_at(path)?.to_owned())
     };
     let is_since =
         value(wanted).as_deref() == Some(default) && last.iter().all(|it| value(it).is_none());
@@ -116,7 +116,7 @@ fn is_default_since(difference: &Difference, last: &[Element], wanted: &Element)
 /// Whether a volume takes all of its room of its pool when it is made.
 pub(super) fn takes_all(tree: &Element) -> bool {
     let format = tree.attribute_at("target/format", "type");
-    match schema::canonical(tree).child("allocation") {
+    match spelling::canonical(tree).child("allocation") {
         Some(_) => allocation(tree) >= capacity(tree),
         None => format.is_none_or(|it| Format::of_volume(it) == Format::Known(VolumeFormat::Raw)),
     }
@@ -124,8 +124,8 @@ pub(super) fn takes_all(tree: &Element) -> bool {
 
 /// What a volume was made with, and has now: the size that it grew to.
 pub(super) fn grown(entry: &Entry, wanted: &Element) -> Option<Element> {
-    let mut made = schema::canonical(&last_trees(Some(entry)).pop()?);
-    let capacity = schema::canonical(wanted);
+    let mut made = spelling::canonical(&last_trees(Some(entry)).pop()?);
+    let capacity = spelling::canonical(wanted);
     let capacity = capacity.child("capacity")?.clone();
     *made.child_or_insert("capacity") = capacity;
     Some(made)

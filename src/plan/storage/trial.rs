@@ -9,7 +9,7 @@ use crate::desired::Resource;
 use crate::libvirt::observed::{ObservedVolume, trial_name};
 use crate::state::Status;
 use crate::step::{Content, Step};
-use crate::xml::schema;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// A volume that is to go, by its pool and name.
@@ -75,7 +75,7 @@ fn trial(wanted: &Element, name: &str) -> Element {
 
 /// How much a new volume takes of its pool at once, in bytes: those that are no images of QEMU's take all.
 fn allocated(wanted: &Element) -> u64 {
-    let told = schema::canonical(wanted).child("allocation").is_some();
+    let told = spelling::canonical(wanted).child("allocation").is_some();
     match wanted.find("target/encryption").is_some() {
         true => 0,
         false if told => allocation(wanted),

@@ -4,7 +4,7 @@ use crate::lab::model::is_of_files;
 use crate::libvirt::observed::ObservedVolume;
 use crate::plan::context::Planner;
 use crate::step::SeenFile;
-use crate::xml::schema;
+use crate::xml::spelling;
 use crate::xml::tree::Element;
 
 /// Whether a pool gives volumes just the size that is asked for.
@@ -60,7 +60,7 @@ pub(in crate::plan) fn size_of(volume: &ObservedVolume) -> u64 {
 
 /// How much a volume takes of its pool, in bytes.
 pub(super) fn allocation(xml: &Element) -> u64 {
-    schema::canonical(xml)
+    spelling::canonical(xml)
         .text_at("allocation")
         .and_then(|text| text.parse().ok())
         .unwrap_or_default()
@@ -68,7 +68,7 @@ pub(super) fn allocation(xml: &Element) -> u64 {
 
 /// A volume's capacity in bytes.
 pub(super) fn capacity(xml: &Element) -> u64 {
-    schema::canonical(xml)
+    spelling::canonical(xml)
         .text_at("capacity")
         .and_then(|text| text.parse().ok())
         .unwrap_or_default()

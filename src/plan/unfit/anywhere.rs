@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::flaw::Flaw;
-use crate::xml::schema::machine_family;
+use crate::xml::spelling::machine_family;
 use crate::xml::tree::Element;
 
 /// IDE has two channels of two drives each.

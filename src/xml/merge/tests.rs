@@ -39,7 +39,7 @@ fn what_libvirt_fills_in_is_no_difference() {
     for last in [vec![], vec![xml(WANTED)]] {
         let merged = merge(&last, &xml(LIVE), &xml(WANTED));
         assert_eq!(paths(&merged), [""; 0]);
-        assert_eq!(merged.target, schema::canonical(&xml(LIVE)));
+        assert_eq!(merged.target, spelling::canonical(&xml(LIVE)));
     }
 }
 
@@ -96,7 +96,7 @@ fn strangers_in_the_users_lists_are_drift() {
     let merged = merge(&[xml(WANTED)], &xml(&live), &xml(WANTED));
     assert_eq!(paths(&merged), ["domain/devices/disk"]);
     assert_eq!(merged.differences[0].cause, Cause::Drift);
-    assert_eq!(merged.target, schema::canonical(&xml(LIVE)));
+    assert_eq!(merged.target, spelling::canonical(&xml(LIVE)));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn what_is_added_to_a_guest_stands_where_libvirt_has_it() {
     assert_eq!(names, order);
     assert_eq!(
         merge(&[], &xml(WANTED), &base).target,
-        schema::canonical(&base)
+        spelling::canonical(&base)
     );
 }
 
@@ -342,8 +342,8 @@ fn devices_are_told_whoever_named_them() {
     for device in devices {
         let live = xml(&format!("<domain><devices>{device}</devices></domain>"));
         let devices = |tree: &Element| tree.child("devices").unwrap().children.clone();
-        let live = devices(&schema::canonical(&live));
-        let ours = devices(&schema::canonical(&ours));
+        let live = devices(&spelling::canonical(&live));
+        let ours = devices(&spelling::canonical(&ours));
         let same = ours.iter().find(|it| it.name == live[0].name).unwrap();
         assert!(like("domain/devices", same, &live).is_some(), "{device}");
     }
