@@ -248,6 +248,14 @@ fn has_parts(path: &str) -> bool {
     })
 }
 
+/// Whether something below a path is the lab's.
+fn has_labs(path: &str) -> bool {
+    paths().any(|(part, whose)| {
+        let rest = part.strip_prefix(path);
+        whose == Whose::Lab && rest.is_some_and(|rest| rest.starts_with(['/', '@']))
+    })
+}
+
 /// What an object has beside what `said` says of it, without what comes and goes by itself. Elements of lists are whole, so that they
 /// can be told apart: with what is said, it is the object again.
 pub fn beside(live: &Element, said: Option<&Element>) -> Element {
@@ -322,7 +330,10 @@ pub fn changed(
         None => was.clone(),
     };
     let definitions: Vec<Element> = definitions.iter().map(|it| beside(it, None)).collect();
-    let is_apart = |path: &str| schema::holds_owned(path) && !schema::is_owned(path);
+    let is_apart = |path: &str| {
+        schema::holds_owned(path) && !schema::is_owned(path)
+            || whose(path) != Whose::Lab && has_labs(path)
+    };
     let back = merge(std::slice::from_ref(&is), &is, &was).differences;
     let apart = back
         .into_iter()

@@ -272,7 +272,23 @@ const KINDS: &[(&str, Deed)] = &[
     ),
     (
         "how else a NIC is driven",
-        Define(NIC, "<driver name='qemu' queues='2'/>"),
+        Define(NIC, "<driver name='qemu' txmode='iothread'/>"),
+    ),
+    ("interfaces.*.queues", Define(NIC, "<driver queues='2'/>")),
+    (
+        "interfaces.*.vlan",
+        Define(NIC, "<vlan><tag id='5'/></vlan>"),
+    ),
+    (
+        "interfaces.*.ovs",
+        Define(NIC, "<virtualport type='openvswitch'/>"),
+    ),
+    (
+        "interfaces.*.trust_guest_rx_filters",
+        Change(
+            "<interface type='network'>",
+            "<interface type='network' trustGuestRxFilters='yes'>",
+        ),
     ),
     (
         "an rng",
