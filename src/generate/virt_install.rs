@@ -2,7 +2,8 @@
 //!
 //! What it defines is only what the installer runs on. Afterwards the guest gets its own definition, so that it ends as
 //! `apply` makes it; what the installer sees has to be the same: firmware, disks and their names and serial numbers, NICs with their
-//! MACs, and where they are plugged in. I/O threads, limits and the order in which devices are booted come with the guest's own.
+//! MACs, and where they are plugged in. I/O threads, limits and the order in which devices are booted come with the guest's own,
+//! and so do shares and devices of the host: virt-install looks those up on the machine it runs on, where a dry run may be elsewhere.
 
 use serde::Serialize;
 

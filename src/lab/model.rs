@@ -4,6 +4,7 @@
 
 pub mod host;
 pub mod install;
+pub mod passed;
 pub mod system;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use crate::lab::device_name;
 use crate::lab::moves::Moves;
 use crate::xml::tree::Element;
 use install::{Install, Seed, UserFile, UserTemplate};
+use passed::{Hostdev, Share};
 use system::System;
 
 /// A lab, as meant.
@@ -450,6 +452,12 @@ pub struct Guest {
     /// Its NICs, in the order written. Templates see `interfaces` by name, and `interface_list`.
     #[serde(flatten, serialize_with = "interfaces")]
     pub interfaces: Vec<Interface>,
+    /// Its devices of the host, in the order written. Templates see `hostdevs` by name, and `hostdev_list`.
+    #[serde(flatten, serialize_with = "hostdevs")]
+    pub hostdevs: Vec<Hostdev>,
+    /// Its directories of the host, in the order written. Templates see `shares` by name, and `share_list`.
+    #[serde(flatten, serialize_with = "shares")]
+    pub shares: Vec<Share>,
     /// Its screen.
     pub graphics: Option<Graphics>,
     /// Its serial console.
@@ -495,6 +503,16 @@ fn interfaces<S: Serializer>(nics: &[Interface], serializer: S) -> Result<S::Ok,
         ("interfaces", by_name),
         ("interface_list", nics),
     )
+}
+
+fn hostdevs<S: Serializer>(all: &[Hostdev], serializer: S) -> Result<S::Ok, S::Error> {
+    let by_name = ByName(all, |hostdev| &hostdev.key);
+    both(serializer, ("hostdevs", by_name), ("hostdev_list", all))
+}
+
+fn shares<S: Serializer>(all: &[Share], serializer: S) -> Result<S::Ok, S::Error> {
+    let by_name = ByName(all, |share| &share.key);
+    both(serializer, ("shares", by_name), ("share_list", all))
 }
 
 /// The addresses of a NIC, and `ip` as the definition has it: its only address, or the first of them.

@@ -21,14 +21,10 @@ const OTHERS: &[Place] = &[
     at("domain/metadata/miniascape:resource")
         .named("mark")
         .says("{@address} of lab {@lab}"),
+    at("domain/memoryBacking").says("{hugepages/page@size} {source@type} {access@mode}"),
     at("domain/devices/channel").says("{@type} {target@name}"),
     at("domain/devices/console").says("{@type} {target@type}"),
     at("domain/devices/controller").says("{@type} {@model}"),
-    at("domain/devices/filesystem").says("{source@dir} {source@file} {target@dir}"),
-    at("domain/devices/hostdev").says(
-        "{@type} {source/vendor@id} {source/product@id} {source/address@bus} {source/address@slot} {source/address@function} \
-         {source/address@uuid}",
-    ),
     at("domain/devices/input").says("{@type} {@bus}"),
     at("domain/devices/memballoon").says("{@model}"),
     at("domain/devices/rng").says("{@model} {backend}"),

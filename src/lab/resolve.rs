@@ -16,6 +16,7 @@ mod moved;
 mod names;
 mod networks;
 mod overlay;
+mod passed;
 mod pool_source;
 mod ports;
 mod storage;

@@ -71,10 +71,21 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("a guest", "maxcpus maxcpu", "write `max_vcpus: 4`"),
     (
         "a guest",
-        "sockets threads topology numa hugepages tpm watchdog rng sound video hostdev hostdevs pci usb \
-         filesystem filesystems shares sharedfolders syncedfolders channel channels controllers features \
+        "sockets threads topology numa hugepages tpm watchdog rng sound video channel channels controllers features \
          clock qemuargs devices memballoon panic",
         "there is no key for it: say it in libvirt's words with `xml`",
+    ),
+    (
+        "a guest",
+        "hostdev hostdevice hostdevices pci hostpci pcidevice pcidevices pcipassthrough passthrough vfio gpu gpus usb hostusb \
+         usbdevice usbdevices",
+        "write `hostdevs: {gpu: \"0000:01:00.0\", stick: \"046d:c52b\"}`: as `lspci -D` and `lsusb` tell them",
+    ),
+    (
+        "a guest",
+        "filesystem filesystems share sharedfolder sharedfolders syncedfolder syncedfolders sharedfs sharedir sharedirs folder \
+         folders mount mounts virtiofs virtiofsd 9p virtfs",
+        "write `shares: {code: /DIR}`: a directory of the host, which the guest mounts as `code`",
     ),
     (
         "a guest",
@@ -324,8 +335,13 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("a disk", "serialnumber", "write `serial: NUMBER`"),
     (
         "a disk",
-        "wwn detectzeroes mountpoint mount filesystem",
+        "wwn detectzeroes",
         "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    (
+        "a disk",
+        "mountpoint mount filesystem fstype mkfs",
+        "the system inside makes file systems and mounts them; a directory of the host is `shares: {NAME: /DIR}` of the guest",
     ),
     //
     (
@@ -394,6 +410,61 @@ const KEYS: &[(&str, &str, &str)] = &[
     (
         "a NIC",
         "target xml",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    //
+    (
+        "a host device",
+        "address source addr bdf slot device host hostaddress id hostpci name",
+        "write `pci: \"0000:01:00.0\"`, or `usb: \"046d:c52b\"`",
+    ),
+    (
+        "a host device",
+        "type vendor product vendorid productid bus domain function",
+        "write `pci: \"0000:01:00.0\"`, or `usb: \"046d:c52b\"`, or `usb: {bus: 1, device: 4}`",
+    ),
+    ("a host device", "startuppolicy", "write `optional: true`"),
+    (
+        "a host device",
+        "rombar romfile",
+        "write `rom: false`, or `rom: /FILE`",
+    ),
+    ("a host device", "bootorder bootindex", "write `boot: 1`"),
+    (
+        "a host device",
+        "driver model multifunction xvga primarygpu pcie mdev teaming xml",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    //
+    (
+        "a share",
+        "path dir directory folder src host hostpath hostdir sourcedir sourcepath",
+        "write `source: /DIR`, a directory of the host",
+    ),
+    (
+        "a share",
+        "tag mounttag targetdir targetpath name",
+        "write `target: NAME`: the guest mounts it by that",
+    ),
+    (
+        "a share",
+        "mount mountpoint guest guestpath dst dest destination",
+        "the guest mounts it where it likes, by its `target`: `mount -t virtiofs NAME /DIR`, or a line in its /etc/fstab",
+    ),
+    (
+        "a share",
+        "type kind fstype filesystem",
+        "write `driver: virtiofs` or `driver: 9p`",
+    ),
+    ("a share", "ro", "write `readonly: true`"),
+    (
+        "a share",
+        "accessmode securitymodel mode",
+        "write `access: mapped`, with `driver: 9p`",
+    ),
+    (
+        "a share",
+        "cache queue xattr posix flock sandbox idmap binary fmode dmode xml",
         "there is no key for it: say it in libvirt's words with the guest's `xml`",
     ),
     //
@@ -801,6 +872,8 @@ const VALUES: &[(&str, &[&str])] = &[
     ("nfs cifs", &["netfs"]),
     ("filesystem mount partition", &["fs"]),
     ("ceph", &["rbd"]),
+    ("virtiofsd vhostuserfs", &["virtiofs"]),
+    ("virtio9p plan9 path p9", &["9p"]),
     ("tcg emulation emulated software", &["qemu"]),
     ("hvm hardware accelerated", &["kvm"]),
     ("thin", &["sparse"]),

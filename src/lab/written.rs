@@ -8,6 +8,7 @@ pub mod host;
 pub mod install;
 pub mod moved;
 pub mod network;
+pub mod passed;
 pub mod storage;
 pub mod system;
 

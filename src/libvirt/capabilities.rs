@@ -35,6 +35,7 @@ impl Connection {
         let mut offers = Offers {
             capabilities: Element::parse(&self.connect.capabilities()?).ok(),
             memory: self.host_memory(facts),
+            virtiofsd: facts.local.then(has_virtiofsd),
             ..Offers::default()
         };
         let mut left = CHECKED_AHEAD;
@@ -140,6 +141,19 @@ impl Connection {
         let kib = self.connect.node_info().ok()?.memory;
         Some(HostMemory::WithoutSwap(kib.saturating_mul(1024)))
     }
+}
+
+/// Where QEMU's helpers are described, of which libvirt looks for one of the type `fs` when a guest starts.
+const HELPERS: [&str; 2] = ["/etc/qemu/vhost-user", "/usr/share/qemu/vhost-user"];
+
+fn has_virtiofsd() -> bool {
+    let files = HELPERS.iter().filter_map(|it| fs::read_dir(it).ok());
+    let mut files = files.flatten().filter_map(Result::ok);
+    files.any(|file| {
+        let text = fs::read(file.path()).unwrap_or_default();
+        let helper = serde_json::from_slice::<serde_json::Value>(&text).ok();
+        helper.is_some_and(|helper| helper.get("type").is_some_and(|it| it == "fs"))
+    })
 }
 
 /// What libvirt's schema has against a definition, in one line. The file that it is in does not help.

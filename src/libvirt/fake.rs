@@ -372,6 +372,7 @@ impl Observe for Fake {
             refusals: refusals
                 .filter_map(|(shape, question)| Some((*shape, refused(question)?)))
                 .collect(),
+            virtiofsd: None,
         })
     }
 

@@ -53,6 +53,8 @@ pub struct Offers {
     pub machines: BTreeMap<Machine, Element>,
     /// The memory of the host.
     pub memory: Option<HostMemory>,
+    /// Whether libvirt finds a virtiofsd there; `None` where nobody can tell.
+    pub virtiofsd: Option<bool>,
     /// What libvirt says of definitions that it does not take, by their shape.
     pub refusals: BTreeMap<u64, Objection>,
 }

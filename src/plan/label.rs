@@ -1,6 +1,7 @@
 //! Differences of XML in the user's words: the attribute's name in the definition, values in the definition's units.
 
 mod bandwidth;
+mod hostdev;
 mod network;
 
 use super::{AttributeChange, Disruption, Remark, Said};
@@ -148,6 +149,8 @@ fn item_name(element: &Element) -> Option<String> {
         "interface" => alias(element)
             .or_else(|| element.attribute_at("mac", "address"))
             .or_else(|| attribute("type")),
+        "hostdev" => alias(element).or_else(|| attribute("type")),
+        "filesystem" => alias(element).or_else(|| element.attribute_at("target", "dir")),
         "host" if element.child("hostname").is_some() => {
             let names: Vec<&str> = element
                 .children_named("hostname")
@@ -230,7 +233,12 @@ fn element(difference: &Difference, tree: &Element) -> String {
         }
         _ => {}
     }
-    if let Some(words) = network::element(&difference.path, tree) {
+    let words = match difference.path.as_str() {
+        "domain/devices/hostdev" => hostdev::device(tree),
+        "domain/devices/hostdev/source/address" => hostdev::pci(tree),
+        path => network::element(path, tree),
+    };
+    if let Some(words) = words {
         return words;
     }
     if tree.attribute_at("target", "name") == Some("org.qemu.guest_agent.0") {

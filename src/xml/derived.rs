@@ -111,6 +111,7 @@ const RULES: &[Rule] = &[
         &["@bus", "@model", "model@type", "target@bus", "target@type"],
         &["address"],
     ),
+    rule("domain/devices/hostdev", &["@type"], &["address"]),
     // The place of a disk on its controller goes by its name.
     rule(
         "domain/devices/disk",

@@ -28,6 +28,8 @@ guests:
     iothreads: 2
     disks: {first: {pool: store, size: 1MiB, boot: 1}, other: {pool: store, size: 1MiB}}
     interfaces: {eth0: {network: front}}
+    hostdevs: {gpu: \"0000:01:00.0\", stick: \"046d:c52b\"}
+    shares: {code: {source: /srv, driver: 9p}}
   on:
     disks: {root: {pool: store, size: 1MiB}, cd: {device: cdrom}, plain: {pool: store, size: 1MiB, format: raw}}
     interfaces: {eth0: {network: front, ip: 192.168.167.11}}
@@ -133,6 +135,26 @@ const KINDS: &[(&str, Deed)] = &[
     (
         "interfaces.*.bandwidth",
         Define(NIC, "<bandwidth><inbound average='100'/></bandwidth>"),
+    ),
+    (
+        "hostdevs.*.rom",
+        Bare("<alias name='ua-gpu'/>", "<rom bar='off'/>"),
+    ),
+    (
+        "hostdevs.*.boot",
+        Bare("<alias name='ua-gpu'/>", "<boot order='7'/>"),
+    ),
+    (
+        "hostdevs.*.optional",
+        Bare(">\n        <vendor", " startupPolicy='optional'"),
+    ),
+    (
+        "shares.*.driver",
+        Bare("<source dir='/srv'/>", "<driver type='path'/>"),
+    ),
+    (
+        "shares.*.readonly",
+        Bare("<alias name='ua-code'/>", "<readonly/>"),
     ),
     (
         "graphics",

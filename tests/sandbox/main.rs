@@ -31,6 +31,7 @@ mod live;
 mod moved;
 mod names;
 mod ownership;
+mod passed;
 mod port;
 mod power;
 mod reality;

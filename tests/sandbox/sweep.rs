@@ -572,6 +572,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("guests.disks.keep", "it holds back what a plan does"),
     ("guests.disks.lifecycle", "it holds back what a plan does"),
     ("guests.disks.volume", "`storage::`"),
+    ("guests.hostdevs", "`passed::`"),
 ];
 
 /// The keys in a YAML map of networks, pools, images or guests: `guests.disks.bus`.

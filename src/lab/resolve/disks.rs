@@ -354,7 +354,7 @@ impl Resolver<'_> {
             self.report(
                 Diagnostic::error(format!("`{}` cannot be the name of a device", key.value))
                     .at(key.span)
-                    .hint("disks and NICs are named with letters, digits, `_` and `-`"),
+                    .hint("devices are named with letters, digits, `_` and `-`"),
             );
         }
     }

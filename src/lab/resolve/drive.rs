@@ -176,7 +176,8 @@ impl Resolver<'_> {
     pub(super) fn check_boot(&mut self, spec: &GuestSpec) {
         let disks = spec.disks.iter().map(|disk| &disk.spec.boot);
         let nics = spec.interfaces.iter().map(|nic| &nic.spec.boot);
-        let orders: Vec<_> = disks.chain(nics).flatten().collect();
+        let hostdevs = spec.hostdevs.iter().map(|it| &it.spec.boot);
+        let orders: Vec<_> = disks.chain(nics).chain(hostdevs).flatten().collect();
         if let (Some(kinds), Some(device)) = (spec.boot.order.first(), orders.first()) {
             self.report(
                 Diagnostic::error("a guest has `boot.order`, or devices with `boot`, not both")

@@ -42,6 +42,7 @@ impl Resolver<'_> {
         self.check_host_names(specs);
         self.macs(specs);
         self.volume_owners();
+        self.one_guest_each(specs);
     }
 
     /// `generate` writes what is a guest's into a directory of its name.
@@ -65,23 +66,7 @@ impl Resolver<'_> {
         };
         let mut disks = self.disks(&owner, &spec.disks);
         self.check_boot(spec);
-        for disk in &spec.disks {
-            let nic = spec
-                .interfaces
-                .iter()
-                .find(|nic| nic.key.value == disk.key.value);
-            if let Some(nic) = nic {
-                self.report(
-                    Diagnostic::error(format!(
-                        "a disk and a NIC are both named `{}`",
-                        nic.key.value
-                    ))
-                    .at(nic.key.span)
-                    .related(Some(disk.key.span), "the disk")
-                    .hint("rename one: both would have the same alias in libvirt"),
-                );
-            }
-        }
+        self.check_device_names(spec);
         if let Some(title) = spec
             .title
             .as_ref()
@@ -133,6 +118,8 @@ impl Resolver<'_> {
             boot: self.boot(spec),
             disks,
             interfaces,
+            hostdevs: self.hostdevs(&spec.hostdevs),
+            shares: self.shares(&spec.shares),
             graphics: spec.graphics.as_ref().map(|(kind, listen)| Graphics {
                 kind: (*kind).to_owned(),
                 listen: listen.as_ref().map(|listen| listen.value.to_string()),
@@ -234,7 +221,7 @@ impl Resolver<'_> {
     }
 
     /// An absolute path is the hypervisor's, where nothing can be checked here; a relative one is beside the definition.
-    fn boot_file(&mut self, given: &Given<String>) -> Option<String> {
+    pub(super) fn boot_file(&mut self, given: &Given<String>) -> Option<String> {
         let given = given.as_ref()?;
         if is_absolute(&given.value) {
             return Some(given.value.clone());

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::install::{FileSpec, InstallSpec, Seed, TemplateSpec};
 use super::network::{Mtu, VlanTag};
+use super::passed::{HostdevSpec, ShareSpec};
 use super::storage::Formats;
 use super::system::SystemSpec;
 use super::{LifecycleSpec, Xml};
@@ -138,6 +139,22 @@ object! {
                 .by(Way::Plug).whole()
                 .when("added or removed"),
             at("domain/devices/interface/alias@name"),
+        ]],
+        /// Devices of the host that it has to itself, by name.
+        hostdevs: Map<HostdevSpec> [xml: [
+            at("domain/devices/hostdev")
+                .says("{@type} {source/address@domain} {source/vendor@id} {source/product@id} {source/address@bus} \
+                       {source/address@slot|source/address@device} {source/address@function} {source/address@uuid}")
+                .by(Way::Plug).whole()
+                .when("added or removed"),
+            at("domain/devices/hostdev/alias@name"),
+        ]],
+        /// Directories of the host that it sees, by name.
+        shares: Map<ShareSpec> [xml: [
+            at("domain/devices/filesystem").says("{source@dir} {source@file} {target@dir}"),
+            at("domain/devices/filesystem/alias@name"),
+            at("domain/memoryBacking/source").named("memoryBacking.source").says("{@type}"),
+            at("domain/memoryBacking/access").named("memoryBacking.access").says("{@mode}"),
         ]],
         /// Its display.
         graphics: Graphics [default: "`none`", xml: [at("domain/devices/graphics").put_back().says("{@type}")],

@@ -220,6 +220,18 @@ impl Running {
                 }
             }
         }
+        if device.name == "hostdev" {
+            match device.attribute("type") {
+                Some("pci") => {}
+                Some("usb") => {
+                    let there = self.controllers("usb").next().is_some();
+                    return (!there).then(|| "it runs without a usb controller".to_owned());
+                }
+                Some(_) | None => {
+                    return Some("such a device is not plugged in while it runs".to_owned());
+                }
+            }
+        }
         let model = device.attribute_at("model", "type").unwrap_or("virtio");
         if device.name == "interface"
             && self.is_pcie()
@@ -249,6 +261,13 @@ impl Running {
             }
             if bus != "virtio" {
                 return None;
+            }
+        }
+        if device.name == "hostdev" {
+            match device.attribute("type") {
+                Some("pci") => {}
+                Some("usb") => return None,
+                Some(_) | None => return Some("it is not unplugged while it runs".to_owned()),
             }
         }
         let address = device.child("address");

@@ -1,5 +1,7 @@
 //! What this hypervisor has not, by its capabilities. Where it does not tell, nothing is wrong.
 
+use std::collections::BTreeSet;
+
 use super::anywhere::{bus, devices, disks};
 use super::flaw::Flaw;
 use crate::diagnostic::{did_you_mean_of, names};
@@ -24,6 +26,7 @@ pub(super) fn flaws(guest: &Element, offers: &Offers) -> Vec<Flaw> {
     processors(guest, &machine, has, &mut flaws);
     drives(guest, &machine, has, &mut flaws);
     cards(guest, has, &mut flaws);
+    shares(guest, has, offers, &mut flaws);
     flaws
 }
 
@@ -60,6 +63,46 @@ fn cards(guest: &Element, has: &Element, flaws: &mut Vec<Flaw>) {
                 hint,
             ));
         }
+    }
+}
+
+/// Directories of the host get into a guest by what its QEMU has, and virtiofsd is a program beside it.
+fn shares(guest: &Element, has: &Element, offers: &Offers, flaws: &mut Vec<Flaw>) {
+    const NINE_P: &str = "path";
+    let shares = || devices(guest).iter().filter(|it| it.name == "filesystem");
+    fn driver(share: &Element) -> &str {
+        share.attribute_at("driver", "type").unwrap_or(NINE_P)
+    }
+    let needs_it = |share: &Element| driver(share) == "virtiofs" && share.child("binary").is_none();
+    if offers.virtiofsd == Some(false) && shares().any(needs_it) {
+        let flaw = Flaw::of_guest(
+            "there is no virtiofsd here, without which {guest} cannot start with its `shares`",
+            "install virtiofsd: a package of its own, in Debian 12 a part of qemu-system-common",
+        );
+        // libvirt may look where this does not.
+        flaws.push(flaw.maybe());
+    }
+    let Some(there) = values(has, "devices/filesystem", "driverType") else {
+        return;
+    };
+    let word = |driver| match driver {
+        NINE_P => "9p",
+        other => other,
+    };
+    // `handle` is no more, and was no key's.
+    let known = there.iter().filter(|it| **it != "handle");
+    let known: Vec<&str> = known.map(|it| word(it)).collect();
+    // It is told once of all that are alike.
+    let wanted: BTreeSet<&str> = shares().map(driver).collect();
+    for driver in wanted.into_iter().filter(|it| !there.contains(it)) {
+        let driver = word(driver);
+        flaws.push(Flaw::of_guest(
+            format!("this hypervisor has no shares by {driver}, as {{guest}} does"),
+            match known.is_empty() {
+                true => "leave out its `shares`".to_owned(),
+                false => format!("write `driver: {}` for them", known.join("` or `driver: ")),
+            },
+        ));
     }
 }
 
@@ -230,4 +273,39 @@ pub(super) fn memory(guest: &Element, wanted: u64, offers: &Offers) -> Option<Fl
         HostMemory::Most(_) => flaw,
         HostMemory::WithoutSwap(_) => flaw.maybe(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_by_what_the_hypervisor_has() {
+        let xml = |text: &str| Element::parse(text).unwrap();
+        let guest = xml(
+            "<domain><devices><filesystem><driver type='virtiofs'/></filesystem><filesystem/><filesystem/>\
+             <filesystem><driver type='virtiofs'/><binary path='/usr/libexec/virtiofsd'/></filesystem></devices></domain>",
+        );
+        let told = |drivers: &str, virtiofsd| {
+            let has = xml(&format!(
+                "<domainCapabilities><devices><filesystem supported='yes'><enum name='driverType'>{drivers}</enum></filesystem></devices></domainCapabilities>"
+            ));
+            let offers = Offers {
+                virtiofsd,
+                ..Offers::default()
+            };
+            let mut flaws = Vec::new();
+            shares(&guest, &has, &offers, &mut flaws);
+            let told = flaws.into_iter().map(|it| it.hint);
+            told.collect::<Vec<_>>()
+        };
+        let (path, virtiofs) = ("<value>path</value>", "<value>virtiofs</value>");
+        let all = format!("{path}<value>handle</value>{virtiofs}");
+        assert_eq!(told(&all, Some(true)), [""; 0]);
+        assert_eq!(told(&all, None), [""; 0]);
+        assert_eq!(told(&all, Some(false)).len(), 1);
+        assert_eq!(told(virtiofs, None), ["write `driver: virtiofs` for them"]);
+        assert_eq!(told(path, None), ["write `driver: 9p` for them"]);
+        assert_eq!(told("", None), ["leave out its `shares`"; 2]);
+    }
 }

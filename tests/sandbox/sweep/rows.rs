@@ -12,6 +12,11 @@ pub const GUESTS: &[Row] = &[
         "xml: \"<domain><devices><watchdog model='i6300esb' action='reset'/></devices></domain>\"",
     ),
     ("title", "title: a", "title: b"),
+    (
+        "shares",
+        "shares: {code: @DIR@}",
+        "shares: {code: {source: @DIR@/pool, target: files, driver: 9p, access: mapped, readonly: true}}",
+    ),
     ("description", "description: a", "description: b"),
     ("vcpus", "vcpus: 2", "vcpus: 3"),
     ("max_vcpus", "max_vcpus: 2", "max_vcpus: 3"),
