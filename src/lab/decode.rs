@@ -228,7 +228,14 @@ impl<'a> Decoder<'a> {
 
     /// One of a few words.
     pub fn choice<T: Copy>(&mut self, node: &Node, words: &[(&str, T)]) -> Given<T> {
-        let text = self.text(node)?;
+        let text = match &node.value {
+            // One of the words, by whoever is used to switches.
+            Value::Scalar(text, _) => Spanned {
+                value: text.clone(),
+                span: node.span,
+            },
+            Value::Sequence(_) | Value::Mapping(_) => self.text(node)?,
+        };
         match words.iter().find(|(word, _)| *word == text.value) {
             Some((_, value)) => Some(Spanned {
                 value: *value,
