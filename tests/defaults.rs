@@ -55,6 +55,7 @@ fn besides(above: &str, key: &str) -> Value {
         ("targets", _) => {
             json!({"luns": {"x": {"path": "/dev/x"}}, "initiators": "iqn.2026-01.test:y"})
         }
+        (_, "graphics") => json!({"type": "spice"}),
         (_, "direct") => json!({"dev": "eth9"}),
         ("hostdevs", _) => json!({"pci": "0000:01:00.0"}),
         ("shares", _) => json!({"source": "/srv"}),
@@ -143,9 +144,10 @@ fn value_of(default: &str, path: &[String], all: &[(Vec<String>, &Attribute)]) -
 }
 
 /// Keys whose default the lab does not have: libvirt has the same, a template, or it is made of a name.
-const ELSEWHERE: [&str; 4] = [
+const ELSEWHERE: [&str; 5] = [
     "networks.n.dns.enabled",
     "guests.g.interfaces.e.link",
+    "guests.g.video.model",
     "guests.g.system.repositories.x.components",
     "host.isos.x.mount",
 ];

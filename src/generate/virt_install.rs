@@ -14,9 +14,10 @@ use crate::desired::answers::{Answers, Delivery};
 use crate::desired::{Detail, Resource};
 use crate::install::media::{Arch, SeenAs, usual_places};
 use crate::lab::device_name;
+use crate::lab::model::devices::Serial;
 use crate::lab::model::install::{Install, Location};
 use crate::lab::model::{
-    Disk, DiskDevice, DiskSource, Guest, Interface, InterfaceSource, Lab, Link, Serial,
+    Disk, DiskDevice, DiskSource, Guest, Interface, InterfaceSource, Lab, Link,
 };
 use crate::step::StagePart;
 use crate::xml::tree::Element;
@@ -291,11 +292,27 @@ fn options(guest: &Guest, xml: &Element) -> Vec<Vec<String>> {
         None => add("--graphics", "none".to_owned()),
     }
     match &guest.serial {
-        Serial::Pty => add("--serial", "pty".to_owned()),
-        Serial::File { path } => add(
+        Some(Serial::Pty) => add("--serial", "pty".to_owned()),
+        Some(Serial::File { path }) => add(
             "--serial",
             joined(&[("type", "file"), ("source.path", path)]),
         ),
+        // A console would be a serial port.
+        None => add("--console", "none".to_owned()),
+    }
+    if !guest.agent {
+        add("--channel", "none".to_owned());
+    }
+    if guest.rng.is_none() {
+        add("--rng", "none".to_owned());
+    }
+    if let Some(video) = &guest.video {
+        add("--video", joined(&[("model.type", &video.model)]));
+    }
+    for input in &guest.input {
+        let mut parts = vec![("type", input.kind.as_str())];
+        parts.extend(input.bus.as_deref().map(|bus| ("bus", bus)));
+        add("--input", joined(&parts));
     }
     all
 }

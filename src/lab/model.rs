@@ -2,6 +2,7 @@
 //!
 //! `resolve` makes a [`Lab`] out of a `Spec`; templates see these structures as they serialise.
 
+pub mod devices;
 pub mod host;
 pub mod install;
 pub mod passed;
@@ -22,6 +23,7 @@ pub use crate::file::header::VolumeFormat;
 use crate::lab::device_name;
 use crate::lab::moves::Moves;
 use crate::xml::tree::Element;
+use devices::{Graphics, Input, Rng, Serial, Video, Vsock};
 use install::{Install, Seed, UserFile, UserTemplate};
 use passed::{Hostdev, Share};
 use system::System;
@@ -460,8 +462,20 @@ pub struct Guest {
     pub shares: Vec<Share>,
     /// Its screen.
     pub graphics: Option<Graphics>,
-    /// Its serial console.
-    pub serial: Serial,
+    /// Its serial port, which is its console.
+    pub serial: Option<Serial>,
+    /// Whether its agent has a channel.
+    pub agent: bool,
+    /// Where its randomness comes from.
+    pub rng: Option<Rng>,
+    /// Its video card.
+    pub video: Option<Video>,
+    /// Its input devices, beside libvirt's own.
+    pub input: Vec<Input>,
+    /// The model of its sound card.
+    pub sound: Option<String>,
+    /// A socket between it and the host.
+    pub vsock: Option<Vsock>,
     /// Whether it is to run.
     pub running: bool,
     /// Started when the host starts.
@@ -833,29 +847,6 @@ pub enum InterfaceSource {
     },
     /// QEMU's own user-mode network, which needs no privileges.
     User,
-}
-
-/// A guest's screen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Graphics {
-    /// `vnc` or `spice`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The address to listen on; libvirt's default is loopback.
-    pub listen: Option<String>,
-}
-
-/// Where a guest's serial console goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub enum Serial {
-    /// A terminal: `virsh console`.
-    Pty,
-    /// A file on the hypervisor.
-    File {
-        /// Its absolute path.
-        path: String,
-    },
 }
 
 /// XML of the user's, to be merged into what a template gives.

@@ -22,15 +22,10 @@ const OTHERS: &[Place] = &[
         .named("mark")
         .says("{@address} of lab {@lab}"),
     at("domain/memoryBacking").says("{hugepages/page@size} {source@type} {access@mode}"),
-    at("domain/devices/channel").says("{@type} {target@name}"),
     at("domain/devices/console").says("{@type} {target@type}"),
     at("domain/devices/controller").says("{@type} {@model}"),
-    at("domain/devices/input").says("{@type} {@bus}"),
     at("domain/devices/memballoon").says("{@model}"),
-    at("domain/devices/rng").says("{@model} {backend}"),
-    at("domain/devices/sound").says("{@model}"),
     at("domain/devices/tpm").says("{@model} {backend@type}"),
-    at("domain/devices/video").says("{model@type}"),
     at("domain/devices/watchdog").says("{@model} {@action}"),
     at("network").by(Way::RestartNetwork),
     at("network/metadata")

@@ -3,6 +3,7 @@
 
 mod connections;
 mod dependencies;
+mod devices;
 mod disks;
 mod dns;
 mod drive;

@@ -71,7 +71,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("a guest", "maxcpus maxcpu", "write `max_vcpus: 4`"),
     (
         "a guest",
-        "sockets threads topology numa hugepages tpm watchdog rng sound video channel channels controllers features \
+        "sockets threads topology numa hugepages tpm watchdog controllers features \
          clock qemuargs devices memballoon panic",
         "there is no key for it: say it in libvirt's words with `xml`",
     ),
@@ -195,13 +195,43 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "a guest",
-        "vnc spice display gui",
-        "write `graphics: vnc` or `graphics: spice`",
+        "vnc spice display displays gui graphic headless nographic nographics graphicstype",
+        "write `graphics: vnc`, `graphics: spice` or `graphics: none`",
     ),
     (
         "a guest",
-        "console serialconsole consoles",
-        "write `serial: pty`, or `serial: {file: /FILE}`",
+        "console serialconsole consoles serials serial0 serialport serialports",
+        "write `serial: pty`, `serial: {file: /FILE}` or `serial: none`",
+    ),
+    (
+        "a guest",
+        "channel channels guestagent qemuagent qemuguestagent qga agentchannel",
+        "write `agent: false` for a guest without the channel of the guest agent; another channel is said in libvirt's words with `xml`",
+    ),
+    (
+        "a guest",
+        "rngs rngdev rng0 random randoms entropy virtiorng",
+        "write `rng: /dev/urandom`, `rng: {source: /dev/hwrng, rate: 64KiB}` or `rng: false`",
+    ),
+    (
+        "a guest",
+        "videos videocard videotype videomodel vga vgpu gpu qxl videoram videovram graphicscard",
+        "write `video: qxl`, or `video: {model: virtio, resolution: 1920x1080}`",
+    ),
+    (
+        "a guest",
+        "inputs inputdevice inputdevices tablet mouse usbtablet pointer",
+        "write `input: tablet`, or `input: [{type: tablet, bus: virtio}]`",
+    ),
+    (
+        "a guest",
+        "sounds soundcard soundhw audio audio0 audiodevice",
+        "write `sound: true`, or a model: `sound: ac97`",
+    ),
+    (
+        "a guest",
+        "vsocks cid guestcid vhostvsock",
+        "write `vsock: true`, or `vsock: 5`",
     ),
     (
         "a guest",
@@ -658,8 +688,50 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("`graphics`", "protocol kind", "write `type: vnc`"),
     (
         "`graphics`",
+        "copypaste spiceagent vdagent spicevmc agent",
+        "write `clipboard: true`",
+    ),
+    (
+        "`graphics`",
+        "video model vga resolution heads accel3d gl",
+        "write `video: {…}` for the guest",
+    ),
+    (
+        "`graphics`",
         "port password passwd autoport websocket",
         "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    ("`video`", "type card kind", "write `model: virtio`"),
+    ("`video`", "screens monitors outputs", "write `heads: 2`"),
+    (
+        "`video`",
+        "memory mem videoram vgamem ram",
+        "write `vram: 64MiB`; what else of memory a model has is said in libvirt's words with the guest's `xml`",
+    ),
+    (
+        "`video`",
+        "accel acceleration gl 3d virgl opengl accel2d",
+        "write `accel3d: true`",
+    ),
+    (
+        "`video`",
+        "res size x width xres",
+        "write `resolution: 1920x1080`",
+    ),
+    (
+        "`rng`",
+        "backend device path model type",
+        "write `source: /dev/urandom`",
+    ),
+    (
+        "`rng`",
+        "bytes bandwidth maxbytes limit",
+        "write `rate: 64KiB`: a second",
+    ),
+    (
+        "an input device",
+        "model device kind name",
+        "write `type: tablet`",
     ),
     (
         "`cpu`",
@@ -884,6 +956,15 @@ const VALUES: &[(&str, &[&str])] = &[
     ("no off false disconnected unplugged", &["down"]),
     ("qxl", &["spice"]),
     ("headless nographic no false off", &["none"]),
+    ("yes on", &["true"]),
+    ("no off none", &["false"]),
+    ("virtiovga virtiogpu virtiogl virgl", &["virtio"]),
+    ("std stdvga", &["vga"]),
+    ("usbtablet", &["tablet"]),
+    ("hda intelhda ichhda ich9intelhda", &["ich9", "ich6"]),
+    ("urandom", &["/dev/urandom"]),
+    ("random", &["/dev/random"]),
+    ("hwrng", &["/dev/hwrng"]),
     ("apache apache2", &["httpd"]),
     ("resolved", &["systemd-resolved"]),
     ("permit", &["permissive"]),

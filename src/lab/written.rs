@@ -3,6 +3,7 @@
 //! Decoding goes on after a problem; what could not be decoded counts as not given, and the thing it
 //! belongs to as flawed, so that `resolve` does not complain of its absence.
 
+pub mod devices;
 pub mod guest;
 pub mod host;
 pub mod install;

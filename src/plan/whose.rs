@@ -96,7 +96,6 @@ const PARTS: &[Part] = &[
         "how else a NIC is driven",
         &["domain/devices/interface/driver"],
     ),
-    others("an rng", &["domain/devices/rng"]),
     others("a watchdog", &["domain/devices/watchdog"]),
     others("a TPM", &["domain/devices/tpm"]),
     others(
@@ -107,8 +106,7 @@ const PARTS: &[Part] = &[
             "domain/devices/serial",
         ],
     ),
-    others("input devices", &["domain/devices/input"]),
-    others("sound", &["domain/devices/sound", "domain/devices/audio"]),
+    others("where sound goes", &["domain/devices/audio"]),
     others("shares of processors", &["domain/cputune"]),
     others("what backs the memory", &["domain/memoryBacking"]),
     others(
@@ -231,7 +229,11 @@ fn is_libvirts(path: &str, element: &Element) -> bool {
             .attribute_at("target", "type")
             .is_none_or(|kind| kind == "serial")
     };
-    whose(path) == Whose::Libvirt || path == "domain/devices/console" && is_serial(element)
+    // Those of a PC, which versions of libvirt have or have not.
+    let is_pcs = |input: &Element| input.attribute("bus") == Some("ps2");
+    whose(path) == Whose::Libvirt
+        || path == "domain/devices/console" && is_serial(element)
+        || path == "domain/devices/input" && is_pcs(element)
 }
 
 /// Whether it is a name that the lab gave a device, by which it is told.

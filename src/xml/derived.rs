@@ -13,8 +13,8 @@ struct Rule {
     holder: &'static str,
     /// Places in it that the rest goes by: `child@attribute`, or `child/child` for that text.
     by: &'static [&'static str],
-    /// Places that libvirt fills in: `child@attribute`, or `child` for the whole of it; `*` is any, and `[attribute=value]` behind
-    /// a child chooses.
+    /// Places that libvirt fills in: `child@attribute`, or `child` for the whole of it; `*` is any, and `[attribute=value]` or
+    /// `[child@attribute=value]` behind a child chooses.
     derived: &'static [&'static str],
 }
 
@@ -157,6 +157,12 @@ const RULES: &[Rule] = &[
         &["audio"],
     ),
     rule("domain/devices", &["graphics@type"], &["video"]),
+    // The first serial port is the console, too, and a console is a serial port where there is none.
+    rule(
+        "domain/devices",
+        &["serial/target@port"],
+        &["console[target@type=serial]"],
+    ),
     // All watchdogs of a guest do the same, those that newer versions put into a machine, too.
     rule(
         "domain/devices",
@@ -342,7 +348,9 @@ fn clear(path: &str, element: &mut Element, said: Option<&Element>, place: &str)
         });
         return;
     }
-    let end = place.find(['/', '@']).unwrap_or(place.len());
+    let condition = place.find(']').unwrap_or(0);
+    let end = place[condition..].find(['/', '@']);
+    let end = end.map_or(place.len(), |end| condition + end);
     let (child, rest) = place.split_at(end);
     let rest = rest.strip_prefix('/').unwrap_or(rest);
     let said = said.map(|said| children_of(path, element, said));
@@ -366,7 +374,10 @@ fn is_chosen(element: &Element, part: &str) -> bool {
         Some((name, condition)) => (name, condition.split_once('=')),
         None => (part, None),
     };
-    let holds = |(attribute, value)| element.attribute(attribute) == Some(value);
+    let holds = |(place, value): (&str, &str)| match place.split_once('@') {
+        Some((child, attribute)) => element.attribute_at(child, attribute) == Some(value),
+        None => element.attribute(place) == Some(value),
+    };
     (name == "*" || name == element.name) && condition.is_none_or(holds)
 }
 
@@ -524,6 +535,19 @@ mod tests {
         assert_eq!(merged(with, live, with), xml(live));
         // What someone else gave it stays.
         assert_eq!(merged(without, live, without), xml(live));
+    }
+
+    #[test]
+    fn a_console_goes_with_its_serial_port() {
+        let with = device("<serial type='pty'><target port='0'/></serial>");
+        let virtio = "<console type='pty'><target type='virtio' port='1'/></console>";
+        let live = device(&format!(
+            "<serial type='pty'><target type='isa-serial' port='0'/></serial>\
+             <console type='pty'><target type='serial' port='0'/></console>{virtio}"
+        ));
+        let without = device("");
+        assert_eq!(merged(&with, &live, &without), xml(&device(virtio)));
+        assert_eq!(merged(&with, &live, &with), xml(&live));
     }
 
     #[test]

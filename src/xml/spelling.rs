@@ -204,6 +204,8 @@ fn unit(path: &str) -> Option<&'static str> {
         | "domain/devices/memory/target/label/size" => Some("KiB"),
         "domain/cpu/numa/cell@memory" | "domain/memoryBacking/hugepages/page@size" => Some("KiB"),
         "volume/capacity" | "volume/allocation" => Some("bytes"),
+        "domain/devices/video/model@vram" => Some("KiB"),
+        "domain/devices/rng/rate@bytes" => Some("bytes"),
         _ if path.starts_with("domain/memtune/") => Some("KiB"),
         _ => None,
     }

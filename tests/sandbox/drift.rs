@@ -168,8 +168,34 @@ const KINDS: &[(&str, Deed)] = &[
         ),
     ),
     (
-        "graphics",
-        Define(DEVICES, "<video><model type='virtio'/></video>"),
+        "video",
+        Bare(DEVICES, "<video><model type='virtio'/></video>"),
+    ),
+    ("video.heads", Change("heads='1'", "heads='2'")),
+    (
+        "video.vram",
+        Change(
+            "<model type='virtio' heads='1'",
+            "<model type='virtio' vram='8192' heads='1'",
+        ),
+    ),
+    (
+        "video.resolution",
+        Change(
+            "<model type='virtio' heads='1' primary='yes'/>",
+            "<model type='virtio' heads='1' primary='yes'><resolution x='800' y='600'/></model>",
+        ),
+    ),
+    (
+        "video.accel3d",
+        Change(
+            "<model type='virtio' heads='1' primary='yes'/>",
+            "<model type='virtio' heads='1' primary='yes'><acceleration accel3d='yes'/></model>",
+        ),
+    ),
+    (
+        "vsock",
+        Define(DEVICES, "<vsock model='virtio'><cid auto='yes'/></vsock>"),
     ),
     (
         "graphics, graphics.listen",
@@ -224,7 +250,10 @@ const KINDS: &[(&str, Deed)] = &[
     ),
     (
         "how else firmware, media, graphics and video cards are given",
-        Change("heads='1'", "heads='2'"),
+        Change(
+            "primary='yes'/>\n",
+            "primary='yes'/>\n      <driver ats='on'/>\n",
+        ),
     ),
     (
         "QEMU's own command line",
@@ -313,15 +342,15 @@ const KINDS: &[(&str, Deed)] = &[
         ),
     ),
     (
-        "an rng",
+        "rng",
         Define(
             DEVICES,
             "<rng model='virtio'><backend model='builtin'/></rng>",
         ),
     ),
     (
-        "an rng",
-        Live(&["attach-device", "on", "@DIR@/rng.xml", "--live"]),
+        "channels, consoles and serial ports",
+        Live(&["attach-device", "on", "@DIR@/channel.xml", "--live"]),
     ),
     (
         "a watchdog",
@@ -352,11 +381,12 @@ const KINDS: &[(&str, Deed)] = &[
             "<console type='pty'><target type='virtio' port='1'/></console>",
         ),
     ),
-    (
-        "input devices",
-        Define(DEVICES, "<input type='tablet' bus='usb'/>"),
-    ),
+    ("input", Define(DEVICES, "<input type='tablet' bus='usb'/>")),
     ("sound", Define(DEVICES, "<sound model='ich9'/>")),
+    (
+        "where sound goes",
+        Change("<audio id='1' type='none'/>", "<audio id='1' type='oss'/>"),
+    ),
     (
         "shares of processors",
         Define("<os>", "<cputune><shares>512</shares></cputune>"),
@@ -517,13 +547,6 @@ const KINDS: &[(&str, Deed)] = &[
         Change("<memballoon model='virtio'", "<memballoon model='none'"),
     ),
     (ELSE, Define(DEVICES, "<panic model='isa'/>")),
-    (
-        ELSE,
-        Define(
-            DEVICES,
-            "<vsock model='virtio'><cid auto='no' address='77'/></vsock>",
-        ),
-    ),
     (
         ELSE,
         Define("<os>", "<blkiotune><weight>800</weight></blkiotune>"),
@@ -701,8 +724,8 @@ fn what_others_change_is_mended_or_shown_or_libvirts_own() {
     let before = inventory();
     let lab = Lab::new(LAB);
     fs::write(lab.path().join("medium"), vec![0; 1 << 20]).unwrap();
-    let rng = "<rng model='virtio'><backend model='builtin'/></rng>";
-    fs::write(lab.path().join("rng.xml"), rng).unwrap();
+    let channel = "<channel type='pty'><target type='virtio' name='b'/></channel>";
+    fs::write(lab.path().join("channel.xml"), channel).unwrap();
     lab.apply(&[]);
 
     let mut counts = [0; 3];

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod guest_devices;
 mod guests;
 mod lab;
 #[path = "../common/contract/mod.rs"]

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::disks::{Owner, not_shared};
 use super::files::On;
-use super::{LABEL_RULE, Resolver, is_absolute, is_label, lifecycle, value, value_or};
+use super::{LABEL_RULE, Resolver, devices, is_absolute, is_label, lifecycle, value, value_or};
 use crate::address::{Address, Name};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::{Given, Spanned};
 use crate::lab::load;
 use crate::lab::model::{
-    Boot, Cpu, DiskSource, Graphics, Guest, Interface, InterfaceSource, OnChange, Serial,
-    VolumeFormat,
+    Boot, Cpu, DiskSource, Guest, Interface, InterfaceSource, OnChange, VolumeFormat,
 };
 use crate::lab::written::Named;
 use crate::lab::written::guest::GuestSpec;
@@ -41,6 +40,7 @@ impl Resolver<'_> {
         self.check_unique_names("guest", &names);
         self.check_host_names(specs);
         self.macs(specs);
+        self.check_vsocks(specs);
         self.volume_owners();
         self.one_guest_each(specs);
     }
@@ -78,24 +78,15 @@ impl Resolver<'_> {
                     .hint("put longer texts into `description`"),
             );
         }
-        if let Some(Spanned {
-            value: Serial::File { path },
-            span,
-        }) = &spec.serial
-            && !is_absolute(path)
-        {
-            self.report(
-                Diagnostic::error(format!("`{path}` is not an absolute path"))
-                    .at(*span)
-                    .hint("the file is on the hypervisor: write it from `/` on"),
-            );
-        }
         let install = self.install(named, &disks);
         let cloud_init = self.seed(named, &name, &mut disks);
         let (hostname, fqdn) = self.host_name(named, &interfaces);
         let (vcpus, memory) = (value_or(&spec.vcpus, 1), value_or(&spec.memory, MEMORY));
         self.check_maximum("vcpus", u64::from(vcpus), &spec.vcpus, &spec.max_vcpus);
         self.check_maximum("memory", memory, &spec.memory, &spec.max_memory);
+        let serial = self.serial(spec);
+        let mut system = self.system(&spec.system);
+        system.serial_console &= serial.is_some();
         Guest {
             key: named.key.value.clone(),
             name,
@@ -120,11 +111,14 @@ impl Resolver<'_> {
             interfaces,
             hostdevs: self.hostdevs(&spec.hostdevs),
             shares: self.shares(&spec.shares),
-            graphics: spec.graphics.as_ref().map(|(kind, listen)| Graphics {
-                kind: (*kind).to_owned(),
-                listen: listen.as_ref().map(|listen| listen.value.to_string()),
-            }),
-            serial: value_or(&spec.serial, Serial::Pty),
+            graphics: self.graphics(spec),
+            serial,
+            agent: devices::agent(spec),
+            rng: devices::rng(spec),
+            video: self.video(spec),
+            input: self.input(spec),
+            sound: devices::sound(spec),
+            vsock: devices::vsock(spec),
             running: value_or(&spec.running, true),
             autostart: value_or(&spec.autostart, false),
             depends_on: spec
@@ -135,7 +129,7 @@ impl Resolver<'_> {
             shutdown_timeout: value_or(&spec.shutdown_timeout, SHUTDOWN_TIMEOUT),
             on_change: value_or(&spec.on_change, OnChange::default()),
             lifecycle: lifecycle(&spec.lifecycle.prevent_destroy),
-            system: self.system(&spec.system),
+            system,
             install,
             cloud_init,
             files: self.files(&spec.files, On::Guest),

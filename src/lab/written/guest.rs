@@ -3,8 +3,8 @@
 //! A later layer's `xml` replaces an earlier one's, as every text does.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
+use super::devices::{Graphics, Input, Rng, SerialPort, Socket, Sound, VideoSpec};
 use super::install::{FileSpec, InstallSpec, Seed, TemplateSpec};
 use super::network::{Mtu, VlanTag};
 use super::passed::{HostdevSpec, ShareSpec};
@@ -18,9 +18,7 @@ use crate::lab::attributes::{
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::load;
-use crate::lab::model::{
-    Allocation, Discard, DiskDevice, DomainType, Firmware, Link, OnChange, Serial,
-};
+use crate::lab::model::{Allocation, Discard, DiskDevice, DomainType, Firmware, Link, OnChange};
 use crate::lab::yaml::{Entries, Key, Node, Value};
 
 words! {
@@ -34,10 +32,6 @@ words! {
     BootDevices: &'static str = ["hd", "cdrom", "network", "fd"];
     /// What becomes of changes that a running guest cannot take over.
     OnChanges: OnChange = ["restart" => OnChange::Restart, "defer" => OnChange::Defer];
-    /// Displays.
-    Displays: Option<&'static str> = ["vnc" => Some("vnc"), "spice" => Some("spice"), "none" => None];
-    /// A serial port that is a terminal of the host.
-    Pty: () = ["pty" => ()];
     /// What a disk is.
     DiskDevices: DiskDevice = ["disk" => DiskDevice::Disk, "cdrom" => DiskDevice::Cdrom];
     /// Buses of disks.
@@ -158,11 +152,33 @@ object! {
         ]],
         /// Its display.
         graphics: Graphics [default: "`none`", xml: [at("domain/devices/graphics").put_back().says("{@type}")],
-            follows: ["domain/devices/graphics/listen", "domain/devices/video"]],
-        /// Its serial port: a terminal of the host, or a file there.
+            follows: ["domain/devices/graphics/listen"]],
+        /// Its serial port, which is its console: a terminal of the host, or a file there; `none`: it has neither.
         serial: SerialPort [default: "`pty`", xml: [
             at("domain/devices/serial").says("{@type}"),
             at("domain/devices/serial@type").named("serial.type"),
+        ]],
+        /// Its agent, qemu-guest-agent, can be talked to: by a channel.
+        agent: Switch [default: "`true`", xml: [at("domain/devices/channel").named("channel").says("{@type} {target@name}")]],
+        /// Its source of randomness: `true`, a device of the host, `builtin`, or a map; `false`: it has none.
+        rng: Rng [default: "`/dev/urandom`", xml: [at("domain/devices/rng").put_back().says("{backend|backend@model}")]],
+        /// Its video card: a model, or a map; `none`: a display without one.
+        video: Optional<VideoSpec> [default: "`virtio` with `graphics`", xml: [
+            at("domain/devices/video").put_back().says("{model@type}"),
+        ]],
+        /// Input devices beside the mouse and keyboard that libvirt gives a PC: with a tablet the pointer of a viewer is where the
+        /// guest's is.
+        input: OneOrList<Input> [default: "`none`", xml: [at("domain/devices/input").put_back().says("{@type} {@bus}")]],
+        /// Its sound card, whose sound comes out of a SPICE display: `true` is `ich9`.
+        sound: Sound [default: "`false`", xml: [
+            at("domain/devices/sound").put_back().says("{@model}"),
+            at("domain/devices/sound@model"),
+        ]],
+        /// A socket between it and the host, without a network: by a number of its own, or `true` for one that libvirt chooses.
+        vsock: Socket [default: "`false`", xml: [
+            at("domain/devices/vsock").put_back().says("{cid@address|@model}"),
+            at("domain/devices/vsock/cid@address"),
+            at("domain/devices/vsock/cid@auto").named("vsock.auto"),
         ]],
         /// It runs; `false`: it is defined, and off.
         running: Switch [default: "`true`"],
@@ -748,61 +764,4 @@ fn disk_rate(d: &mut Decoder<'_>, node: &Node) -> Given<u64> {
             .hint("write it in KB, MB or GB: `500KB`, `10MB`"),
     );
     None
-}
-
-object! {
-    /// `graphics` as a map.
-    GraphicsSpec: "`graphics`" / "displays", "`vnc`, `spice`, `none` or `{type: …, listen: …}`",
-        scalar kind(Word<Displays>) {
-        /// Its protocol.
-        kind = "type": Word<Displays> [needed: "write `type: vnc` or `type: spice`", xml: [
-            at("domain/devices/graphics@type"),
-        ]],
-        /// The address of the host at which it listens.
-        listen: Address [xml: [at("domain/devices/graphics@listen").put_back()]],
-    }
-}
-
-/// A display: its protocol, and the address at which it listens.
-#[derive(Debug)]
-pub struct Graphics;
-
-impl Kind for Graphics {
-    type Field = Option<(&'static str, Given<IpAddr>)>;
-    const TYPE: Type = GraphicsSpec::TYPE;
-
-    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
-        let GraphicsSpec { kind, listen } = GraphicsSpec::decode(d, node, node.span)?;
-        kind?.value.map(|kind| (kind, listen))
-    }
-}
-
-object! {
-    /// `serial` as a map.
-    SerialSpec: "`serial`" / "serial ports", "`pty` or `{file: PATH}`" {
-        /// A file of the host that all is written to. Needed.
-        file: Text [xml: [at("domain/devices/serial/source@path")]],
-    }
-}
-
-/// A serial port.
-#[derive(Debug)]
-pub struct SerialPort;
-
-impl Kind for SerialPort {
-    type Field = Given<Serial>;
-    const TYPE: Type = Type::OneOf(&[Word::<Pty>::TYPE, SerialSpec::TYPE]);
-
-    fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
-        if let Value::Scalar(..) = node.value {
-            let span = Word::<Pty>::decode(d, node)?.span;
-            let value = Serial::Pty;
-            return Some(Spanned { value, span });
-        }
-        let file = SerialSpec::decode(d, node, node.span)?.file;
-        file.map(|file| Spanned {
-            span: file.span,
-            value: Serial::File { path: file.value },
-        })
-    }
 }

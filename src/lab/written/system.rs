@@ -45,7 +45,7 @@ object! {
         /// A kernel that crashes writes a dump.
         kdump: Switch,
         /// Installer and system talk to the serial console.
-        serial_console: Switch [default: "`true`"],
+        serial_console: Switch [default: "`true` where it has a serial port"],
         /// What the installer does at its end.
         finish: Word<Finishes> [default: "`reboot`"],
     } with {

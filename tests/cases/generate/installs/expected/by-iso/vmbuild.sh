@@ -126,6 +126,7 @@ else
         --network 'network=net,mac=52:54:00:40:8a:58,model=virtio'
         --graphics 'type=vnc,listen=127.0.0.1'
         --serial pty
+        --video model.type=virtio
         "${disks[@]}"
         --location "location=\"$location\"$boot"
         --initrd-inject ks.cfg
