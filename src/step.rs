@@ -263,8 +263,8 @@ pub enum Step {
         /// The definition that is wanted.
         wanted: Document,
     },
-    /// Removes a guest's definition with its NVRAM, managed save, snapshot and checkpoint metadata and TPM state;
-    /// one that is gone is fine. The guest must be off.
+    /// Removes a guest's definition with its NVRAM, managed save, snapshot and checkpoint metadata, and with what its TPM holds if
+    /// that is not to stay; one that is gone is fine. The guest must be off.
     UndefineGuest {
         /// Which.
         name: Named,

@@ -1,9 +1,12 @@
 //! The command line of `virt-install` for an answers install: man virt-install(1).
 //!
 //! What it defines is only what the installer runs on. Afterwards the guest gets its own definition, so that it ends as
-//! `apply` makes it; what the installer sees has to be the same: firmware, disks and their names and serial numbers, NICs with their
-//! MACs, and where they are plugged in. I/O threads, limits and the order in which devices are booted come with the guest's own,
-//! and so do shares and devices of the host: virt-install looks those up on the machine it runs on, where a dry run may be elsewhere.
+//! `apply` makes it; what the installer sees has to be the same: firmware, TPM, clock and features, disks and their names and serial
+//! numbers, NICs with their MACs, and where they are plugged in. I/O threads, limits and the order in which devices are booted come with
+//! the guest's own, and so do shares and devices of the host: virt-install looks those up on the machine it runs on, where a dry run may
+//! be elsewhere.
+
+mod machine;
 
 use serde::Serialize;
 
@@ -249,8 +252,8 @@ fn options(guest: &Guest, xml: &Element) -> Vec<Vec<String>> {
     if let Some(machine) = xml.attribute_at("os/type", "machine") {
         add("--machine", machine.to_owned());
     }
-    if xml.attribute_at("os", "firmware") == Some("efi") {
-        add("--boot", "firmware=efi".to_owned());
+    for (option, value) in machine::options(xml) {
+        add(option, value);
     }
     if let Some(mode) = xml.attribute_at("cpu", "mode") {
         let model = xml.text_at("cpu/model");

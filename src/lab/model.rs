@@ -6,6 +6,7 @@ pub mod devices;
 pub mod host;
 pub mod install;
 pub mod passed;
+pub mod machine;
 pub mod system;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -446,6 +447,9 @@ pub struct Guest {
     pub iothreads: Option<u32>,
     /// BIOS or UEFI; `None`: the machine's default.
     pub firmware: Option<Firmware>,
+    /// Its TPM, clock, features and the like; templates see each as the guest's own.
+    #[serde(flatten)]
+    pub hardware: machine::Machine,
     /// What it boots.
     pub boot: Boot,
     /// Its disks, in the order written. Templates see `disks` by name, and `disk_list`.

@@ -25,8 +25,6 @@ const OTHERS: &[Place] = &[
     at("domain/devices/console").says("{@type} {target@type}"),
     at("domain/devices/controller").says("{@type} {@model}"),
     at("domain/devices/memballoon").says("{@model}"),
-    at("domain/devices/tpm").says("{@model} {backend@type}"),
-    at("domain/devices/watchdog").says("{@model} {@action}"),
     at("network").by(Way::RestartNetwork),
     at("network/metadata")
         .named("metadata")
@@ -347,6 +345,6 @@ mod tests {
         assert_eq!(name("domain/cpu@mode"), Some("cpu.mode"));
         assert_eq!(name("network/dns/txt"), Some("dns.txt.*"));
         assert_eq!(name("volume/capacity"), Some("size"));
-        assert_eq!(name("domain/devices/watchdog"), None);
+        assert_eq!(name("domain/devices/controller"), None);
     }
 }

@@ -13,6 +13,7 @@ mod guests;
 mod host;
 mod install;
 mod interfaces;
+mod machine;
 mod moved;
 mod names;
 mod networks;

@@ -80,7 +80,14 @@ fn choices(of: &Type, definitions: &mut Map<String, Value>) -> Vec<Value> {
         }),
         Type::Address => json!({"type": "string", "pattern": r"^[0-9A-Fa-f:.]+$"}),
         Type::Subnet => json!({"type": "string", "pattern": r"^[0-9A-Fa-f:.]+/[0-9]{1,3}$"}),
-        Type::Word(words) => json!({"enum": words()}),
+        Type::Word(words) => {
+            let words = words();
+            // Bare they are numbers.
+            let numbers = words.iter().filter_map(|word| word.parse::<f64>().ok());
+            let numbers: Vec<Value> = numbers.map(Value::from).collect();
+            let words = words.iter().map(|word| Value::from(*word));
+            json!({"enum": words.chain(numbers).collect::<Vec<_>>()})
+        }
         Type::OneOf(types) => {
             return types
                 .iter()

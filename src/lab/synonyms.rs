@@ -71,8 +71,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("a guest", "maxcpus maxcpu", "write `max_vcpus: 4`"),
     (
         "a guest",
-        "sockets threads topology numa hugepages tpm watchdog controllers features \
-         clock qemuargs devices memballoon panic",
+        "sockets threads topology numa hugepages controllers qemuargs devices memballoon",
         "there is no key for it: say it in libvirt's words with `xml`",
     ),
     (
@@ -107,8 +106,48 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "a guest",
-        "uefi efi bios loader ovmf secureboot nvram",
+        "uefi efi bios loader ovmf nvram efidisk efidisk0",
         "write `firmware: uefi` or `firmware: bios`",
+    ),
+    (
+        "a guest",
+        "secureboot uefisecure secure smm loadersecure enrolledkeys preenrolledkeys",
+        "write `secure_boot: true`",
+    ),
+    (
+        "a guest",
+        "tpms tpmversion tpmmodel tpmtype tpmstate tpmstate0 vtpm swtpm tpm2",
+        "write `tpm: true`, or `tpm: {version: 2.0, model: crb}`",
+    ),
+    (
+        "a guest",
+        "rtc timers timer localtime clockoffset time utc tdf",
+        "write `clock: localtime`, or `clock: {timers: {rtc: catchup, hpet: false}}`",
+    ),
+    (
+        "a guest",
+        "feature acpi apic pae pmu vmport machinefeatures",
+        "write `features: {acpi: true}`",
+    ),
+    (
+        "a guest",
+        "hyperv hypervfeature hypervfeatures enlightenments viridian",
+        "write `features: {hyperv: true}`",
+    ),
+    (
+        "a guest",
+        "kvmhidden hidden hidekvm",
+        "write `features: {kvm: {hidden: true}}`",
+    ),
+    (
+        "a guest",
+        "watchdogs watchdogaction watchdogmodel",
+        "write `watchdog: reset`",
+    ),
+    (
+        "a guest",
+        "panics pvpanic paniconcrash",
+        "write `panic: true`",
     ),
     (
         "a guest",
@@ -749,6 +788,99 @@ const KEYS: &[(&str, &str, &str)] = &[
         "there is no key for it: say it in libvirt's words with the guest's `xml`",
     ),
     //
+    (
+        "`secure_boot`",
+        "enrolled enrolledkeys preenrolledkeys mskeys microsoftkeys",
+        "write `keys: true` or `keys: false`",
+    ),
+    (
+        "`secure_boot`",
+        "enabled enable on secure",
+        "write `secure_boot: true` or `secure_boot: false`",
+    ),
+    (
+        "`tpm`",
+        "type kind backendtype",
+        "write `backend: emulator` or `backend: passthrough`",
+    ),
+    ("`tpm`", "path devicepath", "write `device: /dev/tpm0`"),
+    ("`tpm`", "backendversion", "write `version: 2.0`"),
+    (
+        "`tpm`",
+        "persistent persistentstate preserve retain",
+        "write `keep: true`",
+    ),
+    (
+        "`tpm`",
+        "encryption secret activepcrbanks",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    (
+        "`clock`",
+        "timezone tz zone time base",
+        "write `offset: localtime`, or a time zone such as `offset: Europe/Berlin`",
+    ),
+    ("`clock`", "timer", "write `timers: {rtc: catchup}`"),
+    (
+        "`clock`",
+        "rtc pit hpet kvmclock hypervclock tsc rtctickpolicy pittickpolicy hpetpresent",
+        "timers stand under `timers: {…}`",
+    ),
+    (
+        "`clock`",
+        "adjustment basis start",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    (
+        "`timers`",
+        "armvtimer platform",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    (
+        "`features`",
+        "viridian hypervfeature enlightenments hv",
+        "write `hyperv: true`",
+    ),
+    (
+        "`features`",
+        "kvmhidden hidden",
+        "write `kvm: {hidden: true}`",
+    ),
+    (
+        "`features`",
+        "relaxed vapic spinlocks vpindex synic stimer",
+        "those stand under `hyperv: {…}`",
+    ),
+    (
+        "`features`",
+        "gic ioapic vmcoreinfo capabilities ibs htm tcg xen eoi privnet pvspinlock",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    (
+        "`hyperv`",
+        "vendor vendorid hvvendorid",
+        "write `vendor_id: TEXT`",
+    ),
+    (
+        "`hyperv`",
+        "retries spinlockretries",
+        "write `spinlocks: 8191`",
+    ),
+    (
+        "`hyperv`",
+        "time clock hypervclock",
+        "write `clock: {timers: {hypervclock: true}}` for the guest",
+    ),
+    (
+        "`hyperv`",
+        "avic emsrbitmap xmminput tlbflushdirect tlbflushextended mode state",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    ("`kvm`", "state enabled hide", "write `hidden: true`"),
+    ("`panic`", "type kind", "write `model: isa`"),
+    ("`watchdog`", "type kind", "write `model: i6300esb`"),
+    ("`watchdog`", "onexpire do", "write `action: reset`"),
+    //
     ("`system`", "locale language", "write `lang: en_US.UTF-8`"),
     ("`system`", "tz zone", "write `timezone: Europe/Berlin`"),
     (
@@ -923,6 +1055,15 @@ const VALUES: &[(&str, &[&str])] = &[
     ),
     ("max", &["maximum"]),
     ("efi ovmf edk2 aavmf uefisecure", &["uefi"]),
+    ("tpmcrb", &["crb"]),
+    ("tpmtis", &["tis"]),
+    ("tpmspapr", &["spapr"]),
+    ("2 v2 v2.0", &["2.0"]),
+    ("1 v1 v1.2", &["1.2"]),
+    ("swtpm emulated", &["emulator"]),
+    ("host", &["passthrough"]),
+    ("merge", &["delay"]),
+    ("i6300", &["i6300esb"]),
     ("legacy seabios pcbios csm", &["bios"]),
     ("virtioscsi lsi lsilogic sas", &["scsi"]),
     ("virtioblk virtblk vd virtiopci blk", &["virtio"]),

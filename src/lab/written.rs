@@ -7,6 +7,7 @@ pub mod devices;
 pub mod guest;
 pub mod host;
 pub mod install;
+pub mod machine;
 pub mod moved;
 pub mod network;
 pub mod passed;

@@ -5,6 +5,7 @@ mod flags;
 mod live;
 mod pending;
 mod running;
+mod tpm;
 mod update;
 mod wanted;
 
@@ -113,7 +114,7 @@ fn replace(
     if resource.lifecycle.prevent_destroy {
         planner.protected(&resource.address, "replaced", resource.span);
     }
-    let change = match install {
+    let mut change = match install {
         Some(install) => install::replace(planner, resource, flags, install, live),
         None => {
             let flags = Flags {
@@ -131,6 +132,7 @@ fn replace(
             change
         }
     };
+    change.notes.extend(tpm::goes(live));
     change.replacing(&live.xml, Some(Reason::Requested))
 }
 
@@ -222,6 +224,7 @@ pub(super) fn delete(planner: &Planner<'_>, address: &Address, entry: &Entry) ->
     Change {
         action: Action::Delete,
         summary: summary(&live.xml.tree()),
+        notes: tpm::goes(live).into_iter().collect(),
         power: live.power.is_active().then_some(PowerChange::Stop),
         before_xml: Some(live.xml.clone()),
         steps,

@@ -160,7 +160,7 @@ fn item_name(element: &Element) -> Option<String> {
         }
         "host" => attribute("name").or(attribute("ip")),
         "route" => return network::subnet(element),
-        "txt" => attribute("name"),
+        "txt" | "feature" | "timer" => attribute("name"),
         "srv" => attribute("service"),
         "portgroup" | "parameter" => attribute("name"),
         _ => None,

@@ -84,7 +84,6 @@ const PARTS: &[Part] = &[
             "domain/on_lockfailure",
         ],
     ),
-    others("the clock", &["domain/clock"]),
     others(
         "how else a disk is driven",
         &[
@@ -96,8 +95,6 @@ const PARTS: &[Part] = &[
         "how else a NIC is driven",
         &["domain/devices/interface/driver"],
     ),
-    others("a watchdog", &["domain/devices/watchdog"]),
-    others("a TPM", &["domain/devices/tpm"]),
     others(
         "channels, consoles and serial ports",
         &[
@@ -110,7 +107,7 @@ const PARTS: &[Part] = &[
     others("shares of processors", &["domain/cputune"]),
     others("what backs the memory", &["domain/memoryBacking"]),
     others(
-        "features of machine and processor",
+        "how else machine and processor are",
         &["domain/features", "domain/cpu"],
     ),
     others("metadata", &["domain/metadata", "network/metadata"]),
@@ -229,11 +226,15 @@ fn is_libvirts(path: &str, element: &Element) -> bool {
             .attribute_at("target", "type")
             .is_none_or(|kind| kind == "serial")
     };
-    // Those of a PC, which versions of libvirt have or have not.
-    let is_pcs = |input: &Element| input.attribute("bus") == Some("ps2");
-    whose(path) == Whose::Libvirt
-        || path == "domain/devices/console" && is_serial(element)
-        || path == "domain/devices/input" && is_pcs(element)
+    // Those of a machine itself, which libvirt tells of or not, as its version is.
+    let is_built_in = match (path, element.attribute("model")) {
+        ("domain/devices/watchdog", Some(model)) => model == "itco",
+        ("domain/devices/panic", Some(model)) => matches!(model, "pseries" | "s390"),
+        ("domain/devices/input", _) => element.attribute("bus") == Some("ps2"),
+        ("domain/devices/console", _) => is_serial(element),
+        _ => false,
+    };
+    whose(path) == Whose::Libvirt || is_built_in
 }
 
 /// Whether it is a name that the lab gave a device, by which it is told.

@@ -147,6 +147,10 @@ const KEYS: &[(&str, &[Key])] = &[
         &[strong("alias@name"), strong("@model"), strong(ANY)],
     ),
     (
+        "domain/devices/watchdog",
+        &[strong("alias@name"), strong("@model"), strong(ANY)],
+    ),
+    (
         "domain/devices/serial",
         &[strong("alias@name"), strong("target@port"), strong(ANY)],
     ),

@@ -216,7 +216,7 @@ const KINDS: &[(&str, Deed)] = &[
         ),
     ),
     (
-        "a watchdog",
+        "watchdog",
         Restart(
             DEVICES,
             "<watchdog model='i6300esb' action='reset'/></devices>",
@@ -275,8 +275,22 @@ const KINDS: &[(&str, Deed)] = &[
         Change("<on_crash>destroy", "<on_crash>preserve"),
     ),
     (
-        "the clock",
+        "clock.offset",
         Change("<clock offset='utc'", "<clock offset='localtime'"),
+    ),
+    (
+        "clock.offset",
+        Change(
+            "<clock offset='utc'",
+            "<clock offset='variable' adjustment='60' basis='utc'",
+        ),
+    ),
+    (
+        "clock.timers",
+        Change(
+            "<clock offset='utc'/>",
+            "<clock offset='utc'><timer name='hpet' present='no'/></clock>",
+        ),
     ),
     (
         "disks.*.limit",
@@ -353,11 +367,11 @@ const KINDS: &[(&str, Deed)] = &[
         Live(&["attach-device", "on", "@DIR@/channel.xml", "--live"]),
     ),
     (
-        "a watchdog",
+        "watchdog",
         Define(DEVICES, "<watchdog model='i6300esb' action='reset'/>"),
     ),
     (
-        "a TPM",
+        "tpm",
         Define(
             DEVICES,
             "<tpm model='tpm-tis'><backend type='passthrough'><device path='/dev/tpm0'/></backend></tpm>",
@@ -396,9 +410,11 @@ const KINDS: &[(&str, Deed)] = &[
         "what backs the memory",
         Define("<os>", "<memoryBacking><locked/></memoryBacking>"),
     ),
+    ("features", Define("</features>", "<pae/>")),
+    ("panic", Define(DEVICES, "<panic model='isa'/>")),
     (
-        "features of machine and processor",
-        Define("</features>", "<pae/>"),
+        "how else machine and processor are",
+        Define("</features>", "<ioapic driver='qemu'/>"),
     ),
     ("metadata", Define("</metadata>", "<a:b xmlns:a='urn:a'/>")),
     (SAID, Change(MARK, "<metadata>")),

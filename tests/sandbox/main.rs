@@ -29,6 +29,7 @@ mod interrupts;
 mod jobs;
 mod lifecycle;
 mod live;
+mod machine;
 mod moved;
 mod names;
 mod ownership;

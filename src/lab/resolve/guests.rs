@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::disks::{Owner, not_shared};
 use super::files::On;
-use super::{LABEL_RULE, Resolver, devices, is_absolute, is_label, lifecycle, value, value_or};
+use super::{
+    LABEL_RULE, Resolver, devices, is_absolute, is_label, lifecycle, machine, value, value_or,
+};
 use crate::address::{Address, Name};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::{Given, Spanned};
@@ -105,7 +107,8 @@ impl Resolver<'_> {
             max_vcpus: value_or(&spec.max_vcpus, vcpus),
             max_memory: value_or(&spec.max_memory, memory),
             iothreads: value(&spec.iothreads),
-            firmware: value(&spec.firmware),
+            firmware: machine::firmware(spec),
+            hardware: self.machine(spec),
             boot: self.boot(spec),
             disks,
             interfaces,

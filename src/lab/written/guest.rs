@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 
 use super::devices::{Graphics, Input, Rng, SerialPort, Socket, Sound, VideoSpec};
 use super::install::{FileSpec, InstallSpec, Seed, TemplateSpec};
+use super::machine::{
+    ClockSpec, FeaturesSpec, PanicSpec, SecureBootSpec, SwitchOr, TpmSpec, WatchdogSpec,
+};
 use super::network::{Mtu, VlanTag};
 use super::passed::{HostdevSpec, ShareSpec};
 use super::storage::Formats;
@@ -116,6 +119,31 @@ object! {
         /// The firmware.
         firmware: Word<Firmwares> [default: "`bios` on x86", xml: [at("domain/os@firmware").put_back()],
             follows: ["domain/os/firmware", "domain/os/loader", "domain/os/nvram", "domain/features/smm"]],
+        /// It boots only what is signed, by UEFI: `true`, `false`, or a map.
+        secure_boot: SwitchOr<SecureBootSpec> [default: "libvirt's choice", xml: [
+            at("domain/os/firmware").says("given"),
+            at("domain/os/firmware/feature").named("secure_boot.*").says("{@enabled}"),
+            at("domain/os/firmware/feature@enabled").named("secure_boot.*"),
+        ]],
+        /// Its TPM: `true` is an emulated one, or a map.
+        tpm: SwitchOr<TpmSpec> [default: "`false`", xml: [at("domain/devices/tpm").put_back().says("{@model} {backend@version} {backend@type}")]],
+        /// Its clock: what it shows, or a map.
+        clock: Nested<ClockSpec> [default: "`utc`", xml: [at("domain/clock").says("{@timezone|@offset}")]],
+        /// Features of the machine.
+        features: Nested<FeaturesSpec> [follows: [
+            "domain/features/acpi",
+            "domain/features/apic",
+            "domain/features/pae",
+            "domain/features/pmu",
+            "domain/features/vmport",
+            "domain/features/hap",
+            "domain/features/hyperv",
+            "domain/features/kvm",
+        ]],
+        /// A device by which it says that its kernel crashed: `true`, or a model.
+        panic: SwitchOr<PanicSpec> [default: "`false`", xml: [at("domain/devices/panic").put_back().says("{@model}")]],
+        /// A watchdog: `true`, what it does, or a map.
+        watchdog: SwitchOr<WatchdogSpec> [default: "`false`", xml: [at("domain/devices/watchdog").put_back().says("{@model} {@action}")]],
         /// What it boots.
         boot: Nested<BootSpec>,
         /// Disks, by name.

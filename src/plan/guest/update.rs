@@ -5,6 +5,7 @@ use super::flags::Flags;
 use super::live::{self, Balloon, Missing, Running};
 use super::pending;
 use super::running::is_hidden;
+use super::tpm;
 use super::wanted::{self, outdated_choices, wanted};
 use crate::desired::Resource;
 use crate::lab::model::OnChange;
@@ -119,6 +120,9 @@ pub(in crate::plan) fn update(
         steps.extend(during.missing.steps(&name(), running));
     }
     let mut notes = kept;
+    if merged.is_change() {
+        notes.extend(tpm::left(&live.xml.tree(), &merged.target, live.uuid));
+    }
     if let Some(outdated) = outdated {
         steps.push(outdated.step);
         notes.push(outdated.note);

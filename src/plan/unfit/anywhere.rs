@@ -63,6 +63,7 @@ pub(super) fn flaws(guest: &Element) -> Vec<Flaw> {
     processors(guest, &mut flaws);
     boot_order(guest, &mut flaws);
     nics(guest, &mut flaws);
+    hyperv(guest, &mut flaws);
     flaws
 }
 
@@ -208,6 +209,26 @@ fn nics(guest: &Element, flaws: &mut Vec<Flaw>) {
         )
         .maybe()
     }));
+}
+
+/// Some of Hyper-V's features are KVM's work, and QEMU does not start with them alone.
+fn hyperv(guest: &Element, flaws: &mut Vec<Flaw>) {
+    if guest.attribute("type") != Some("qemu") {
+        return;
+    }
+    let is_on = |name: &str| {
+        let state = guest.attribute_at(&format!("features/hyperv/{name}"), "state");
+        state == Some("on")
+    };
+    if let Some(name) = ["vpindex", "synic", "stimer"]
+        .into_iter()
+        .find(|it| is_on(it))
+    {
+        flaws.push(Flaw::of_guest(
+            format!("{{guest}} runs without KVM, and QEMU has Hyper-V's `{name}` with KVM alone"),
+            "write `type: kvm`; or take it out of the guest's `xml`",
+        ));
+    }
 }
 
 #[cfg(test)]

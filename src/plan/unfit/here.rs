@@ -32,11 +32,19 @@ pub(super) fn flaws(guest: &Element, offers: &Offers) -> Vec<Flaw> {
 
 /// Devices that are chosen by a word: what they are called, their element, the path and attribute of the word, and the list of
 /// domain capabilities that it is in.
-const CARDS: [(&str, &str, &str, &str, &str); 4] = [
+const CARDS: [(&str, &str, &str, &str, &str); 6] = [
     ("video card", "video", "model", "type", "modelType"),
     ("display", "graphics", "", "type", "type"),
     ("TPM", "tpm", "", "model", "model"),
     ("TPM", "tpm", "backend", "type", "backendModel"),
+    (
+        "TPM of version",
+        "tpm",
+        "backend",
+        "version",
+        "backendVersion",
+    ),
+    ("panic device", "panic", "", "model", "model"),
 ];
 
 fn cards(guest: &Element, has: &Element, flaws: &mut Vec<Flaw>) {
@@ -53,7 +61,8 @@ fn cards(guest: &Element, has: &Element, flaws: &mut Vec<Flaw>) {
         for wanted in wanted.filter(|it| *it != "none" && !there.contains(it)) {
             let hint = match (what, wanted) {
                 ("TPM", "emulator") => {
-                    "install swtpm and swtpm-tools there, or take the TPM out of `xml`".to_owned()
+                    "install swtpm and swtpm-tools there, or take `tpm` out of the definition"
+                        .to_owned()
                 }
                 (_, _) if there.is_empty() => "take it out of the definition".to_owned(),
                 (_, _) => format!("it has {}", names(&there)),
@@ -174,6 +183,22 @@ fn firmware(guest: &Element, has: &Element, flaws: &mut Vec<Flaw>) {
         flaws.push(Flaw::of_guest(
             format!("this hypervisor has no `{wanted}` firmware for {{guest}}"),
             "install the package ovmf (Debian) or edk2-ovmf (Fedora) there, for Arm qemu-efi-aarch64 or edk2-aarch64; or remove `firmware: uefi`",
+        ));
+        return;
+    }
+    let features = guest.find("os/firmware").into_iter();
+    let mut features = features.flat_map(|it| it.children_named("feature"));
+    let is_secure = features.any(|it| {
+        let says = |name| it.attribute(name);
+        (says("name"), says("enabled")) == (Some("secure-boot"), Some("yes"))
+    });
+    if is_secure
+        && let Some(there) = values(has, "os/loader", "secure")
+        && !there.contains(&"yes")
+    {
+        flaws.push(Flaw::of_guest(
+            "this hypervisor has no firmware with secure boot for {guest}",
+            "install a newer ovmf (Debian) or edk2-ovmf (Fedora) there; guests of x86 are of `machine: q35` for it. Or write `secure_boot: false`",
         ));
     }
 }

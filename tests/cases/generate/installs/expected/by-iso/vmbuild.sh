@@ -119,7 +119,10 @@ else
         --virt-type kvm
         --arch x86_64
         --machine q35
-        --boot firmware=efi
+        --boot 'firmware=efi,firmware.feature0.name=secure-boot,firmware.feature0.enabled=yes,firmware.feature1.name=enrolled-keys,firmware.feature1.enabled=no'
+        --features 'pmu.state=off,hyperv.relaxed.state=on,hyperv.vapic.state=on,hyperv.synic.state=on,hyperv.spinlocks.state=on,hyperv.spinlocks.retries=8191,kvm.hidden.state=on,xpath0.set=./hyperv/vpindex/@state,xpath0.value=on,xpath1.set=./hyperv/runtime/@state,xpath1.value=on,xpath2.set=./hyperv/stimer/@state,xpath2.value=on,xpath3.set=./hyperv/frequencies/@state,xpath3.value=on,xpath4.set=./hyperv/tlbflush/@state,xpath4.value=on,xpath5.set=./hyperv/ipi/@state,xpath5.value=on,xpath6.set=./hyperv/vendor_id/@state,xpath6.value=on,xpath7.set=./hyperv/vendor_id/@value,xpath7.value=lab'
+        --clock 'offset=timezone,timer0.name=rtc,timer0.tickpolicy=catchup,timer1.name=hpet,timer1.present=no,timer2.name=hypervclock,timer2.present=yes,xpath0.set=./@timezone,xpath0.value=Europe/Berlin'
+        --tpm 'model=tpm-crb,backend.type=emulator,backend.version=2.0'
         --cpu mode=host-passthrough
         --vcpus 1
         --memory 3072
