@@ -84,6 +84,8 @@ const PARTS: &[Part] = &[
             "domain/on_lockfailure",
         ],
     ),
+    // libvirt tells there how far a guest set a clock that it may set.
+    others("the clock", &["domain/clock"]),
     others(
         "how else a disk is driven",
         &[

@@ -275,22 +275,8 @@ const KINDS: &[(&str, Deed)] = &[
         Change("<on_crash>destroy", "<on_crash>preserve"),
     ),
     (
-        "clock.offset",
+        "the clock",
         Change("<clock offset='utc'", "<clock offset='localtime'"),
-    ),
-    (
-        "clock.offset",
-        Change(
-            "<clock offset='utc'",
-            "<clock offset='variable' adjustment='60' basis='utc'",
-        ),
-    ),
-    (
-        "clock.timers",
-        Change(
-            "<clock offset='utc'/>",
-            "<clock offset='utc'><timer name='hpet' present='no'/></clock>",
-        ),
     ),
     (
         "disks.*.limit",

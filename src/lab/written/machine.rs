@@ -137,12 +137,12 @@ object! {
     ClockSpec: "`clock`" / "clocks", "`utc`, `localtime`, a time zone or `{offset: …, timers: …}`", scalar offset(Text) {
         /// What the guest's clock shows: `utc`, `localtime` (the host's), or a time zone.
         offset: Text [default: "`utc`", xml: [
-            at("domain/clock@offset").put_back(),
-            at("domain/clock@timezone").put_back().named("clock.offset"),
+            at("domain/clock@offset"),
+            at("domain/clock@timezone").named("clock.offset"),
         ]],
         /// Timers of the machine.
         timers: Nested<TimersSpec> [xml: [
-            at("domain/clock/timer").named("clock.timers.*").put_back().says("{@tickpolicy|@present|@frequency}"),
+            at("domain/clock/timer").named("clock.timers.*").says("{@tickpolicy|@present|@frequency}"),
             at("domain/clock/timer@tickpolicy").named("clock.timers.*"),
             at("domain/clock/timer@present").named("clock.timers.*"),
             at("domain/clock/timer@frequency").named("clock.timers.*"),
