@@ -26,6 +26,7 @@ pub mod graph;
 pub mod install;
 pub mod lab;
 pub mod libvirt;
+mod number_set;
 pub mod plan;
 pub mod secret;
 pub mod settled;

@@ -256,14 +256,15 @@ fn options(guest: &Guest, xml: &Element) -> Vec<Vec<String>> {
         add(option, value);
     }
     if let Some(mode) = xml.attribute_at("cpu", "mode") {
-        let model = xml.text_at("cpu/model");
-        add(
-            "--cpu",
-            match model {
-                Some(model) => joined(&[("mode", mode), ("model", model)]),
-                None => joined(&[("mode", mode)]),
-            },
+        let mut parts = vec![("mode", mode)];
+        parts.extend(xml.text_at("cpu/model").map(|model| ("model", model)));
+        // The system that is installed may be one that does not start with all of them.
+        let cpu = xml.child("cpu").into_iter();
+        let features = cpu.flat_map(|cpu| cpu.children_named("feature"));
+        parts.extend(
+            features.filter_map(|it| Some((it.attribute("policy")?, it.attribute("name")?))),
         );
+        add("--cpu", joined(&parts));
     }
     add(
         "--vcpus",

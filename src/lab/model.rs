@@ -5,8 +5,9 @@
 pub mod devices;
 pub mod host;
 pub mod install;
-pub mod passed;
 pub mod machine;
+pub mod passed;
+pub mod processor;
 pub mod system;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use crate::xml::tree::Element;
 use devices::{Graphics, Input, Rng, Serial, Video, Vsock};
 use install::{Install, Seed, UserFile, UserTemplate};
 use passed::{Hostdev, Share};
+use processor::{Cell, Cpu, Hugepages, Pin, Tuning};
 use system::System;
 
 /// A lab, as meant.
@@ -445,6 +447,14 @@ pub struct Guest {
     pub max_memory: u64,
     /// How many I/O threads it has.
     pub iothreads: Option<u32>,
+    /// The huge pages that its memory is on.
+    pub hugepages: Option<Hugepages>,
+    /// Its NUMA nodes; none leaves it to libvirt.
+    pub numa: Vec<Cell>,
+    /// Where on the host it runs.
+    pub pin: Pin,
+    /// How much it may have of the host.
+    pub tuning: Tuning,
     /// BIOS or UEFI; `None`: the machine's default.
     pub firmware: Option<Firmware>,
     /// Its TPM, clock, features and the like; templates see each as the guest's own.
@@ -568,15 +578,6 @@ pub enum OnChange {
     Restart,
     /// It is defined and comes into force with the next restart, whoever makes it.
     Defer,
-}
-
-/// The processor. <https://libvirt.org/formatdomain.html#cpu-model-and-topology>
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Cpu {
-    /// `host-passthrough`, `host-model`, `maximum` or `custom`; `None` leaves it to the template.
-    pub mode: Option<String>,
-    /// The model of mode `custom`.
-    pub model: Option<String>,
 }
 
 /// What a guest boots.

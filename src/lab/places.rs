@@ -21,7 +21,6 @@ const OTHERS: &[Place] = &[
     at("domain/metadata/miniascape:resource")
         .named("mark")
         .says("{@address} of lab {@lab}"),
-    at("domain/memoryBacking").says("{hugepages/page@size} {source@type} {access@mode}"),
     at("domain/devices/console").says("{@type} {target@type}"),
     at("domain/devices/controller").says("{@type} {@model}"),
     at("domain/devices/memballoon").says("{@model}"),

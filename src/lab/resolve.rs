@@ -21,6 +21,7 @@ mod overlay;
 mod passed;
 mod pool_source;
 mod ports;
+mod processor;
 mod storage;
 mod system;
 mod system_network;

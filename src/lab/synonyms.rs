@@ -71,7 +71,42 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("a guest", "maxcpus maxcpu", "write `max_vcpus: 4`"),
     (
         "a guest",
-        "sockets threads topology numa hugepages controllers qemuargs devices memballoon",
+        "sockets threads topology cputopology",
+        "write `cpu: {topology: {sockets: 1, cores: 2, threads: 2}}`",
+    ),
+    (
+        "a guest",
+        "cpufeature cpufeatures cpuflags flags",
+        "write `cpu: {features: {vmx: true, avx: false}}`",
+    ),
+    (
+        "a guest",
+        "nested nestedvirt nestedvirtualization",
+        "write `cpu: host-passthrough`; `cpu: {features: {vmx: true}}`, on AMD `svm`, insists on it",
+    ),
+    (
+        "a guest",
+        "numanodes numanode numacells numatopology",
+        "write `numa: [{vcpus: 0-1, memory: 1GiB}, {vcpus: 2-3, memory: 1GiB}]`",
+    ),
+    (
+        "a guest",
+        "hugepage largepages memorybacking",
+        "write `hugepages: true`, or `hugepages: 1GiB`",
+    ),
+    (
+        "a guest",
+        "cpupinning pinning pins cpuset affinity vcpupin vcpupins emulatorpin cputune numatune numamode",
+        "write `pin: 2-5`, or `pin: {vcpus: {0: 2, 1: 3}, emulator: 0-1, memory: 0}`",
+    ),
+    (
+        "a guest",
+        "cpulimit cpuunits cpushares cpuquota ioweight blkiotune memtune memorylimit hardlimit swap",
+        "write `tuning: {cpu_limit: 1.5, cpu_shares: 2048, io_weight: 500, memory_limit: 4GiB}`",
+    ),
+    (
+        "a guest",
+        "controllers qemuargs devices memballoon",
         "there is no key for it: say it in libvirt's words with `xml`",
     ),
     (
@@ -784,8 +819,116 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "`cpu`",
-        "sockets threads topology features feature flags numa",
+        "sockets dies threads",
+        "write `topology: {sockets: 1, cores: 2, threads: 2}`",
+    ),
+    (
+        "`cpu`",
+        "feature flags flag nested",
+        "write `features: {vmx: true, avx: false}`",
+    ),
+    ("`cpu`", "numa", "the guest has `numa`"),
+    (
+        "`cpu`",
+        "pin pinning affinity cpuset",
+        "the guest has `pin`",
+    ),
+    (
+        "`cpu`",
+        "limit cpulimit units cpuunits shares",
+        "the guest has `tuning`",
+    ),
+    (
+        "`cpu`",
+        "cache migratable check vendor maxphysaddr",
         "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    (
+        "`topology`",
+        "clusters cluster drawers books",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    (
+        "`topology`",
+        "cpus vcpus count",
+        "the guest has `vcpus` and `max_vcpus`",
+    ),
+    (
+        "a NUMA node",
+        "cpus cpu processors cores",
+        "write `vcpus: 0-1`",
+    ),
+    ("a NUMA node", "size mem ram", "write `memory: 1GiB`"),
+    (
+        "a NUMA node",
+        "id cell cellid",
+        "they are numbered from 0, in their order",
+    ),
+    (
+        "a NUMA node",
+        "hostnode hostnodes nodeset nodes numanode bind",
+        "write `node: 0`, a node of the host",
+    ),
+    (
+        "a NUMA node",
+        "policy memorymode",
+        "write `mode: strict`, preferred or interleave",
+    ),
+    (
+        "a NUMA node",
+        "distances distance memaccess discard caches",
+        "there is no key for it: say it in libvirt's words with the guest's `xml`",
+    ),
+    (
+        "`pin`",
+        "cpus cpu cpuset vcpu vcpupin vcpupins cputune",
+        "write `vcpus: 2-5`, or `vcpus: {0: 2, 1: 3}`",
+    ),
+    (
+        "`pin`",
+        "emulatorpin qemu hypervisor",
+        "write `emulator: 0-1`",
+    ),
+    (
+        "`pin`",
+        "iothread iothreadpin iothreadpins",
+        "write `iothreads: 5`, or `iothreads: {1: 5}`",
+    ),
+    (
+        "`pin`",
+        "numa node nodes nodeset numatune hostnodes",
+        "write `memory: 0`, a node of the host",
+    ),
+    (
+        "`pin`",
+        "mode policy memorypolicy",
+        "write `memory_mode: strict`, preferred or interleave",
+    ),
+    (
+        "`tuning`",
+        "shares units cpuunits weight cpuweight",
+        "write `cpu_shares: 2048`",
+    ),
+    (
+        "`tuning`",
+        "cpu limit quota cpuquota globalquota period globalperiod",
+        "write `cpu_limit: 1.5`, or `150%`",
+    ),
+    (
+        "`tuning`",
+        "blkio blkioweight blkiotune",
+        "write `io_weight: 500`; a disk has `limit`",
+    ),
+    (
+        "`tuning`",
+        "memory hardlimit memtune",
+        "write `memory_limit: 4GiB`",
+    ),
+    ("`tuning`", "softlimit", "write `memory_soft_limit: 4GiB`"),
+    (
+        "`tuning`",
+        "swap swaphardlimit memoryswap",
+        "write `swap_limit: 6GiB`, of memory and swap together",
     ),
     //
     (

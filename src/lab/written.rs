@@ -11,6 +11,7 @@ pub mod machine;
 pub mod moved;
 pub mod network;
 pub mod passed;
+pub mod processor;
 pub mod storage;
 pub mod system;
 

@@ -3,6 +3,7 @@
 mod bandwidth;
 mod hostdev;
 mod network;
+mod processor;
 
 use super::{AttributeChange, Disruption, Remark, Said};
 use crate::lab::places::{self, Known};
@@ -160,9 +161,13 @@ fn item_name(element: &Element) -> Option<String> {
         }
         "host" => attribute("name").or(attribute("ip")),
         "route" => return network::subnet(element),
-        "txt" | "feature" | "timer" => attribute("name"),
+        "txt" | "timer" => attribute("name"),
         "srv" => attribute("service"),
-        "portgroup" | "parameter" => attribute("name"),
+        "portgroup" | "parameter" | "feature" => attribute("name"),
+        "vcpupin" => attribute("vcpu"),
+        "iothreadpin" => attribute("iothread"),
+        "cell" => attribute("id"),
+        "memnode" => attribute("cellid"),
         _ => None,
     };
     name.map(str::to_owned)
@@ -213,6 +218,7 @@ fn value(difference: &Difference, value: &Value) -> Said {
         }
         (None, Value::Text(text)) => {
             let words = bandwidth::text(path, text).or_else(|| network::text(path, text));
+            let words = words.or_else(|| processor::text(path, text));
             words.unwrap_or_else(|| text.clone()).into()
         }
         (None, Value::Tree(tree)) => element(difference, tree).into(),
@@ -236,7 +242,7 @@ fn element(difference: &Difference, tree: &Element) -> String {
     let words = match difference.path.as_str() {
         "domain/devices/hostdev" => hostdev::device(tree),
         "domain/devices/hostdev/source/address" => hostdev::pci(tree),
-        path => network::element(path, tree),
+        path => network::element(path, tree).or_else(|| processor::element(path, tree)),
     };
     if let Some(words) = words {
         return words;

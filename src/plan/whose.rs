@@ -106,8 +106,8 @@ const PARTS: &[Part] = &[
         ],
     ),
     others("where sound goes", &["domain/devices/audio"]),
-    others("shares of processors", &["domain/cputune"]),
-    others("what backs the memory", &["domain/memoryBacking"]),
+    others("how else processors are shared out", &["domain/cputune"]),
+    others("what else backs the memory", &["domain/memoryBacking"]),
     others(
         "how else machine and processor are",
         &["domain/features", "domain/cpu"],

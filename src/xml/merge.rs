@@ -256,6 +256,15 @@ impl<'a> Merger<'a> {
                 });
             }
             match goes[k] {
+                Some(_) if schema::is_container(&at) => {
+                    let last: Vec<&Element> = last
+                        .iter()
+                        .filter_map(|last| last.child(&child.name))
+                        .collect();
+                    self.nothing(&at, &last, child, nth_of[k]);
+                    // What others put into it stays, and so does it.
+                    goes[k] = goes[k].filter(|_| child.children.is_empty());
+                }
                 Some(cause) => {
                     self.nth.push(nth_of[k]);
                     self.differ(at, Some(Value::Tree(child.clone())), None, cause, None);
@@ -263,7 +272,7 @@ impl<'a> Merger<'a> {
                 }
                 // libvirt's own element may hold a list that is the user's: `<dns>` with a stranger's host.
                 None if is_free(k) && schema::holds_owned(&at) => {
-                    self.nothing(&at, child, nth_of[k]);
+                    self.nothing(&at, &[], child, nth_of[k]);
                 }
                 None => {}
             }
@@ -286,7 +295,7 @@ impl<'a> Merger<'a> {
     }
 
     /// Compares an element of which nothing is wanted.
-    fn nothing(&mut self, path: &str, live: &mut Element, nth: usize) {
+    fn nothing(&mut self, path: &str, last: &[&Element], live: &mut Element, nth: usize) {
         let nothing = Element::new(&live.name);
         let mut merger = Merger {
             within: self.within.clone(),
@@ -294,7 +303,7 @@ impl<'a> Merger<'a> {
             ..Merger::new(self.known)
         };
         merger.enter(&nothing, nth);
-        merger.element(path, &[], live, &nothing);
+        merger.element(path, last, live, &nothing);
         self.differences.append(&mut merger.differences);
     }
 

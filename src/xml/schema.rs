@@ -322,7 +322,16 @@ pub fn holds_owned(path: &str) -> bool {
 
 /// Whether an element is there for what it holds alone.
 pub fn is_container(path: &str) -> bool {
-    matches!(path, "domain/metadata" | "network/metadata")
+    matches!(
+        path,
+        "domain/metadata"
+            | "domain/memoryBacking"
+            | "domain/blkiotune"
+            | "domain/memtune"
+            | "domain/cputune"
+            | "domain/numatune"
+            | "network/metadata"
+    )
 }
 
 /// Whether an element or attribute only serves miniascape to find things again: it is put in along with other changes,

@@ -59,6 +59,7 @@ use Deed::{Bare, Change, Define, File, Live, Network, Redefine, Restart};
 const DEVICES: &str = "</devices>";
 const DISK: &str = "<target dev='vda' bus='virtio'/>";
 const MARK: &str = "<metadata>\n    <miniascape:resource xmlns:miniascape=\"urn:miniascape:1\" lab=\"drift\" address=\"@ADDRESS@\"/>";
+const CPU: &str = "<cpu mode='maximum' check='none'/>";
 const NIC: &str = "<model type='virtio'/>\n      <alias name='ua-eth0'/>";
 
 const MADE: &str = "how a volume was made, how much of it is written, and to whom its file belongs: libvirt learns that late, and gives \
@@ -390,10 +391,77 @@ const KINDS: &[(&str, Deed)] = &[
     (
         "shares of processors",
         Define("<os>", "<cputune><shares>512</shares></cputune>"),
+        "how else processors are shared out",
+        Define("<os>", "<cputune><period>200000</period></cputune>"),
+    ),
+    (
+        "tuning.cpu_shares, tuning.cpu_limit",
+        Define(
+            "<os>",
+            "<cputune><shares>512</shares><global_quota>50000</global_quota></cputune>",
+        ),
+    ),
+    (
+        "tuning.io_weight",
+        Define("<os>", "<blkiotune><weight>800</weight></blkiotune>"),
+    ),
+    (
+        "tuning.memory_limit, tuning.memory_soft_limit, tuning.swap_limit",
+        Define(
+            "<vcpu ",
+            "<memtune><hard_limit unit='GiB'>1</hard_limit><soft_limit unit='GiB'>1</soft_limit>\
+             <swap_hard_limit unit='GiB'>2</swap_hard_limit></memtune>",
+        ),
+    ),
+    (
+        "pin.vcpus.*, pin.emulator",
+        Define(
+            "<os>",
+            "<cputune><vcpupin vcpu='0' cpuset='0'/><emulatorpin cpuset='0'/></cputune>",
+        ),
+    ),
+    (
+        "pin.iothreads.*",
+        Bare(
+            "<os>",
+            "<cputune><iothreadpin iothread='1' cpuset='0'/></cputune>",
+        ),
+    ),
+    (
+        "pin.memory",
+        Define(
+            "<os>",
+            "<numatune><memory mode='strict' nodeset='0'/></numatune>",
+        ),
+    ),
+    (
+        "hugepages",
+        Define("<os>", "<memoryBacking><hugepages/></memoryBacking>"),
+    ),
+    (
+        "cpu.topology",
+        Change(
+            CPU,
+            "<cpu mode='maximum'><topology sockets='1' dies='1' cores='1' threads='1'/></cpu>",
+        ),
+    ),
+    (
+        "cpu.features.*",
+        Change(
+            CPU,
+            "<cpu mode='maximum'><feature policy='disable' name='avx'/></cpu>",
+        ),
+    ),
+    (
+        "numa",
+        Change(
+            CPU,
+            "<cpu mode='maximum'><numa><cell id='0' cpus='0' memory='32' unit='MiB'/></numa></cpu>",
+        ),
     ),
     ("iothreads", Define("<os>", "<iothreads>2</iothreads>")),
     (
-        "what backs the memory",
+        "what else backs the memory",
         Define("<os>", "<memoryBacking><locked/></memoryBacking>"),
     ),
     ("features", Define("</features>", "<pae/>")),
@@ -552,6 +620,10 @@ const KINDS: &[(&str, Deed)] = &[
     (
         ELSE,
         Define("<os>", "<blkiotune><weight>800</weight></blkiotune>"),
+        Define(
+            DEVICES,
+            "<vsock model='virtio'><cid auto='no' address='77'/></vsock>",
+        ),
     ),
     (
         ELSE,

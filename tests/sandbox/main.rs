@@ -36,6 +36,7 @@ mod ownership;
 mod passed;
 mod port;
 mod power;
+mod processor;
 mod reality;
 mod relink;
 mod session;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::disks::{Owner, not_shared};
 use super::files::On;
+use super::processor::Most;
 use super::{
     LABEL_RULE, Resolver, devices, is_absolute, is_label, lifecycle, machine, value, value_or,
 };
@@ -12,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::{Given, Spanned};
 use crate::lab::load;
 use crate::lab::model::{
-    Boot, Cpu, DiskSource, Guest, Interface, InterfaceSource, OnChange, VolumeFormat,
+    Boot, DiskSource, Guest, Interface, InterfaceSource, OnChange, VolumeFormat,
 };
 use crate::lab::written::Named;
 use crate::lab::written::guest::GuestSpec;
@@ -89,6 +90,9 @@ impl Resolver<'_> {
         let serial = self.serial(spec);
         let mut system = self.system(&spec.system);
         system.serial_console &= serial.is_some();
+        let max_vcpus = value_or(&spec.max_vcpus, vcpus);
+        let max_memory = value_or(&spec.max_memory, memory);
+        let most = Most::of(spec, !named.flawed, max_vcpus, max_memory);
         Guest {
             key: named.key.value.clone(),
             name,
@@ -101,12 +105,16 @@ impl Resolver<'_> {
             domain_type: value(&spec.domain_type),
             arch: value(&spec.arch),
             machine: value(&spec.machine),
-            cpu: self.cpu(spec),
+            cpu: self.cpu(spec, most),
             vcpus,
             memory,
-            max_vcpus: value_or(&spec.max_vcpus, vcpus),
-            max_memory: value_or(&spec.max_memory, memory),
+            max_vcpus,
+            max_memory,
             iothreads: value(&spec.iothreads),
+            hugepages: self.hugepages(spec, most),
+            numa: self.numa(spec, most),
+            pin: self.pin(spec, most),
+            tuning: self.tuning(&spec.tuning, most),
             firmware: machine::firmware(spec),
             hardware: self.machine(spec),
             boot: self.boot(spec),
@@ -160,33 +168,6 @@ impl Resolver<'_> {
             problem = problem.related(Some(given.span), "what it is to have now");
         }
         self.report(problem);
-    }
-
-    fn cpu(&mut self, spec: &GuestSpec) -> Cpu {
-        let mode = spec.cpu.mode.as_ref();
-        if let Some(model) = &spec.cpu.model
-            && let Some(mode) = mode.filter(|mode| mode.value != "custom")
-        {
-            self.report(
-                Diagnostic::error(format!("a CPU of mode `{}` has no model", mode.value))
-                    .at(model.span)
-                    .related(Some(mode.span), "the mode")
-                    .hint("write `mode: custom`, or remove `model`"),
-            );
-        }
-        if let Some(mode) = mode.filter(|mode| mode.value == "custom" && spec.cpu.model.is_none()) {
-            self.report(
-                Diagnostic::error("a CPU of mode `custom` needs `model`")
-                    .at(mode.span)
-                    .hint("`virsh cpu-models x86_64` lists the models"),
-            );
-        }
-        // A model alone says that the mode is custom.
-        let implied = spec.cpu.model.is_some().then(|| "custom".to_owned());
-        Cpu {
-            mode: mode.map(|mode| mode.value.to_owned()).or(implied),
-            model: value(&spec.cpu.model),
-        }
     }
 
     fn boot(&mut self, spec: &GuestSpec) -> Boot {

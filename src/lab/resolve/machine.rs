@@ -14,7 +14,7 @@ use crate::lab::written::machine::{
     ClockSpec, FeaturesSpec, HypervSpec, PanicSpec, SecureBootSpec, TpmSpec, WatchdogSpec, Wish,
     wished,
 };
-use crate::xml::schema::machine_family;
+use crate::xml::spelling::machine_family;
 
 /// Tries for a lock until a guest gives way, as virt-install has it for Windows.
 const SPINLOCKS: u32 = 8191;

@@ -11,6 +11,7 @@ use super::machine::{
 };
 use super::network::{Mtu, VlanTag};
 use super::passed::{HostdevSpec, ShareSpec};
+use super::processor::{CpuSpec, Hugepages, Numa, PinSpec, TuningSpec};
 use super::storage::Formats;
 use super::system::SystemSpec;
 use super::{LifecycleSpec, Xml};
@@ -27,8 +28,6 @@ use crate::lab::yaml::{Entries, Key, Node, Value};
 words! {
     /// Kinds of virtualization.
     DomainTypes: DomainType = ["kvm" => DomainType::Kvm, "qemu" => DomainType::Qemu];
-    /// How the processor of a guest is chosen.
-    CpuModes: &'static str = ["host-passthrough", "host-model", "maximum", "custom"];
     /// Kinds of firmware.
     Firmwares: Firmware = ["bios" => Firmware::Bios, "uefi" => Firmware::Uefi];
     /// What a guest boots from.
@@ -116,6 +115,22 @@ object! {
         max_memory: Memory [default: "`memory`", xml: [at("domain/memory")]],
         /// How many I/O threads it has: a disk is on one by its `iothread`.
         iothreads: Whole<u32, 1, 1024> [xml: [at("domain/iothreads").put_back()], follows: ["domain/iothreadids"]],
+        /// Its memory is on huge pages of the host, which have to be set aside there: `true` for those of the usual size, or a size such
+        /// as `1GiB`.
+        hugepages: Hugepages [default: "`false`", xml: [
+            at("domain/memoryBacking/hugepages").put_back(),
+            at("domain/memoryBacking/hugepages/page").named("hugepages.size"),
+            at("domain/memoryBacking/hugepages/page@size").named("hugepages.size"),
+        ]],
+        /// Its NUMA nodes, in order.
+        numa: Numa [default: "one, of all that it has", xml: [
+            at("domain/cpu/numa").put_back(),
+            at("domain/cpu/numa/cell").named("numa.*"),
+        ], follows: ["domain/numatune/memnode"]],
+        /// Where on the host it runs: `2-5` for its processors, or a map.
+        pin: Nested<PinSpec> [default: "anywhere"],
+        /// How much it may have of the host.
+        tuning: Nested<TuningSpec>,
         /// The firmware.
         firmware: Word<Firmwares> [default: "`bios` on x86", xml: [at("domain/os@firmware").put_back()],
             follows: ["domain/os/firmware", "domain/os/loader", "domain/os/nvram", "domain/features/smm"]],
@@ -234,16 +249,6 @@ object! {
         vars: Variables,
         /// Merged into libvirt's XML.
         xml: Xml,
-    }
-}
-
-object! {
-    /// `cpu` as written.
-    CpuSpec: "`cpu`" / "processors", "a mode, or `{mode: …, model: …}`", scalar mode(Word<CpuModes>) {
-        /// How it is chosen.
-        mode: Word<CpuModes> [xml: [at("domain/cpu@mode")]],
-        /// libvirt's name of a model, for mode custom.
-        model: Text [xml: [at("domain/cpu/model")]],
     }
 }
 

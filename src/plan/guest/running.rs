@@ -3,6 +3,7 @@
 use crate::libvirt::observed::ObservedGuest;
 use crate::plan::whose;
 use crate::xml::merge::{Cause, Difference, Value, merge};
+use crate::xml::schema;
 use crate::xml::tree::Element;
 
 /// Parts of a running guest that are libvirt's to add, whole elements below the root.
@@ -143,7 +144,9 @@ pub(super) fn behind(live: &ObservedGuest, definition: &Element) -> Vec<Differen
             let whole = matches!(difference.before, Some(Value::Tree(_)));
             let path = difference.path.as_str();
             let depth = path.matches('/').count();
-            let is_own = depth == 1 || (depth == 2 && path.starts_with("domain/devices/"));
+            let holder = path.rsplit_once('/').map_or("", |(holder, _)| holder);
+            let is_of_many = holder == "domain/devices" || schema::is_container(holder);
+            let is_own = depth == 1 || (depth == 2 && is_of_many);
             (!whole || !is_own || ADDED.contains(&path)) && !is_tuned(difference)
         };
         !added && !whose::is_by_itself(difference) && !is_filled_in(difference, definition)

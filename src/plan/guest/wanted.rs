@@ -107,8 +107,10 @@ fn keep_cpu(wanted: &mut Element, live: &Element) {
         return;
     };
     let Some(live) = live.child("cpu") else {
-        // A guest with libvirt's default processor keeps that, too.
-        cpu.remove_attribute("mode");
+        // A guest with libvirt's default processor keeps that, too. Features are those of a mode.
+        if cpu.child("feature").is_none() {
+            cpu.remove_attribute("mode");
+        }
         if cpu.attributes.is_empty() && cpu.children.is_empty() {
             wanted.children.retain(|child| child.name != "cpu");
         }

@@ -118,15 +118,22 @@ impl Difference {
         Some(holder)
     }
 
-    /// Has a tree hold `value` in the place that this is about, or nothing. One that has not the elements around it stays as it is.
+    /// Has a tree hold `value` in the place that this is about, or nothing. One that has not the elements around it stays as it is, but
+    /// for elements that are there for what they hold.
     pub fn put(&self, tree: &mut Element, value: Option<&Value>) {
         let mut path = tree.name.clone();
         let mut holder = tree;
         for (depth, element) in self.within.iter().enumerate() {
-            let Some(at) = self.position(&path, depth, element, &holder.children) else {
+            let within = join(&path, &element.name);
+            let mut at = self.position(&path, depth, element, &holder.children);
+            if at.is_none() && value.is_some() && schema::is_container(&within) {
+                insert(&path, holder, Element::new(&element.name));
+                at = self.position(&path, depth, element, &holder.children);
+            }
+            let Some(at) = at else {
                 return;
             };
-            path = join(&path, &element.name);
+            path = within;
             holder = &mut holder.children[at];
         }
         let attribute = self.path.split_once('@').map(|(_, attribute)| attribute);

@@ -394,3 +394,28 @@ fn what_was_applied_in_another_order_was_applied() {
     let merged = merge(&[last], &net(""), &wanted);
     assert_eq!(merged.differences[0].cause, Cause::Drift);
 }
+
+#[test]
+fn what_is_there_for_what_it_holds_comes_and_goes_in_parts() {
+    let guest = |tune: &str| xml(&format!("<domain>{tune}<os/></domain>"));
+    let tuned = |inside: &str| guest(&format!("<cputune>{inside}</cputune>"));
+    let shares = "<shares>512</shares>";
+    let (none, ours) = (guest(""), tuned(shares));
+    let path = ["domain/cputune/shares"];
+
+    let comes = merge(std::slice::from_ref(&none), &none, &ours);
+    assert_eq!((paths(&comes), &comes.target), (path.into(), &ours));
+    let goes = merge(std::slice::from_ref(&ours), &ours, &none);
+    assert_eq!((paths(&goes), &goes.target), (path.into(), &none));
+    // What others put beside it stays.
+    let both = tuned(&format!("{shares}<period>9</period>"));
+    let goes = merge(std::slice::from_ref(&ours), &both, &none);
+    let theirs = tuned("<period>9</period>");
+    assert_eq!((paths(&goes), &goes.target), (path.into(), &theirs));
+    assert!(merge(&[ours], &theirs, &none).differences.is_empty());
+
+    let mut back = none.clone();
+    let difference = &comes.differences[0];
+    difference.put(&mut back, difference.after.as_ref());
+    assert_eq!(back, tuned(shares));
+}
