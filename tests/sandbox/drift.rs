@@ -616,7 +616,6 @@ const KINDS: &[(&str, Deed)] = &[
         ELSE,
         Change("<memballoon model='virtio'", "<memballoon model='none'"),
     ),
-    (ELSE, Define(DEVICES, "<panic model='isa'/>")),
     (
         ELSE,
         Define("<os>", "<blkiotune><weight>800</weight></blkiotune>"),
