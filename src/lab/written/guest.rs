@@ -212,14 +212,14 @@ object! {
         /// Input devices beside the mouse and keyboard that libvirt gives a PC: with a tablet the pointer of a viewer is where the
         /// guest's is.
         input: OneOrList<Input> [default: "`none`", xml: [at("domain/devices/input").put_back().says("{@type} {@bus}")]],
-        /// Its sound card, whose sound comes out of a SPICE display: `true` is `ich9`.
+        /// Its sound card, whose sound comes out of a SPICE display: `true` is `ich9`; `virtio` needs libvirt 10.4.
         sound: Sound [default: "`false`", xml: [
             at("domain/devices/sound").put_back().says("{@model}"),
             at("domain/devices/sound@model"),
         ]],
         /// A socket between it and the host, without a network: by a number of its own, or `true` for one that libvirt chooses.
         vsock: Socket [default: "`false`", xml: [
-            at("domain/devices/vsock").put_back().says("{cid@address|@model}"),
+            at("domain/devices/vsock").put_back().says("{cid@address|cid@auto}"),
             at("domain/devices/vsock/cid@address"),
             at("domain/devices/vsock/cid@auto").named("vsock.auto"),
         ]],
