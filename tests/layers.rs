@@ -16,7 +16,14 @@ use regex::Regex;
 
 /// The rooms from the lowest on; those in one row do not know each other. Each may use those in the rows above it.
 const LAYERS: &[&[&str]] = &[
-    &["crash", "diagnostic", "fingerprint", "secret", "units"],
+    &[
+        "crash",
+        "diagnostic",
+        "fingerprint",
+        "number_set",
+        "secret",
+        "units",
+    ],
     &["address", "file", "graph"],
     &["install", "template", "xml"],
     &["lab"],

@@ -7,9 +7,11 @@
 //! be elsewhere.
 
 mod machine;
+mod option;
 
 use serde::Serialize;
 
+use self::option::{by_place, joined};
 use super::path::LocalPath;
 use super::request::Request;
 use crate::address::Name;
@@ -380,10 +382,7 @@ fn port(nic: &Interface) -> Vec<(String, String)> {
             (place, value.clone())
         }));
     }
-    for (i, (place, value)) in places.iter().enumerate() {
-        add(&format!("xpath{i}.set"), place);
-        add(&format!("xpath{i}.value"), value);
-    }
+    all.extend(by_place(places));
     all
 }
 
@@ -437,33 +436,11 @@ fn pool_name<'a>(lab: &'a Lab, key: &Name) -> &'a str {
     lab.pools.get(key).map_or("", |pool| pool.name.as_str())
 }
 
-/// `a=1,b=2`, as virt-install reads it: by the rules of a shell, with commas between words.
-fn joined(parts: &[(&str, &str)]) -> String {
-    let part = |(key, value): &(&str, &str)| {
-        if value.contains([',', '"', '\'', '\\']) {
-            let escaped = value.replace('\\', r"\\").replace('"', "\\\"");
-            format!("{key}=\"{escaped}\"")
-        } else {
-            format!("{key}={value}")
-        }
-    };
-    parts.iter().map(part).collect::<Vec<_>>().join(",")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{below, joined, usual_places};
+    use super::{below, usual_places};
     use crate::install::media::{Arch, SeenAs};
     use crate::install::os::Os;
-
-    #[test]
-    fn commas_in_values_are_kept_apart_from_those_between() {
-        assert_eq!(
-            joined(&[("vol", "my pool/a,b"), ("bus", "virtio")]),
-            "vol=\"my pool/a,b\",bus=virtio"
-        );
-        assert_eq!(joined(&[("path", r#"a"b\c"#)]), r#"path="a\"b\\c""#);
-    }
 
     #[test]
     fn kernels_are_looked_for_from_where_a_url_ends() {

@@ -111,7 +111,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "a guest",
-        "hostdev hostdevice hostdevices pci hostpci pcidevice pcidevices pcipassthrough passthrough vfio gpu gpus usb hostusb \
+        "hostdev hostdevice hostdevices pci hostpci pcidevice pcidevices pcipassthrough passthrough vfio gpu gpus vgpu usb hostusb \
          usbdevice usbdevices",
         "write `hostdevs: {gpu: \"0000:01:00.0\", stick: \"046d:c52b\"}`: as `lspci -D` and `lsusb` tell them",
     ),
@@ -289,7 +289,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "a guest",
-        "videos videocard videotype videomodel vga vgpu gpu qxl videoram videovram graphicscard",
+        "videos videocard videotype videomodel vga qxl videoram videovram graphicscard",
         "write `video: qxl`, or `video: {model: virtio, resolution: 1920x1080}`",
     ),
     (

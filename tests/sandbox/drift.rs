@@ -389,8 +389,6 @@ const KINDS: &[(&str, Deed)] = &[
         Change("<audio id='1' type='none'/>", "<audio id='1' type='oss'/>"),
     ),
     (
-        "shares of processors",
-        Define("<os>", "<cputune><shares>512</shares></cputune>"),
         "how else processors are shared out",
         Define("<os>", "<cputune><period>200000</period></cputune>"),
     ),
@@ -615,14 +613,6 @@ const KINDS: &[(&str, Deed)] = &[
     (
         ELSE,
         Change("<memballoon model='virtio'", "<memballoon model='none'"),
-    ),
-    (
-        ELSE,
-        Define("<os>", "<blkiotune><weight>800</weight></blkiotune>"),
-        Define(
-            DEVICES,
-            "<vsock model='virtio'><cid auto='no' address='77'/></vsock>",
-        ),
     ),
     (
         ELSE,

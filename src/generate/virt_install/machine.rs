@@ -1,12 +1,10 @@
 //! The machine that an installer sees: its firmware, TPM, clock and features. A system is put onto a disk by those that it finds.
 
-use super::joined;
+use super::option::{Parts, by_place, joined};
 use crate::xml::tree::Element;
 
 /// Features of Hyper-V that virt-install 4 has words for; it takes all else by its place in the XML.
 const KNOWN: [&str; 5] = ["relaxed", "vapic", "spinlocks", "synic", "reset"];
-
-type Parts = Vec<(String, String)>;
 
 /// Options, each with its value.
 pub(super) fn options(xml: &Element) -> Vec<(&'static str, String)> {
@@ -120,16 +118,4 @@ fn tpm(xml: &Element) -> Option<Parts> {
         said.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
             .collect(),
     )
-}
-
-/// What virt-install has no word for.
-fn by_place(places: impl IntoIterator<Item = (String, String)>) -> Parts {
-    let places = places.into_iter().enumerate();
-    let parts = places.flat_map(|(i, (place, value))| {
-        [
-            (format!("xpath{i}.set"), place),
-            (format!("xpath{i}.value"), value),
-        ]
-    });
-    parts.collect()
 }

@@ -119,8 +119,8 @@ object! {
         /// as `1GiB`.
         hugepages: Hugepages [default: "`false`", xml: [
             at("domain/memoryBacking/hugepages").put_back(),
-            at("domain/memoryBacking/hugepages/page").named("hugepages.size"),
-            at("domain/memoryBacking/hugepages/page@size").named("hugepages.size"),
+            at("domain/memoryBacking/hugepages/page"),
+            at("domain/memoryBacking/hugepages/page@size"),
         ]],
         /// Its NUMA nodes, in order.
         numa: Numa [default: "one, of all that it has", xml: [
