@@ -66,14 +66,18 @@ fn every_example_is_valid_and_can_be_planned() {
             "cloud-init",
             "hello",
             "host-setup",
+            "hypervisor",
             "install-debian",
             "install-fedora",
             "install-suse",
             "install-ubuntu",
+            "pxe",
             "router",
             "shared-disk",
             "three-tier",
-            "uefi"
+            "uefi",
+            "vlans",
+            "windows"
         ]
     );
     for example in examples {

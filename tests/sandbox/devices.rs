@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use miniascape::xml::tree::Element;
@@ -239,8 +240,8 @@ fn filters_come_change_and_go_while_a_guest_runs() {
 }
 
 /// The calls of `ovs-vsctl`, in whose place is a program that writes them down: ports of Open vSwitch on a plain bridge.
-fn open_vswitch(lab: &Lab) -> impl Fn() -> String {
-    let (bin, log) = (lab.path().join("bin"), lab.path().join("ovs.log"));
+pub fn open_vswitch(directory: &Path) -> impl Fn() -> String + use<> {
+    let (bin, log) = (directory.join("bin"), directory.join("ovs.log"));
     fs::create_dir(&bin).unwrap();
     let program = bin.join("ovs-vsctl");
     fs::write(
@@ -270,7 +271,7 @@ fn vlans_of_open_vswitch_change_while_a_guest_runs() {
         ports(&nics, &nics)
     };
     let lab = Lab::new(&with("true"));
-    let calls = open_vswitch(&lab);
+    let calls = open_vswitch(lab.path());
     lab.apply(&[]);
     let was = id("on");
     for (more, told) in [

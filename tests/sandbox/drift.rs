@@ -328,21 +328,6 @@ const KINDS: &[(&str, Deed)] = &[
     ),
     ("interfaces.*.queues", Define(NIC, "<driver queues='2'/>")),
     (
-        "interfaces.*.vlan",
-        Define(NIC, "<vlan><tag id='5'/></vlan>"),
-    ),
-    (
-        "interfaces.*.ovs",
-        Define(NIC, "<virtualport type='openvswitch'/>"),
-    ),
-    (
-        "interfaces.*.trust_guest_rx_filters",
-        Change(
-            "<interface type='network'>",
-            "<interface type='network' trustGuestRxFilters='yes'>",
-        ),
-    ),
-    (
         "rng",
         Define(
             DEVICES,

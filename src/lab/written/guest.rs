@@ -422,7 +422,7 @@ object! {
         /// The VLAN that it is in, or a list that it is a trunk of. On a port of Open vSwitch, or by `direct` in mode passthrough on a
         /// virtual function; on a plain bridge with libvirt 11 or newer.
         vlan: OneOrList<VlanTag> [default: "that of its portgroup", xml: [
-            at("domain/devices/interface/vlan").put_back()
+            at("domain/devices/interface/vlan")
                 .says("{tag@id}")
                 .by(Way::UpdateDevice)
                 .when("on a port of Open vSwitch")
@@ -432,7 +432,7 @@ object! {
         ]],
         /// Its bridge is one of Open vSwitch: `true`, or a map.
         ovs: Ovs [default: "`false`", xml: [
-            at("domain/devices/interface/virtualport").put_back().says("{@type}"),
+            at("domain/devices/interface/virtualport").says("{@type}"),
             at("domain/devices/interface/virtualport@type"),
             at("domain/devices/interface/virtualport/parameters").says("{@interfaceid} {@profileid}"),
         ]],
@@ -453,7 +453,7 @@ object! {
         /// What the guest says of its addresses counts for the host's device, too: for guests that change their MAC or listen to
         /// others; of model virtio.
         trust_guest_rx_filters: Switch [default: "the network's, or `false`", xml: [
-            at("domain/devices/interface@trustGuestRxFilters").put_back(),
+            at("domain/devices/interface@trustGuestRxFilters"),
         ]],
     }
 }
