@@ -144,8 +144,10 @@ fn value_of(default: &str, path: &[String], all: &[(Vec<String>, &Attribute)]) -
 }
 
 /// Keys whose default the lab does not have: libvirt has the same, a template, or it is made of a name.
-const ELSEWHERE: [&str; 5] = [
+const ELSEWHERE: [&str; 7] = [
     "networks.n.dns.enabled",
+    "guests.g.clock",
+    "guests.g.clock.offset",
     "guests.g.interfaces.e.link",
     "guests.g.video.model",
     "guests.g.system.repositories.x.components",

@@ -226,6 +226,7 @@ fn chosen(guest: &Guest) -> Chosen {
             && !says("os/type", "machine")
             && !says("os/type", "arch"),
         cpu: guest.cpu.mode.is_none() && !says("cpu", "mode"),
+        clock: guest.hardware.clock.offset.is_none() && !says("clock", "offset"),
         scsi_controller: !names_scsi_controller(guest),
         disks: guest
             .disks

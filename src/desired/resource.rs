@@ -158,6 +158,8 @@ pub struct Chosen {
     pub machine: bool,
     /// The mode of `<cpu>`.
     pub cpu: bool,
+    /// What the clock shows.
+    pub clock: bool,
     /// The model of the SCSI controller.
     pub scsi_controller: bool,
     /// The device names of these disks, which are given by their alias.
@@ -171,6 +173,7 @@ impl Chosen {
             ("type", self.domain_type),
             ("machine", self.machine),
             ("cpu", self.cpu),
+            ("clock", self.clock),
         ];
         let parts = parts.into_iter().filter(|(_, chosen)| !chosen);
         let devices = xml.child("devices").into_iter();
@@ -188,6 +191,7 @@ impl Chosen {
         self.domain_type &= !written.contains("type");
         self.machine &= !written.contains("machine");
         self.cpu &= !written.contains("cpu");
+        self.clock &= !written.contains("clock");
         self.disks.retain(|alias| !written.contains(alias));
         self
     }

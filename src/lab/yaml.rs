@@ -137,6 +137,14 @@ impl Node {
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
+    /// `true` or `false`, where it is that and no text.
+    pub fn switch(&self) -> Option<bool> {
+        match &self.value {
+            Value::Scalar(text, Style::Plain) => boolean(text),
+            Value::Scalar(..) | Value::Sequence(_) | Value::Mapping(_) => None,
+        }
+    }
+
     /// What it is, in the user's words, for "expected …, found …".
     pub fn describe(&self) -> String {
         match &self.value {

@@ -126,6 +126,10 @@ const PARTS: &[Part] = &[
     ),
     libvirt("controllers", &["domain/devices/controller"]),
     libvirt(
+        "what an emulated TPM began with",
+        &["domain/devices/tpm/backend/profile"],
+    ),
+    libvirt(
         "the chain of files below a disk, and copies under way",
         &[
             "domain/devices/disk/backingStore",
@@ -327,6 +331,8 @@ pub fn changed(
     definitions: &[&Element],
 ) -> Vec<Difference> {
     let is = beside(live, None);
+    // What was recorded may have been others' then, and libvirt's own now.
+    let was = &beside(was, None);
     let was = match said.map(|said| beside(said, None)) {
         Some(mut said) => {
             overlay(&mut said, was);
@@ -450,6 +456,31 @@ mod tests {
         ] {
             assert_eq!(whose(path), owner, "{path}");
         }
+    }
+
+    #[test]
+    fn what_became_libvirts_own_since_it_was_recorded_is_no_difference() {
+        let said = devices("");
+        let live = devices(
+            "<input type='mouse' bus='ps2'/><input type='keyboard' bus='ps2'/><watchdog model='itco' action='reset'/>",
+        );
+        for is in [&live, &devices("")] {
+            assert_eq!(changed(&live, Some(&said), is, &[&said]), []);
+        }
+    }
+
+    #[test]
+    fn an_element_comes_back_with_what_is_the_labs_in_it() {
+        let nic = |more: &str| {
+            let text = format!(
+                "<interface type='user'><mac address='52:54:00:00:00:01'/>{more}</interface>"
+            );
+            devices(&text)
+        };
+        let (said, was) = (nic(""), nic("<driver name='vhost' queues='4'/>"));
+        let (paths, back) = changed_back(&said, &was, &nic(""));
+        assert_eq!(paths.len(), 2, "{paths:?}");
+        assert_eq!(back, was);
     }
 
     #[test]

@@ -198,6 +198,11 @@ const RULES: &[Rule] = &[
     rule("domain/devices/tpm", &["@model"], &["backend@version"]),
     rule(
         "domain/devices/tpm",
+        &["backend@version"],
+        &["backend/profile"],
+    ),
+    rule(
+        "domain/devices/tpm",
         &["backend@type"],
         &["backend@*", "backend/*"],
     ),

@@ -112,7 +112,7 @@ fn rewrite(element: &mut Element, path: &str) {
             }
         }
     }
-    if path.starts_with("domain/") {
+    if path.starts_with("domain/") && !path.starts_with("domain/metadata") {
         for (name, value) in &mut element.attributes {
             if matches!(name.as_str(), "cpuset" | "nodeset" | "cpus")
                 && let Some(set) = NumberSet::parse(value)

@@ -45,7 +45,7 @@ pub enum TpmBackend {
 /// A clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Clock {
-    /// What it shows; `None`: UTC, which is libvirt's default.
+    /// What it shows; `None`: UTC in a new guest, and what it is in one that is there.
     pub offset: Option<Offset>,
     /// Timers, each once.
     pub timers: Vec<Timer>,
@@ -55,6 +55,8 @@ pub struct Clock {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Offset {
+    /// UTC.
+    Utc,
     /// The host's local time.
     LocalTime,
     /// The time of a zone.
@@ -112,12 +114,15 @@ pub struct Hyperv {
     pub vendor_id: Option<String>,
 }
 
+/// Features of Hyper-V's that are KVM's work: QEMU does not start with them alone, or they count for nothing.
+pub const KVM_ONLY: [&str; 6] = ["vpindex", "synic", "stimer", "tlbflush", "ipi", "evmcs"];
+
 /// A feature of Hyper-V's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Enlightenment {
     /// libvirt's name of it.
     pub name: &'static str,
-    /// QEMU does not start with it where it has no KVM. All others count for nothing then.
+    /// Whether it is one of [`KVM_ONLY`].
     pub kvm_only: bool,
 }
 

@@ -18,6 +18,14 @@ const VIDEO: &str = "virtio";
 /// What a video card may have for memory, in bytes; QEMU has more for some models.
 const VRAM: std::ops::RangeInclusive<u64> = 1 << 20..=256 << 20;
 
+/// The bus of input devices of which none is said.
+fn usual_bus(spec: &GuestSpec) -> &'static str {
+    match &spec.arch {
+        Some(arch) if arch.value == "s390x" => "virtio",
+        Some(_) | None => "usb",
+    }
+}
+
 impl Resolver<'_> {
     pub(super) fn graphics(&mut self, spec: &GuestSpec) -> Option<Graphics> {
         let graphics = spec.graphics.as_ref()?;
@@ -143,20 +151,24 @@ impl Resolver<'_> {
             self.report(
                 Diagnostic::error("`accel3d` needs a display")
                     .at(accel3d.span)
-                    .hint("write `graphics: spice` or `graphics: vnc` for the guest"),
+                    .hint("write `graphics: spice` or `graphics: vnc` for the guest; or `video: none`, or `accel3d: false`, where a group says more"),
             );
         }
     }
 
     pub(super) fn input(&mut self, spec: &GuestSpec) -> Vec<Input> {
-        let mut seen: BTreeMap<(&str, Option<&str>), Span> = BTreeMap::new();
+        let mut seen: BTreeMap<(&str, &str), Span> = BTreeMap::new();
         let mut all = Vec::new();
         for device in &spec.input {
             let Some(kind) = device.value.kind.as_ref().and_then(|kind| kind.value) else {
                 continue;
             };
             let bus = value(&device.value.bus);
-            if let Some(first) = seen.insert((kind, bus), device.span) {
+            if bus == Some("usb") {
+                self.check_usb(&spec.arch, device.span);
+            }
+            let on = (kind, bus.unwrap_or(usual_bus(spec)));
+            if let Some(first) = seen.insert(on, device.span) {
                 self.report(
                     Diagnostic::error(format!("two input devices are both a {kind}"))
                         .at(device.span)

@@ -120,7 +120,7 @@ impl Resolver<'_> {
             boot: self.boot(spec),
             disks,
             interfaces,
-            hostdevs: self.hostdevs(&spec.hostdevs),
+            hostdevs: self.hostdevs(&spec.hostdevs, &spec.arch),
             shares: self.shares(&spec.shares),
             graphics: self.graphics(spec),
             serial,

@@ -3,21 +3,19 @@
 
 use super::{Resolver, is_absolute, value, value_or};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::lab::decode::{Given, Spanned};
+use crate::lab::decode::Given;
 use crate::lab::model::Firmware;
 use crate::lab::model::machine::{
-    Clock, Enlightenment, Features, Hyperv, Machine, Offset, Panic, SecureBoot, State, Timer, Tpm,
-    TpmBackend, Watchdog,
+    Clock, Enlightenment, Features, Hyperv, KVM_ONLY, Machine, Offset, Panic, SecureBoot, State,
+    Timer, Tpm, TpmBackend, Watchdog,
 };
 use crate::lab::written::guest::GuestSpec;
 use crate::lab::written::machine::{
-    ClockSpec, FeaturesSpec, HypervSpec, PanicSpec, SecureBootSpec, TpmSpec, WatchdogSpec, Wish,
-    wished,
+    ClockSpec, FeaturesSpec, HypervSpec, PanicSpec, SPINLOCKS, SecureBootSpec, TpmSpec,
+    WatchdogSpec, Wish, wished,
 };
 use crate::xml::spelling::machine_family;
 
-/// Tries for a lock until a guest gives way, as virt-install has it for Windows.
-const SPINLOCKS: u32 = 8191;
 /// Hyper-V has room for no longer maker.
 const MAX_VENDOR: usize = 12;
 /// The device of a host's own TPM.
@@ -41,6 +39,12 @@ fn family(arch: &str) -> Family {
         "s390x" | "s390" => Family::S390,
         _ => Family::Other,
     }
+}
+
+/// Whether a guest is of x86, as far as is said.
+fn is_x86(spec: &GuestSpec) -> bool {
+    let arch = spec.arch.as_ref();
+    arch.is_none_or(|arch| family(&arch.value) == Family::X86)
 }
 
 /// The firmware that is meant: what boots only what is signed is UEFI.
@@ -97,7 +101,15 @@ impl Resolver<'_> {
         let (keys, span) = match &given.value {
             // Nothing else has it.
             Wish::Off => {
-                let is_uefi = value(&spec.firmware) == Some(Firmware::Uefi);
+                // Arm's machines boot by UEFI anyway.
+                let arm = spec
+                    .arch
+                    .as_ref()
+                    .filter(|it| family(&it.value) == Family::Arm);
+                let is_uefi = match value(&spec.firmware) {
+                    Some(firmware) => firmware == Firmware::Uefi,
+                    None => arm.is_some() && spec.boot.kernel.is_none(),
+                };
                 return is_uefi.then_some(SecureBoot::Off);
             }
             Wish::On(SecureBootSpec { keys }) => (value_or(keys, true), given.span),
@@ -131,10 +143,7 @@ impl Resolver<'_> {
         }
         if let Some(smm) = &spec.features.smm
             && !smm.value
-            && spec
-                .arch
-                .as_ref()
-                .is_none_or(|arch| family(&arch.value) == Family::X86)
+            && is_x86(spec)
         {
             self.report(
                 Diagnostic::error("secure boot needs `smm`")
@@ -279,18 +288,18 @@ impl Resolver<'_> {
     }
 
     fn clock(&mut self, spec: &ClockSpec) -> Clock {
-        let other = |offset: &&Spanned<String>| !offset.value.eq_ignore_ascii_case("utc");
-        let offset = spec.offset.as_ref().filter(other).map(|offset| {
-            let text = offset.value.as_str();
-            if text == "localtime" {
-                Offset::LocalTime
-            } else {
-                self.check_zone(offset);
-                Offset::TimeZone {
-                    zone: text.to_owned(),
+        let offset = spec
+            .offset
+            .as_ref()
+            .map(|offset| match offset.value.as_str() {
+                "localtime" => Offset::LocalTime,
+                text if text.eq_ignore_ascii_case("utc") => Offset::Utc,
+                zone => {
+                    self.check_zone(offset);
+                    let zone = zone.to_owned();
+                    Offset::TimeZone { zone }
                 }
-            }
-        });
+            });
         let timers = &spec.timers;
         let presence = |given: &Given<bool>| {
             value(given).map(|on| ("present", if on { "yes" } else { "no" }.to_owned()))
@@ -322,10 +331,11 @@ impl Resolver<'_> {
         }
     }
 
-    /// UEFI finds the machine by ACPI.
+    /// On x86 UEFI finds the machine by ACPI.
     fn check_acpi(&mut self, spec: &GuestSpec) {
         if let Some(acpi) = spec.features.acpi.as_ref().filter(|acpi| !acpi.value)
             && firmware(spec) == Some(Firmware::Uefi)
+            && is_x86(spec)
         {
             let asked = spec.firmware.as_ref().map(|it| it.span);
             let asked = asked.or(spec.secure_boot.as_ref().map(|it| it.span));
@@ -413,20 +423,20 @@ impl Resolver<'_> {
             evmcs,
             vendor_id,
         } = hyperv;
-        // Each with its default, what it needs, and whether QEMU has it with KVM alone.
+        // Each with its default, and what it needs.
         let table = [
-            ("relaxed", relaxed, true, "", false),
-            ("vapic", vapic, true, "", false),
-            ("vpindex", vpindex, true, "", true),
-            ("runtime", runtime, true, "", false),
-            ("synic", synic, true, "vpindex", true),
-            ("stimer", stimer, true, "synic", true),
-            ("reset", reset, false, "", false),
-            ("frequencies", frequencies, true, "", false),
-            ("reenlightenment", reenlightenment, false, "", false),
-            ("tlbflush", tlbflush, true, "vpindex", true),
-            ("ipi", ipi, true, "vpindex", true),
-            ("evmcs", evmcs, false, "vapic", true),
+            ("relaxed", relaxed, true, ""),
+            ("vapic", vapic, true, ""),
+            ("vpindex", vpindex, true, ""),
+            ("runtime", runtime, true, ""),
+            ("synic", synic, true, "vpindex"),
+            ("stimer", stimer, true, "synic"),
+            ("reset", reset, false, ""),
+            ("frequencies", frequencies, true, ""),
+            ("reenlightenment", reenlightenment, false, ""),
+            ("tlbflush", tlbflush, true, "vpindex"),
+            ("ipi", ipi, true, "vpindex"),
+            ("evmcs", evmcs, false, "vapic"),
         ];
         let mut off: Vec<(&str, Option<Span>)> = Vec::new();
         let timer = &spec.clock.timers.hypervclock;
@@ -434,7 +444,7 @@ impl Resolver<'_> {
             off.push(("hypervclock", Some(timer.span)));
         }
         let mut on = Vec::new();
-        for (name, given, default, needs, kvm_only) in table {
+        for (name, given, default, needs) in table {
             let needed = match name {
                 "stimer" => [needs, "hypervclock"],
                 _ => [needs, ""],
@@ -454,7 +464,10 @@ impl Resolver<'_> {
                 (given, missing) => {
                     let is_on = given.as_ref().map_or(default, |it| it.value) && missing.is_none();
                     if is_on {
-                        on.push(Enlightenment { name, kvm_only });
+                        on.push(Enlightenment {
+                            name,
+                            kvm_only: KVM_ONLY.contains(&name),
+                        });
                     } else {
                         let place = given.as_ref().map(|it| it.span);
                         off.push((name, place.or(missing.and_then(|(_, place)| place))));

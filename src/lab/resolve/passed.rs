@@ -16,7 +16,11 @@ const PASSTHROUGH: &str = "passthrough";
 
 impl Resolver<'_> {
     /// Resolves the devices that a guest has of its host.
-    pub(super) fn hostdevs(&mut self, specs: &[Named<HostdevSpec>]) -> Vec<Hostdev> {
+    pub(super) fn hostdevs(
+        &mut self,
+        specs: &[Named<HostdevSpec>],
+        arch: &Given<String>,
+    ) -> Vec<Hostdev> {
         let mut all = Vec::new();
         let mut seen: BTreeMap<HostAddress, Span> = BTreeMap::new();
         for named in specs {
@@ -52,6 +56,9 @@ impl Resolver<'_> {
                 );
             }
             self.check_hostdev(spec, source.value);
+            if !source.value.is_pci() {
+                self.check_usb(arch, source.span);
+            }
             let rom = spec.rom.as_ref().map(|rom| match &rom.value {
                 None => Rom::Off,
                 Some(file) => {
@@ -160,6 +167,18 @@ impl Resolver<'_> {
             );
         }
         Some(path.to_string_lossy().into_owned())
+    }
+
+    /// Mainframes have no USB.
+    pub(super) fn check_usb(&mut self, arch: &Given<String>, device: Span) {
+        if let Some(arch) = arch.as_ref().filter(|arch| arch.value == "s390x") {
+            self.report(
+                Diagnostic::error("a guest of `s390x` has no USB")
+                    .at(device)
+                    .related(Some(arch.span), "its architecture")
+                    .hint("take the device out, or write `bus: virtio` for an input device"),
+            );
+        }
     }
 
     fn check_target(&mut self, target: &Spanned<String>, driver: ShareDriver) {

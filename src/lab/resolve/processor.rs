@@ -407,7 +407,9 @@ impl Resolver<'_> {
         let all = ids.0..ids.0 + ids.1;
         let each: Vec<(u32, Option<Span>, &NumberSet)> = match pins {
             PinsSpec::None => Vec::new(),
-            PinsSpec::All(cpus) => all.clone().map(|id| (id, None, cpus)).collect(),
+            // Of none that there are, the first is missed.
+            PinsSpec::All(cpus) if all.is_empty() => vec![(ids.0, Some(cpus.span), &cpus.value)],
+            PinsSpec::All(cpus) => all.clone().map(|id| (id, None, &cpus.value)).collect(),
             PinsSpec::InOrder(list) => {
                 let each = (ids.0..).zip(list);
                 each.map(|(id, cpus)| (id, Some(cpus.span), &cpus.value))

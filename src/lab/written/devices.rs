@@ -7,7 +7,7 @@ use crate::lab::attributes::{
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::model::devices::{Serial, Vsock};
-use crate::lab::yaml::{self, Node, Style, Value};
+use crate::lab::yaml::{Node, Value};
 
 words! {
     /// Displays.
@@ -211,7 +211,7 @@ fn switch_or<T: Copy>(
     words: impl Iterator<Item = (&'static str, Option<T>)>,
     yes: Option<T>,
 ) -> Given<Option<T>> {
-    if is_switch(node) {
+    if node.switch().is_some() {
         let is = d.boolean(node)?;
         let (value, span) = (yes.filter(|_| is.value), is.span);
         return Some(Spanned { value, span });
@@ -221,10 +221,6 @@ fn switch_or<T: Copy>(
     d.choice(node, &words)
 }
 
-fn is_switch(node: &Node) -> bool {
-    matches!(&node.value, Value::Scalar(text, Style::Plain) if yaml::boolean(text).is_some())
-}
-
 fn sound(d: &mut Decoder<'_>, node: &Node) -> Given<Option<&'static str>> {
     let models = SoundModels::WORDS.iter();
     let models = models.map(|(word, model)| (*word, Some(*model)));
@@ -232,7 +228,7 @@ fn sound(d: &mut Decoder<'_>, node: &Node) -> Given<Option<&'static str>> {
 }
 
 fn socket(d: &mut Decoder<'_>, node: &Node) -> Given<Option<Vsock>> {
-    if is_switch(node) {
+    if node.switch().is_some() {
         let is = d.boolean(node)?;
         return Some(Spanned {
             value: is.value.then_some(Vsock { cid: None }),

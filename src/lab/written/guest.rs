@@ -180,8 +180,7 @@ object! {
         /// Devices of the host that it has to itself, by name.
         hostdevs: Map<HostdevSpec> [xml: [
             at("domain/devices/hostdev")
-                .says("{@type} {source/address@domain} {source/vendor@id} {source/product@id} {source/address@bus} \
-                       {source/address@slot|source/address@device} {source/address@function} {source/address@uuid}")
+                .says("{@type} {source/address@uuid}")
                 .by(Way::Plug).whole()
                 .when("added or removed"),
             at("domain/devices/hostdev/alias@name"),
@@ -323,7 +322,7 @@ object! {
         io: Word<IoModes> [default: "QEMU's", xml: [at("domain/devices/disk/driver@io").put_back()]],
         /// The I/O thread that it is on, one of the guest's `iothreads`; bus virtio only.
         iothread: Whole<u32, 1, 1024> [xml: [at("domain/devices/disk/driver@iothread").put_back()]],
-        /// When it is tried to boot from, among the guest's disks and NICs; instead of the guest's `boot.order`.
+        /// When it is tried to boot from, among the guest's disks, NICs and host devices; instead of the guest's `boot.order`.
         boot: Whole<u32, 1, 65535> [xml: [at("domain/devices/disk/boot").put_back().says("{@order}"), at("domain/devices/disk/boot@order")]],
         /// Its serial number, by which the guest finds it under `/dev/disk/by-id`.
         serial: Text [xml: [at("domain/devices/disk/serial").put_back()]],
@@ -445,7 +444,7 @@ object! {
             at("domain/devices/interface/driver@queues").put_back(),
             at("domain/devices/interface/driver").says("{@queues|@name}"),
         ]],
-        /// When it is tried to boot from, among the guest's disks and NICs; instead of the guest's `boot.order`.
+        /// When it is tried to boot from, among the guest's disks, NICs and host devices; instead of the guest's `boot.order`.
         boot: Whole<u32, 1, 65535> [xml: [
             at("domain/devices/interface/boot").put_back().says("{@order}"),
             at("domain/devices/interface/boot@order"),

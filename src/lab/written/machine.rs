@@ -6,7 +6,7 @@ use crate::lab::attributes::{
     Keys, Kind, Nested, Switch, Text, Type, Whole, Word, at, kinds, object, words,
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
-use crate::lab::yaml::{self, Node, Style, Value};
+use crate::lab::yaml::{Node, Style, Value};
 
 words! {
     /// Versions of the TPM.
@@ -32,6 +32,8 @@ kinds! {
     Spinlocks: Option<u32> = Type::OneOf(&[Type::Boolean, Type::Integer(FEWEST_SPINS, MOST_SPINS)]), spinlocks;
 }
 
+/// Tries for a lock until a guest gives way, as virt-install has it for Windows.
+pub const SPINLOCKS: u32 = 8191;
 /// libvirt takes no fewer.
 const FEWEST_SPINS: i64 = 4095;
 /// Those are a number of 32 bits.
@@ -55,17 +57,13 @@ impl<T: Keys> Kind for SwitchOr<T> {
     const TYPE: Type = Type::OneOf(&[Type::Boolean, T::TYPE]);
 
     fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
-        let switch = match &node.value {
-            Value::Scalar(text, Style::Plain) => yaml::boolean(text),
-            Value::Scalar(..) | Value::Sequence(_) | Value::Mapping(_) => None,
-        };
         // A word of older YAML that is meant as one.
         let is_meant = |text: &str| matches!(text, "yes" | "no" | "on" | "off");
         if matches!(&node.value, Value::Scalar(text, Style::Plain) if is_meant(text)) {
             d.boolean(node);
             return None;
         }
-        let value = match switch {
+        let value = match node.switch() {
             Some(true) => Wish::On(T::default()),
             Some(false) => Wish::Off,
             None => Wish::On(T::decode(d, node, node.span)?),
@@ -90,10 +88,9 @@ pub fn wished<T>(given: &Given<Wish<T>>) -> Option<(&T, Span)> {
 }
 
 fn spinlocks(d: &mut Decoder<'_>, node: &Node) -> Given<Option<u32>> {
-    let is_false = matches!(&node.value, Value::Scalar(text, Style::Plain) if yaml::boolean(text) == Some(false));
-    if is_false {
+    if let Some(is_on) = node.switch() {
         return Some(Spanned {
-            value: None,
+            value: is_on.then_some(SPINLOCKS),
             span: node.span,
         });
     }

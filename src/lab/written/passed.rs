@@ -6,7 +6,7 @@ use crate::lab::attributes::{
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
 use crate::lab::model::passed::{HostAddress, ShareDriver};
-use crate::lab::yaml::{self, Node, Style, Value};
+use crate::lab::yaml::{Node, Value};
 
 words! {
     /// How a directory of the host gets into a guest.
@@ -131,8 +131,7 @@ impl Kind for Rom {
     const TYPE: Type = Type::OneOf(&[Type::Boolean, Type::Text]);
 
     fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
-        let is_switch = matches!(&node.value, Value::Scalar(text, Style::Plain) if yaml::boolean(text).is_some());
-        let value = match is_switch {
+        let value = match node.switch().is_some() {
             true => d.boolean(node).filter(|is| !is.value).map(|_| None)?,
             false => Some(d.text(node)?.value),
         };

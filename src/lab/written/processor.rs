@@ -6,7 +6,7 @@ use crate::lab::attributes::{
     text_of, words,
 };
 use crate::lab::decode::{Decoder, Given, Spanned};
-use crate::lab::yaml::{self, Node, Style, Value};
+use crate::lab::yaml::{Node, Value};
 use crate::number_set::NumberSet;
 
 words! {
@@ -98,18 +98,10 @@ impl Kind for Features {
 }
 
 fn policy(d: &mut Decoder<'_>, node: &Node) -> Option<&'static str> {
-    match switch(node) {
+    match node.switch() {
         Some(true) => Some("require"),
         Some(false) => Some("disable"),
         None => Some(Word::<Policies>::decode(d, node)?.value),
-    }
-}
-
-/// `true` or `false`, where it is that.
-fn switch(node: &Node) -> Option<bool> {
-    match &node.value {
-        Value::Scalar(text, Style::Plain) => yaml::boolean(text),
-        Value::Scalar(..) | Value::Sequence(_) | Value::Mapping(_) => None,
     }
 }
 
@@ -126,7 +118,7 @@ pub enum HugepagesSpec {
 
 fn hugepages(d: &mut Decoder<'_>, node: &Node) -> Given<HugepagesSpec> {
     let span = node.span;
-    let value = match switch(node) {
+    let value = match node.switch() {
         Some(true) => HugepagesSpec::Usual,
         Some(false) => HugepagesSpec::Off,
         None => HugepagesSpec::Of(d.size(node)?.value),
@@ -206,7 +198,7 @@ pub enum PinsSpec {
     #[default]
     None,
     /// All alike.
-    All(NumberSet),
+    All(Spanned<NumberSet>),
     /// One after the other.
     InOrder(Vec<Spanned<NumberSet>>),
     /// Each by its number.
@@ -240,7 +232,7 @@ impl Kind for Pins {
     fn decode(d: &mut Decoder<'_>, node: &Node) -> Self::Field {
         match &node.value {
             Value::Scalar(..) => match processors(d, node) {
-                Some(set) => PinsSpec::All(set.value),
+                Some(set) => PinsSpec::All(set),
                 None => PinsSpec::None,
             },
             Value::Sequence(items) => {

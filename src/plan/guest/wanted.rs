@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::Chosen;
 use crate::lab::device_name::free;
+use crate::lab::model::machine::KVM_ONLY;
 use crate::libvirt::observed::{Observed, ObservedGuest};
 use crate::plan::definition::with_uuid;
 use crate::xml::merge::children_of;
@@ -40,7 +41,12 @@ pub(super) fn with_all_ports(
         match live_xml.attribute("type") {
             // What cannot run does not stay, nor does the processor that went with it.
             Some(_) if kvm_is_gone => keeps_cpu = false,
-            Some(kind) => wanted.set_attribute("type", kind),
+            Some(kind) => {
+                wanted.set_attribute("type", kind);
+                if kind == "qemu" {
+                    drop_kvm_only(&mut wanted);
+                }
+            }
             None => {}
         }
     }
@@ -55,12 +61,31 @@ pub(super) fn with_all_ports(
         keep(&mut wanted, "machine");
         keep(&mut wanted, "arch");
     }
+    if chosen.clock {
+        keep_clock(&mut wanted, &live_xml);
+    }
     if keeps_cpu {
         keep_cpu(&mut wanted, &live_xml);
     }
     keep_sources(&mut wanted, &live_xml, observed);
     keep_device_names(&mut wanted, &live_xml, &chosen.disks);
     wanted
+}
+
+/// What the template leaves out of guests without KVM.
+fn drop_kvm_only(wanted: &mut Element) {
+    let features = wanted.child_mut("features");
+    if let Some(hyperv) = features.and_then(|it| it.child_mut("hyperv")) {
+        let stays = |it: &Element| !KVM_ONLY.contains(&it.name.as_str());
+        hyperv.children.retain(stays);
+    }
+}
+
+/// What a clock shows stays where nobody said it, though there are timers.
+fn keep_clock(wanted: &mut Element, live: &Element) {
+    if let (Some(clock), Some(live)) = (wanted.child_mut("clock"), live.child("clock")) {
+        clock.attributes.clone_from(&live.attributes);
+    }
 }
 
 /// A guest that libvirt gave another SCSI controller keeps that as long as disks are on it: its system may boot from one, and have no

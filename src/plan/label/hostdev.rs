@@ -2,7 +2,7 @@
 
 use crate::xml::tree::Element;
 
-/// A device as `lspci` or `lsusb` tell it: `pci 0000:01:00.0`, `usb 046d:c52b`, `usb 1-4` for the fourth of the first bus. `None` for one
+/// A device as `lspci` or `lsusb` tell it: `pci 0000:01:00.0`, `usb 046d:c52b`, `usb bus 1 device 4`. `None` for one
 /// of another kind.
 pub(super) fn device(tree: &Element) -> Option<String> {
     let source = tree.child("source")?;
@@ -32,7 +32,7 @@ fn usb(source: &Element) -> Option<String> {
     }
     let address = source.child("address")?;
     let (bus, device) = (address.attribute("bus")?, address.attribute("device")?);
-    Some(format!("{bus}-{device}"))
+    Some(format!("bus {bus} device {device}"))
 }
 
 /// A hexadecimal number as these tools write it.

@@ -226,7 +226,7 @@ fn hyperv(guest: &Element, flaws: &mut Vec<Flaw>) {
     {
         flaws.push(Flaw::of_guest(
             format!("{{guest}} runs without KVM, and QEMU has Hyper-V's `{name}` with KVM alone"),
-            "write `type: kvm`; or take it out of the guest's `xml`",
+            "write `type: kvm`; or take it out of the guest's `xml`, or out of `features.hyperv`",
         ));
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn flaws(guest: &Element, offers: &Offers) -> Vec<Flaw> {
     drives(guest, &machine, has, &mut flaws);
     cards(guest, has, &mut flaws);
     shares(guest, has, offers, &mut flaws);
+    host_devices(guest, has, &mut flaws);
     flaws
 }
 
@@ -72,6 +73,21 @@ fn cards(guest: &Element, has: &Element, flaws: &mut Vec<Flaw>) {
                 hint,
             ));
         }
+    }
+}
+
+/// libvirt refuses a PCI device of the host when the guest starts, after it was stopped for it.
+fn host_devices(guest: &Element, has: &Element, flaws: &mut Vec<Flaw>) {
+    let mut wanted = devices(guest).iter().filter(|it| it.name == "hostdev");
+    let wants_pci = wanted.any(|it| it.attribute("type") == Some("pci"));
+    let there = values(has, "devices/hostdev", "pciBackend");
+    if wants_pci && there.is_some_and(|there| there.is_empty()) {
+        let flaw = Flaw::of_guest(
+            "this hypervisor passes no PCI devices on, as {guest} is to have one",
+            "switch its IOMMU on (VT-d or AMD-Vi in its firmware, for Intel `intel_iommu=on` on its kernel's command line), and load the module vfio-pci",
+        );
+        // A guest that is off can have it already.
+        flaws.push(flaw.maybe());
     }
 }
 

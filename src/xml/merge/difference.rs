@@ -119,14 +119,14 @@ impl Difference {
     }
 
     /// Has a tree hold `value` in the place that this is about, or nothing. One that has not the elements around it stays as it is, but
-    /// for elements that are there for what they hold.
+    /// for elements of which there is one: they come along.
     pub fn put(&self, tree: &mut Element, value: Option<&Value>) {
         let mut path = tree.name.clone();
         let mut holder = tree;
         for (depth, element) in self.within.iter().enumerate() {
             let within = join(&path, &element.name);
             let mut at = self.position(&path, depth, element, &holder.children);
-            if at.is_none() && value.is_some() && schema::is_container(&within) {
+            if at.is_none() && value.is_some() && schema::keys(&within).is_empty() {
                 insert(&path, holder, Element::new(&element.name));
                 at = self.position(&path, depth, element, &holder.children);
             }
