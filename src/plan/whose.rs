@@ -124,10 +124,12 @@ const PARTS: &[Part] = &[
             "pool/uuid",
         ],
     ),
-    libvirt("controllers", &["domain/devices/controller"]),
     libvirt(
-        "what an emulated TPM began with",
-        &["domain/devices/tpm/backend/profile"],
+        "controllers, and the profile that an emulated TPM began with",
+        &[
+            "domain/devices/controller",
+            "domain/devices/tpm/backend/profile",
+        ],
     ),
     libvirt(
         "the chain of files below a disk, and copies under way",

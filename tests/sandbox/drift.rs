@@ -460,7 +460,7 @@ const KINDS: &[(&str, Deed)] = &[
         Change("bus='0x01' slot='0x00'", "bus='0x0e' slot='0x00'"),
     ),
     (
-        "controllers",
+        "controllers, and the profile that an emulated TPM began with",
         Define(DEVICES, "<controller type='scsi' model='virtio-scsi'/>"),
     ),
     (
