@@ -353,9 +353,17 @@ fn clear(path: &str, element: &mut Element, said: Option<&Element>, place: &str)
         });
         return;
     }
-    let condition = place.find(']').unwrap_or(0);
-    let end = place[condition..].find(['/', '@']);
-    let end = end.map_or(place.len(), |end| condition + end);
+    // What chooses among children has places of its own.
+    let mut in_condition = false;
+    let end = place.find(|c| match c {
+        '[' | ']' => {
+            in_condition = c == '[';
+            false
+        }
+        '/' | '@' => !in_condition,
+        _ => false,
+    });
+    let end = end.unwrap_or(place.len());
     let (child, rest) = place.split_at(end);
     let rest = rest.strip_prefix('/').unwrap_or(rest);
     let said = said.map(|said| children_of(path, element, said));
@@ -540,6 +548,19 @@ mod tests {
         assert_eq!(merged(with, live, with), xml(live));
         // What someone else gave it stays.
         assert_eq!(merged(without, live, without), xml(live));
+    }
+
+    #[test]
+    fn a_machines_own_watchdog_goes_with_it() {
+        let machine = |machine: &str, devices: &str| {
+            format!(
+                "<domain><os><type machine='{machine}'>hvm</type></os><devices>{devices}</devices></domain>"
+            )
+        };
+        let (q35, pc) = (machine("q35", ""), machine("pc", ""));
+        let live = machine("pc-q35-10.0", "<watchdog model='itco' action='reset'/>");
+        assert_eq!(merged(&q35, &live, &pc), xml(&pc));
+        assert_eq!(merged(&q35, &live, &q35), xml(&live));
     }
 
     #[test]

@@ -261,7 +261,7 @@ object! {
     /// `watchdog` as written.
     WatchdogSpec: "`watchdog`" / "watchdogs", "`true`, `false`, an action such as `reset`, or `{model: …, action: …}`",
         scalar action(Word<WatchdogActions>) {
-        /// Its model; `itco`, with libvirt 9.1 or newer, is what each `q35` has.
+        /// Its model; `itco`, with libvirt 9.1 or newer, is what each `q35` has; `ib700` is for `machine: pc`.
         model: Word<WatchdogModels> [default: "`i6300esb`, on s390x `diag288`"],
         /// What it does when the guest does not answer; `none` is nothing.
         action: Word<WatchdogActions> [default: "`reset`", xml: [at("domain/devices/watchdog@action")]],

@@ -280,7 +280,7 @@ pub fn restart_libvirt(with: Option<&Host>) {
     let stopped = Command::new("kill").arg(pid.trim()).status().unwrap();
     assert!(stopped.success());
     let process = Path::new("/proc").join(pid.trim());
-    for _ in 0..200 {
+    for _ in 0..1200 {
         if !process.exists() {
             break;
         }
