@@ -7,19 +7,11 @@ use std::process::Command;
 
 use miniascape::xml::tree::Element;
 
-use crate::lab::{Lab, domain, inventory, ip, virsh, virsh_xml};
+use crate::lab::{self, Lab, device, domain, id, inventory, ip, virsh, virsh_xml};
 
 /// A device of a guest that runs, by its key in the definition.
 fn running(guest: &str, key: &str) -> Element {
-    let xml = Element::parse(&virsh(&["dumpxml", guest])).unwrap();
-    let devices = xml.child("devices").unwrap().children.iter();
-    let name = format!("ua-{key}");
-    let mut named = devices.filter(|it| it.attribute_at("alias", "name") == Some(&name));
-    named.next().unwrap().clone()
-}
-
-fn id(guest: &str) -> String {
-    virsh(&["domid", guest])
+    device(&lab::running(guest), key).unwrap()
 }
 
 const DISKS: &str = "

@@ -5,7 +5,7 @@ use std::fs;
 use miniascape::xml::tree::Element;
 
 use crate::fake_installer::{self, Ends};
-use crate::lab::{Lab, domain, inventory, virsh};
+use crate::lab::{Lab, domain, inventory, running, virsh};
 
 const DEVICES: &str = "
 lab: devices
@@ -24,7 +24,7 @@ fn both(on: &str, off: &str) -> String {
 /// Devices of a kind, of the definition of the guest that is off or of what the other one runs with.
 fn devices(guest: &str, kind: &str) -> Vec<Element> {
     let xml = match guest {
-        "on" => Element::parse(&virsh(&["dumpxml", "on"])).unwrap(),
+        "on" => running(guest),
         _ => domain(guest),
     };
     let all = &xml.child("devices").unwrap().children;

@@ -176,6 +176,25 @@ pub fn domain(name: &str) -> Element {
     Element::parse(&virsh(&["dumpxml", "--inactive", name])).unwrap()
 }
 
+/// What a guest runs with.
+pub fn running(name: &str) -> Element {
+    Element::parse(&virsh(&["dumpxml", name])).unwrap()
+}
+
+/// The id that a guest has from its start to its end.
+pub fn id(name: &str) -> u32 {
+    virsh(&["domid", name]).trim().parse().unwrap()
+}
+
+/// A guest's device, by its key in the definition.
+pub fn device(guest: &Element, key: &str) -> Option<Element> {
+    let mut devices = guest.child("devices").unwrap().children.iter();
+    let name = format!("ua-{key}");
+    devices
+        .find(|it| it.attribute_at("alias", "name") == Some(&name))
+        .cloned()
+}
+
 /// Everything that libvirt holds, each object with its definition, for comparing before and after.
 pub fn inventory() -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();

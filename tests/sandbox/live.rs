@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use miniascape::xml::tree::Element;
 
 use crate::guests::{answers, get, uptime};
-use crate::lab::{Lab, domain, ip, virsh};
+use crate::lab::{Lab, domain, id, ip, running, virsh};
 
 /// Two networks, a pool, and guests that boot in seconds. `GUESTS` stands for them.
 const LAB: &str = "
@@ -24,16 +24,6 @@ guests:
 
 fn lab(guests: &str) -> String {
     LAB.to_owned() + guests
-}
-
-/// What a guest runs with.
-fn running(name: &str) -> Element {
-    Element::parse(&virsh(&["dumpxml", name])).unwrap()
-}
-
-/// The id that a guest has from its start to its end.
-fn id(name: &str) -> u32 {
-    virsh(&["domid", name]).trim().parse().unwrap()
 }
 
 /// The devices with names of ours, with their place on the bus.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use miniascape::xml::tree::Element;
 
 use crate::guests::{answers, resolve};
-use crate::lab::{Lab, domain, fixtures, inventory, kept, virsh};
+use crate::lab::{Lab, domain, fixtures, inventory, kept, running, virsh};
 
 const BEFORE: &str = "lab: moved
 networks:
@@ -132,10 +132,7 @@ fn uefi_variables_survive_a_rename() {
     );
     let lab = Lab::new(&uefi);
     lab.apply(&[]);
-    let live = |name: &str| {
-        let xml = Element::parse(&virsh(&["dumpxml", name])).unwrap();
-        xml.text_at("os/nvram").unwrap().to_owned()
-    };
+    let live = |name: &str| running(name).text_at("os/nvram").unwrap().to_owned();
     let file = live("off1");
     lab.define(
         &(uefi.replace("off1", "spare1") + "moved: [{from: guest.off1, to: guest.spare1}]\n"),

@@ -7,29 +7,16 @@ use std::process::Command;
 use miniascape::xml::tree::Element;
 
 use crate::guests::{answers, get};
-use crate::lab::{Lab, domain, inventory, virsh};
+use crate::lab::{self, Lab, device, domain, id, inventory, virsh};
 
 /// A device of a guest that runs, by its key in the definition.
 fn running(guest: &str, key: &str) -> Option<Element> {
-    let xml = Element::parse(&virsh(&["dumpxml", guest])).unwrap();
-    named(&xml, key)
+    device(&lab::running(guest), key)
 }
 
 /// The same of a guest's definition.
 fn defined(guest: &str, key: &str) -> Option<Element> {
-    named(&domain(guest), key)
-}
-
-fn named(guest: &Element, key: &str) -> Option<Element> {
-    let mut devices = guest.child("devices").unwrap().children.iter();
-    let name = format!("ua-{key}");
-    devices
-        .find(|it| it.attribute_at("alias", "name") == Some(&name))
-        .cloned()
-}
-
-fn id(guest: &str) -> String {
-    virsh(&["domid", guest])
+    device(&domain(guest), key)
 }
 
 const COMMON: &str = "

@@ -1,17 +1,7 @@
 //! What processors and memory are like, and where they are on the host: set, changed and taken away again on guests that run and on
 //! some that are off. The sandbox has one node, no huge pages and no cgroups: what needs them is tried on guests that are off.
 
-use miniascape::xml::tree::Element;
-
-use crate::lab::{Lab, domain, inventory, virsh};
-
-fn running(guest: &str) -> Element {
-    Element::parse(&virsh(&["dumpxml", guest])).unwrap()
-}
-
-fn id(guest: &str) -> String {
-    virsh(&["domid", guest])
-}
+use crate::lab::{Lab, domain, id, inventory, running, virsh};
 
 /// A lab of a guest that runs, and one that is off.
 fn lab(on: &str, off: &str) -> String {
