@@ -251,20 +251,20 @@ fn is_given(element: &Element) -> bool {
     element.name == "alias" && name.is_some_and(|name| name.starts_with("ua-"))
 }
 
-/// Whether the table speaks of something below a path.
+/// The parts below a path: the rest of the path of each, and whose it is.
+fn below(path: &str) -> impl Iterator<Item = (&'static str, Whose)> {
+    let below = paths().filter_map(move |(part, whose)| Some((part.strip_prefix(path)?, whose)));
+    below.filter(|(rest, _)| rest.starts_with(['/', '@']))
+}
+
+/// Whether the table speaks of an element below a path.
 fn has_parts(path: &str) -> bool {
-    paths().any(|(part, _)| {
-        let rest = part.strip_prefix(path);
-        rest.is_some_and(|rest| rest.starts_with('/'))
-    })
+    below(path).any(|(rest, _)| rest.starts_with('/'))
 }
 
 /// Whether something below a path is the lab's.
 fn has_labs(path: &str) -> bool {
-    paths().any(|(part, whose)| {
-        let rest = part.strip_prefix(path);
-        whose == Whose::Lab && rest.is_some_and(|rest| rest.starts_with(['/', '@']))
-    })
+    below(path).any(|(_, whose)| whose == Whose::Lab)
 }
 
 /// What an object has beside what `said` says of it, without what comes and goes by itself. Elements of lists are whole, so that they
@@ -334,13 +334,13 @@ pub fn changed(
 ) -> Vec<Difference> {
     let is = beside(live, None);
     // What was recorded may have been others' then, and libvirt's own now.
-    let was = &beside(was, None);
+    let was = beside(was, None);
     let was = match said.map(|said| beside(said, None)) {
         Some(mut said) => {
-            overlay(&mut said, was);
+            overlay(&mut said, &was);
             said
         }
-        None => was.clone(),
+        None => was,
     };
     let definitions: Vec<Element> = definitions.iter().map(|it| beside(it, None)).collect();
     let is_apart = |path: &str| {

@@ -13,22 +13,15 @@ pub(super) fn options(xml: &Element) -> Vec<(&'static str, String)> {
     if is_uefi {
         all.push(("--boot", firmware(xml)));
     }
-    all.extend(features(xml).map(|parts| ("--features", joined_all(&parts))));
-    all.extend(clock(xml).map(|parts| ("--clock", joined_all(&parts))));
+    all.extend(features(xml).map(|parts| ("--features", joined(&parts))));
+    all.extend(clock(xml).map(|parts| ("--clock", joined(&parts))));
     match tpm(xml) {
-        Some(parts) => all.push(("--tpm", joined_all(&parts))),
+        Some(parts) => all.push(("--tpm", joined(&parts))),
         // It would give one to what boots by UEFI.
         None if is_uefi => all.push(("--tpm", "none".to_owned())),
         None => {}
     }
     all
-}
-
-fn joined_all(parts: &Parts) -> String {
-    let parts = parts
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()));
-    joined(&parts.collect::<Vec<_>>())
 }
 
 fn firmware(xml: &Element) -> String {
@@ -41,7 +34,7 @@ fn firmware(xml: &Element) -> String {
             parts.push((format!("firmware.feature{i}.{name}"), value.to_owned()));
         }
     }
-    joined_all(&parts)
+    joined(&parts)
 }
 
 /// All that is not as virt-install has it anyway.

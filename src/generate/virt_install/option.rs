@@ -4,8 +4,9 @@
 pub(super) type Parts = Vec<(String, String)>;
 
 /// `a=1,b=2`, as virt-install reads it: by the rules of a shell, with commas between words.
-pub(super) fn joined(parts: &[(&str, &str)]) -> String {
-    let part = |(key, value): &(&str, &str)| {
+pub(super) fn joined<T: AsRef<str>>(parts: &[(T, T)]) -> String {
+    let part = |(key, value): &(T, T)| {
+        let (key, value) = (key.as_ref(), value.as_ref());
         if value.contains([',', '"', '\'', '\\']) {
             let escaped = value.replace('\\', r"\\").replace('"', "\\\"");
             format!("{key}=\"{escaped}\"")

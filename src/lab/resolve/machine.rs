@@ -42,7 +42,7 @@ fn family(arch: &str) -> Family {
 }
 
 /// Whether a guest is of x86, as far as is said.
-fn is_x86(spec: &GuestSpec) -> bool {
+pub(super) fn is_x86(spec: &GuestSpec) -> bool {
     let arch = spec.arch.as_ref();
     arch.is_none_or(|arch| family(&arch.value) == Family::X86)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::machine::is_x86;
 use super::{Resolver, value, value_or};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lab::decode::{Given, Spanned};
@@ -125,9 +126,8 @@ impl Resolver<'_> {
         let Some(arch) = &spec.arch else {
             return;
         };
-        let is_x86 = matches!(arch.value.as_str(), "x86_64" | "i686");
         let lacks = [
-            ("dies", &topology.dies, !is_x86),
+            ("dies", &topology.dies, !is_x86(spec)),
             ("threads", &topology.threads, arch.value == "s390x"),
         ];
         for (key, count, is_lacking) in lacks {
